@@ -1,0 +1,1 @@
+"""Games: batched environments that know tensors, not learners."""

@@ -1,0 +1,195 @@
+"""What is the same in every environment that enters from another library: AdapterEnv around N single games."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from envs import chance
+from envs.protocol import Step, Turn, VecEnv
+from envs.rendering import Drawing
+from envs.specs import GameSpec
+
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures are drawn into memory, never into a window
+
+Array = NDArray[Any]
+Seen = tuple[Array, Array | None, Array]
+"""Observation [N, K, *obs], legal actions [N, K, A] (None: continuous), player [N, K]; without N for one game."""
+
+
+class WrappedGame(ABC):
+    """One game of another library."""
+
+    @abstractmethod
+    def reset(self, seed: int) -> None:
+        """Start anew; the game is a function of the seed and the actions alone."""
+
+    @abstractmethod
+    def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:
+        """Play action [K] (or [K, D]) → rewards of every player, terminated, truncated."""
+
+    @abstractmethod
+    def observe(self, observation: Array, mask: Array | None, player: Array) -> None:
+        """Fill in what is known now: observation [K, *obs] (zeros so far), mask [K, A] (all True), player [K] (-1)."""
+
+    @abstractmethod
+    def fingerprint(self) -> bytes:
+        """The authoritative state, or what comes nearest to it."""
+
+    @abstractmethod
+    def draw(self, seat: int | None) -> Drawing:
+        """The game as `seat` may know it (None: everything)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what lies outside memory."""
+
+
+class AdapterEnv(VecEnv):
+    """N wrapped games in a plain loop. Its state is each game's seed and actions; `load` plays them again."""
+
+    def __init__(
+        self, spec: GameSpec, games: Sequence[WrappedGame], device: torch.device, autoreset: bool = True
+    ) -> None:
+        self.spec = spec
+        self.num_envs = len(games)
+        self.device = device
+        self.autoreset = autoreset
+        self.seeds = torch.zeros(self.num_envs, dtype=torch.int64, device=device)
+        self._games = list(games)
+        self._over = np.zeros(self.num_envs, dtype=bool)
+        self._dtype = np.dtype(spec.observation_dtype)
+        discrete = spec.num_actions is not None
+        self._action_shape = (spec.num_slots,) if discrete else (spec.num_slots, *spec.action_shape)
+        self._action_dtype = np.dtype(np.int64 if discrete else np.float32)
+        self._log: list[Array] = []  # the actions [N, K, …] of the latest steps; game n began in row _begin[n]
+        self._begin = np.zeros(self.num_envs, dtype=np.int64)
+        self._length = np.zeros(self.num_envs, dtype=np.int64)
+        self._ended: dict[int, bytes] = {}  # fingerprints of the games that were reset in the last step
+
+    def reset(self, seeds: Tensor) -> Turn:
+        self.seeds = seeds.to(self.device, torch.int64)
+        self._log, self._ended = [], {}
+        self._begin[:] = self._length[:] = 0
+        self._over[:] = False
+        for game, seed in zip(self._games, seeds.tolist(), strict=True):
+            game.reset(seed)
+        return self._observe()
+
+    def step(self, action: Tensor) -> Step:
+        actions = action.detach().cpu().numpy().astype(self._action_dtype)
+        self._remember(actions)
+        rewards = np.zeros((self.num_envs, self.spec.num_players), dtype=np.float32)
+        terminated = np.zeros(self.num_envs, dtype=bool)
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        seen = self._blank()
+        for n, game in enumerate(self._games):
+            if not self._over[n]:
+                rewards[n], terminated[n], cut = game.step(actions[n])
+                truncated[n] = cut and not terminated[n]
+                game.observe(*_row(seen, n))
+        final = turn = self._turn(seen)
+        ended = np.flatnonzero(terminated | truncated)
+        self._ended = {}
+        if len(ended):
+            turn = self._turn(self._after(ended, seen))
+        return Step(self._tensor(rewards), self._tensor(terminated), self._tensor(truncated), final, turn)
+
+    def state(self) -> dict[str, Tensor]:
+        longest = int(self._length.max(initial=0))
+        actions = np.zeros((self.num_envs, longest, *self._action_shape), self._action_dtype)
+        for n, (begin, length) in enumerate(zip(self._begin, self._length, strict=True)):
+            for ply in range(length):
+                actions[n, ply] = self._log[begin + ply][n]
+        return {
+            "seeds": self.seeds.cpu(),
+            "actions": torch.from_numpy(actions),
+            "length": torch.from_numpy(self._length.copy()),
+            "over": torch.from_numpy(self._over.copy()),
+        }
+
+    def load(self, state: dict[str, Tensor]) -> Turn:
+        self.reset(state["seeds"])
+        actions, lengths = state["actions"].cpu().numpy(), state["length"].cpu().numpy()
+        log = np.zeros_like(actions)
+        for n, (game, length) in enumerate(zip(self._games, lengths.tolist(), strict=True)):
+            log[n, log.shape[1] - length :] = actions[n, :length]
+            for action in actions[n, :length]:
+                game.step(action)
+        self._log = list(log.swapaxes(0, 1))
+        self._begin, self._length = log.shape[1] - lengths, lengths.copy()
+        self._over = state["over"].cpu().numpy().copy()
+        return self._observe()
+
+    def fingerprints(self) -> list[bytes]:
+        return [self._ended[n] if n in self._ended else game.fingerprint() for n, game in enumerate(self._games)]
+
+    def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
+        return self._games[index].draw(seat)
+
+    def close(self) -> None:
+        for game in self._games:
+            game.close()
+
+    def _remember(self, actions: Array) -> None:
+        """Append the actions [N, K, …] to the log, dropping now and then the rows that no game needs any more."""
+        if len(self._log) > 2 * int(self._length.max(initial=0)) + 1024:
+            first = int(self._begin.min())
+            self._log, self._begin = self._log[first:], self._begin - first
+        self._log.append(actions)
+        self._length += ~self._over
+
+    def _after(self, ended: Array, seen: Seen) -> Seen:
+        """What is known once the games `ended` have begun anew from their next seeds (or are idle: no autoreset)."""
+        observation, mask, player = seen = (seen[0].copy(), None if seen[1] is None else seen[1].copy(), seen[2].copy())
+        observation[ended], player[ended] = 0, -1
+        if mask is not None:
+            mask[ended] = True
+        if not self.autoreset:
+            self._over[ended] = True
+            return seen
+        index = torch.from_numpy(ended).to(self.device)
+        seeds = chance.next_seed(self.seeds[index])
+        self.seeds = self.seeds.index_copy(0, index, seeds)
+        self._begin[ended], self._length[ended] = len(self._log), 0
+        for n, seed in zip(ended.tolist(), seeds.tolist(), strict=True):
+            self._ended[n] = self._games[n].fingerprint()
+            self._games[n].reset(seed)
+            self._games[n].observe(*_row(seen, n))
+        return seen
+
+    def _blank(self) -> Seen:
+        """Of idle slots: zeros, all legal, player -1."""
+        slots = (self.num_envs, self.spec.num_slots)
+        return (
+            np.zeros((*slots, *self.spec.observation_shape), self._dtype),
+            None if self.spec.num_actions is None else np.ones((*slots, self.spec.num_actions), dtype=bool),
+            np.full(slots, -1, dtype=np.int64),
+        )
+
+    def _observe(self) -> Turn:
+        seen = self._blank()
+        for n, game in enumerate(self._games):
+            if not self._over[n]:
+                game.observe(*_row(seen, n))
+        return self._turn(seen)
+
+    def _turn(self, seen: Seen) -> Turn:
+        observation, mask, player = seen
+        return Turn(self._tensor(observation), None if mask is None else self._tensor(mask), self._tensor(player))
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def _row(seen: Seen, n: int) -> Seen:
+    """Game n's part, to be written into."""
+    observation, mask, player = seen
+    return observation[n], None if mask is None else mask[n], player[n]

@@ -1,0 +1,149 @@
+"""Connect four, equal to PettingZoo's connect_four_v3 move for move.
+
+A board is an int64 with one byte per column, the lowest stone first: bit 8 * column + height. The two highest bits of
+every byte stay empty, so that no line runs round an edge, and one shift and one mask lay a row out as bytes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from envs.native import NativeEnv, State
+from envs.protocol import Turn
+from envs.rendering import Drawing, draw_grid, grid_box
+from envs.specs import GameSpec, Variant
+
+ROWS, COLUMNS = 6, 7
+_COLUMN = (1 << ROWS) - 1
+_LOWEST = sum(1 << (8 * column) for column in range(COLUMNS))
+_FULL = _COLUMN * _LOWEST
+_STEPS = (1, 7, 8, 9)  # north, south-east, east, north-east
+_MARKS = ("●", "○")
+
+
+def has_four(board: Tensor) -> Tensor:
+    """[...] bool: whether these boards (int64) hold four in a row."""
+    found = torch.zeros_like(board)
+    for step in _STEPS:
+        pairs = (board >> step).bitwise_and_(board)
+        found |= (pairs >> (2 * step)).bitwise_and_(pairs)
+    return found != 0
+
+
+def winning_moves(observation: Tensor) -> Tensor:
+    """[B, 7] bool: the columns that win at once for the one who sees observation [B, 2, 6, 7]."""
+    device = observation.device
+    heights = torch.arange(ROWS - 1, -1, -1, device=device).unsqueeze(1)
+    columns = torch.arange(COLUMNS, device=device)
+    own, other = (observation.long() << (8 * columns + heights)).sum((-2, -1)).unsqueeze(-1).unbind(1)
+    stone = _landing(own | other, columns)
+    return (stone != 0) & has_four(own | stone)
+
+
+def _landing(occupied: Tensor, column: Tensor) -> Tensor:
+    """The bit on which a stone comes to rest, 0 in a full column."""
+    free = (_COLUMN << (8 * column)) & ~occupied
+    return free & -free
+
+
+class ConnectFour:
+    """State: `own` and `other` [N] int64, the boards of the player to move and of the one who just moved;
+    `last` [N] int64, the column just played, -1 at first."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._heights = torch.arange(ROWS - 1, -1, -1, device=device)
+
+    def init(self, seeds: Tensor) -> State:
+        zeros = torch.zeros_like(seeds)
+        return {"own": zeros, "other": zeros, "last": zeros - 1}
+
+    def step(self, state: State, action: Tensor, seeds: Tensor) -> tuple[State, Tensor, Tensor]:
+        column = action.squeeze(1)
+        own, other = state["own"], state["other"]
+        moved = own | _landing(own | other, column)
+        won = has_four(moved)
+        sign = won * (1 - 2 * (state["ply"] & 1))
+        rewards = torch.stack([sign, -sign], 1).float()
+        return {"own": other, "other": moved, "last": column}, rewards, won | ((moved | other) == _FULL)
+
+    def observe(self, state: State) -> Turn:
+        own, other = state["own"], state["other"]
+        rows = (torch.stack([own, other], 1).unsqueeze(-1) >> self._heights).bitwise_and_(_LOWEST)
+        top = (~(own | other) >> (ROWS - 1)).bitwise_and_(_LOWEST)
+        return Turn(
+            _bytes(rows, torch.uint8).unsqueeze(1),
+            _bytes(top, torch.bool).unsqueeze(1),
+            (state["ply"] & 1).unsqueeze(1),
+        )
+
+    def draw(self, state: State, index: int, seat: int | None) -> Drawing:
+        boards = [int(state["own"][index]), int(state["other"][index])]
+        ply, last = int(state["ply"][index]), int(state["last"][index])
+        boards = boards if ply % 2 == 0 else boards[::-1]
+        occupied = boards[0] | boards[1]
+        lines = [line for board in boards for line in _LINES if board & line == line]
+        over = bool(lines) or occupied == _FULL
+        top = max((height for height in range(ROWS) if last >= 0 and _bit(height, last) & occupied), default=-1)
+
+        def cell(height: int, column: int) -> tuple[str, str]:
+            for player, board in enumerate(boards):
+                if board & _bit(height, column):
+                    style = f"player{player}"
+                    if any(line & _bit(height, column) for line in lines):
+                        return _MARKS[player], f"{style} win"
+                    return _MARKS[player], f"{style} last" if (height, column) == (top, last) else style
+            lands = not over and (height == 0 or bool(occupied & _bit(height - 1, column)))
+            return ("·", "legal") if lands else (" ", "plain")
+
+        picture = draw_grid([[cell(height, column) for column in range(COLUMNS)] for height in reversed(range(ROWS))])
+        labels = " ".join(f" {column + 1} " for column in range(COLUMNS))
+        legal = [] if over else [column for column in range(COLUMNS) if not occupied & _bit(ROWS - 1, column)]
+        mover = ply % 2
+        caption = f"{_MARKS[1 - mover]} wins" if lines else "a draw" if over else f"{_MARKS[mover]} to move"
+        return Drawing(
+            [*picture, [(f" {labels} ", "dim")]],
+            targets={column: [(grid_box(0, column)[0], 0, 4, 2 * ROWS + 2)] for column in legal},
+            keys={column: [str(column + 1)] for column in legal},
+            caption=caption,
+        )
+
+
+def _bit(height: int, column: int) -> int:
+    return 1 << (8 * column + height)
+
+
+def _lines() -> list[int]:
+    inside = {(height, column) for height in range(ROWS) for column in range(COLUMNS)}
+    lines = []
+    for height, column in sorted(inside):
+        for up, right in ((0, 1), (1, -1), (1, 0), (1, 1)):
+            cells = [(height + i * up, column + i * right) for i in range(4)]
+            if inside.issuperset(cells):
+                lines.append(sum(_bit(*cell) for cell in cells))
+    return lines
+
+
+_LINES = _lines()
+
+
+def _bytes(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """Rows of a byte per column [...] int64 → [..., 7] of a one-byte dtype, a view."""
+    return rows.unsqueeze(-1).view(dtype)[..., :COLUMNS]
+
+
+def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> NativeEnv:
+    spec = GameSpec(
+        game=str(variant),
+        version=variant.game.version,
+        num_players=2,
+        num_slots=1,
+        num_actions=COLUMNS,
+        observation_shape=(2, ROWS, COLUMNS),
+        observation_dtype="uint8",
+        action_names=tuple(str(column + 1) for column in range(COLUMNS)),
+        zero_sum=True,
+        perfect_information=True,
+        opening_plies=4,
+    )
+    return NativeEnv(spec, ConnectFour(device), num_envs, device, autoreset)

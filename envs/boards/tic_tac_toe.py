@@ -1,0 +1,107 @@
+"""Tic-tac-toe, equal to PettingZoo's tictactoe_v3 move for move.
+
+Squares are numbered as there, down the columns: square s lies in row s % 3, column s // 3. A board is an int64 whose
+bit s is square s.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from envs.native import NativeEnv, State
+from envs.protocol import Turn
+from envs.rendering import Drawing, draw_grid, grid_box
+from envs.specs import GameSpec, Variant
+
+NUM_ACTIONS = 9
+_LINES = tuple(
+    sum(1 << square for square in squares)
+    for squares in ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
+)
+_FULL = 0b111111111
+_NAMES = tuple(str(1 + 3 * (square % 3) + square // 3) for square in range(NUM_ACTIONS))
+_MARKS = ("✕", "○")
+_WIDTH = 5
+
+
+def has_line(board: Tensor) -> Tensor:
+    """[...] bool: whether these boards (int64) hold three in a row."""
+    lines = torch.tensor(_LINES, device=board.device)
+    return ((board.unsqueeze(-1) & lines) == lines).any(-1)
+
+
+def winning_moves(observation: Tensor) -> Tensor:
+    """[B, 9] bool: the squares that win at once for the one who sees observation [B, 2, 3, 3]."""
+    squares = observation.transpose(-1, -2).flatten(-2).long()  # [B, 2, 9]
+    bits = 1 << torch.arange(NUM_ACTIONS, device=observation.device)
+    own, other = (squares * bits).sum(-1).unbind(1)
+    free = ((own | other).unsqueeze(1) & bits) == 0
+    return free & has_line(own.unsqueeze(1) | bits)
+
+
+class TicTacToe:
+    """State: `own` and `other` [N] int64, the boards of the player to move and of the one who just moved;
+    `last` [N] int64, the square just played, -1 at first."""
+
+    def init(self, seeds: Tensor) -> State:
+        zeros = torch.zeros_like(seeds)
+        return {"own": zeros, "other": zeros, "last": zeros - 1}
+
+    def step(self, state: State, action: Tensor, seeds: Tensor) -> tuple[State, Tensor, Tensor]:
+        square = action.squeeze(1)
+        moved = state["own"] | (1 << square)
+        won = has_line(moved)
+        ended = won | ((moved | state["other"]) == _FULL)
+        sign = (1 - 2 * (state["ply"] & 1)) * won
+        rewards = torch.stack([sign, -sign], 1).float()
+        return {"own": state["other"], "other": moved, "last": square}, rewards, ended
+
+    def observe(self, state: State) -> Turn:
+        bits = torch.arange(NUM_ACTIONS, device=state["own"].device)
+        planes = (torch.stack([state["own"], state["other"]], 1).unsqueeze(-1) >> bits) & 1
+        observation = planes.to(torch.uint8).view(-1, 1, 2, 3, 3).transpose(-1, -2)
+        mask = (planes.sum(1) == 0).unsqueeze(1)
+        return Turn(observation, mask, (state["ply"] & 1).unsqueeze(1))
+
+    def draw(self, state: State, index: int, seat: int | None) -> Drawing:
+        boards = [int(state["own"][index]), int(state["other"][index])]
+        ply, last = int(state["ply"][index]), int(state["last"][index])
+        boards = boards if ply % 2 == 0 else boards[::-1]
+        lines = [line for board in boards for line in _LINES if board & line == line]
+        over = bool(lines) or boards[0] | boards[1] == _FULL
+
+        def cell(square: int) -> tuple[str, str]:
+            for player, board in enumerate(boards):
+                if board >> square & 1:
+                    style = f"player{player}"
+                    if any(line >> square & 1 for line in lines):
+                        return _MARKS[player], f"{style} win"
+                    return _MARKS[player], f"{style} last" if square == last else style
+            return (" ", "plain") if over else (_NAMES[square], "legal")
+
+        legal = [] if over else [s for s in range(NUM_ACTIONS) if not (boards[0] | boards[1]) >> s & 1]
+        mover = ply % 2
+        return Drawing(
+            draw_grid([[cell(row + 3 * column) for column in range(3)] for row in range(3)], _WIDTH),
+            targets={square: [grid_box(square % 3, square // 3, _WIDTH)] for square in legal},
+            keys={square: [_NAMES[square]] for square in legal},
+            caption=f"{_MARKS[1 - mover]} wins" if lines else "a draw" if over else f"{_MARKS[mover]} to move",
+        )
+
+
+def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> NativeEnv:
+    spec = GameSpec(
+        game=str(variant),
+        version=variant.game.version,
+        num_players=2,
+        num_slots=1,
+        num_actions=NUM_ACTIONS,
+        observation_shape=(2, 3, 3),
+        observation_dtype="uint8",
+        action_names=_NAMES,
+        zero_sum=True,
+        perfect_information=True,
+        opening_plies=1,  # after two, one side may be lost
+    )
+    return NativeEnv(spec, TicTacToe(), num_envs, device, autoreset)

@@ -1,0 +1,1 @@
+"""Gridworlds, batched; the one-player ones expose their exact dynamics."""

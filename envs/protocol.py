@@ -1,0 +1,107 @@
+"""The contract between games and learners: N games side by side, one batched step.
+
+Shapes: N games, K decision slots (1 in one-player and turn-based games, P in simultaneous ones), P players, A actions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from envs.rendering import Drawing
+from envs.specs import GameSpec
+
+
+class Turn(NamedTuple):
+    """What those who decide now may know.
+
+    Attributes:
+        observation: [N, K, *obs], each slot's own perspective, in `spec.observation_dtype`.
+        legal_action_mask: [N, K, A] bool; None where actions are continuous. An idle slot's row is all True.
+        player: [N, K] int64, the seat of each slot; -1 where the slot is idle (eliminated, or the game is over).
+    """
+
+    observation: Tensor
+    legal_action_mask: Tensor | None
+    player: Tensor
+
+
+class Step(NamedTuple):
+    """What one action of every game led to.
+
+    Attributes:
+        rewards: [N, P] float32, of this step, for every player.
+        terminated: [N] bool, the rules ended the game with this step.
+        truncated: [N] bool, a limit outside the rules cut the game at this step; never True where `terminated` is.
+        final: the turn after the action, before any reset.
+        turn: the turn to act on now: ended games have been reset (unless the env was made with `autoreset=False`).
+    """
+
+    rewards: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    final: Turn
+    turn: Turn
+
+
+class VecEnv(ABC):
+    """N games of one variant, stepped together.
+
+    With `autoreset=True` (learning) an ended game starts anew in the same step, from `next_seed` of its old seed.
+    With `autoreset=False` (matches, sessions, replays) an ended game stays as it ended: its slots are idle (`player`
+    -1), its later actions are ignored, its later rewards are 0 and its flags are False.
+
+    Attributes:
+        spec: what is fixed about this variant.
+        num_envs: N.
+        device: where all tensors live.
+        seeds: [N] int64, of the games being played now. A game is a function of its seed and its actions alone.
+    """
+
+    spec: GameSpec
+    num_envs: int
+    device: torch.device
+    seeds: Tensor
+
+    @abstractmethod
+    def reset(self, seeds: Tensor) -> Turn:
+        """Start all games anew; seeds [N] int64, each in [0, 2**63)."""
+
+    @abstractmethod
+    def step(self, action: Tensor) -> Step:
+        """Play action [N, K] int64 (or [N, K, D] float32).
+
+        Illegal actions are undefined here: callers that do not sample from the mask check first (`check_legal`).
+        """
+
+    @abstractmethod
+    def state(self) -> Any:
+        """The games as they stand, to be given back to `load` of an env of the same variant and N."""
+
+    @abstractmethod
+    def load(self, state: Any) -> Turn:
+        """Put the games back to `state`."""
+
+    @abstractmethod
+    def fingerprints(self) -> Sequence[bytes]:
+        """Per game, the authoritative state after the last action, before any reset, as bytes equal on every device."""
+
+    @abstractmethod
+    def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
+        """Game `index` as it stands, as `seat` may know it (None: everything)."""
+
+    def close(self) -> None:  # noqa: B027 - most games hold nothing
+        """Free what lies outside memory; nothing by default."""
+
+
+def check_legal(turn: Turn, action: Tensor) -> Tensor:
+    """[N, K] bool: whether each slot's action [N, K] is one that the rules allow (idle slots: True)."""
+    assert turn.legal_action_mask is not None
+    num_actions = turn.legal_action_mask.shape[-1]
+    in_range = (action >= 0) & (action < num_actions)
+    legal = turn.legal_action_mask.gather(-1, action.clamp(0, num_actions - 1).unsqueeze(-1)).squeeze(-1)
+    return (in_range & legal) | (turn.player < 0)
