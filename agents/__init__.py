@@ -1,0 +1,1 @@
+"""Learning: policies and the algorithms that train them; they know tensors, not databases."""

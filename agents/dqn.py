@@ -1,0 +1,364 @@
+"""Deep Q-learning (Mnih et al. 2015, "Human-level control through deep reinforcement learning"), Double by default (van
+Hasselt et al. 2016, "Deep Reinforcement Learning with Double Q-learning").
+
+`train` alternates two verbs: `collect` plays one step of N games, ε-greedily, and remembers the transitions it
+completes; `update` takes gradient steps on batches of the replay memory, `train_ratio` of them per env step.
+
+A transition belongs to one seat: it runs from a decision to the same seat's next decision and sums the seat's rewards
+in between; γ counts own decisions. Where the rules end the game the target is the reward alone; where a limit cuts
+it, the target goes on with the value of the final state. The maximum is over legal actions only.
+
+Deviations from the papers: N games side by side; Adam, with a learning rate that falls linearly; Huber's loss and
+clipping by norm instead of clipped errors; a truncated turn-based game teaches only the seat whose turn it was;
+several players are learnt by one network in self-play, where every other seat is part of the environment.
+
+Metrics, one report per `report_steps` env steps (keys without a value in it are left out):
+    charts/episodic_return     of the games that ended, without shaping; several seats of the learner: their mean
+    charts/episodic_length     steps
+    charts/SPS                 env steps per second
+    charts/epsilon, charts/learning_rate
+    charts/q_mean              of the actions in the batches, in the game's units
+    charts/score_vs_pool       self-play: win 1, draw ½, loss 0 against frozen policies
+    charts/score_vs_random     self-play: the same against random moves
+    losses/td_loss             as minimised
+    losses/bellman_residual    mean |target − q|, in the game's units
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agents import losses
+from agents.buffers import ReplayBuffer, Transitions
+from agents.configs import DQNConfig, config_from
+from agents.greedy import epsilon_greedy
+from agents.metrics import Metrics, PolicyWeights, TrainingState
+from agents.networks import Normaliser, build_trunk, initialise, load_weights, prepare
+from agents.policy import Decision
+from agents.resume import (
+    fresh_seeds,
+    named_seeds,
+    pack,
+    pack_generator,
+    pack_optimizer,
+    pack_rng,
+    torch_generator,
+    unpack,
+    unpack_optimizer,
+    unpack_rng,
+)
+from agents.schedules import linear
+from agents.selfplay import Opponents, SelfPlay, in_random_opening
+from agents.shaping import Shaping, one_player_only
+from agents.tally import Tally
+from envs.protocol import Turn, VecEnv
+from envs.specs import GameSpec
+
+
+class QNetwork(nn.Module):
+    """Observation [B, *obs] → action values [B, A], in units of `reward_scale`."""
+
+    def __init__(self, spec: GameSpec, config: DQNConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        assert spec.num_actions is not None, "continuous actions have no table of values"
+        self.scale = spec.scale
+        self.normaliser = Normaliser(spec.observation_shape) if config.normalise_observations else None
+        self.trunk, features = build_trunk(spec, config, generator)
+        self.head = initialise(nn.Linear(features, spec.num_actions), 1.0, generator)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        x = prepare(observation, self.scale)
+        return self.head(self.trunk(x if self.normaliser is None else self.normaliser(x)))
+
+
+class QPolicy:
+    """A Q-network as a frozen policy: greedy over the legal actions but for a share ε of random moves."""
+
+    def __init__(self, network: nn.Module, epsilon: float, reward_scale: float) -> None:
+        self.network, self.epsilon, self.reward_scale = network, epsilon, reward_scale
+
+    @torch.no_grad()
+    def __call__(self, observation: Tensor, legal_action_mask: Tensor) -> Decision:
+        q_values = self.network(observation) * self.reward_scale
+        value = q_values.masked_fill(~legal_action_mask, -torch.inf).amax(-1)
+        return Decision(epsilon_greedy(q_values, legal_action_mask, self.epsilon), value, q_values)
+
+
+def load_dqn(spec: GameSpec, weights: PolicyWeights) -> QPolicy:
+    """The policy of stored weights, on the CPU. Raises ArenaError where they do not fit the game."""
+    config = cast(DQNConfig, config_from("dqn", weights.config))
+    network = QNetwork(spec, config, torch.Generator())
+    load_weights(network, weights.tensors, f"dqn on {spec.game}")
+    return QPolicy(network.requires_grad_(False), config.play_epsilon, config.reward_scale)
+
+
+class Pending:
+    """Every seat's last decision while it waits for what follows. N games, P seats.
+
+    Attributes:
+        observation: [N, P, *obs]; action: [N, P]; reward: [N, P], summed since; waiting: [N, P] bool.
+    """
+
+    def __init__(self, spec: GameSpec, num_envs: int, device: torch.device) -> None:
+        assert spec.num_actions is not None
+        lead = (num_envs, spec.num_players)
+        dtype = getattr(torch, spec.observation_dtype)
+        self.observation = torch.zeros(*lead, *spec.observation_shape, dtype=dtype, device=device)
+        self.action = torch.zeros(lead, dtype=torch.int64, device=device)
+        self.reward = torch.zeros(lead, device=device)
+        self.waiting = torch.zeros(lead, dtype=torch.bool, device=device)
+        self.all_legal = torch.ones(spec.num_actions, dtype=torch.bool, device=device)
+
+    def decided(self, turn: Turn, action: Tensor, learner: Tensor) -> None:
+        """The slots where `learner` [N, K] chose action [N, K] start to wait."""
+        game, slot = learner.nonzero(as_tuple=True)
+        seat = turn.player[game, slot]
+        self.observation[game, seat] = turn.observation[game, slot]
+        self.action[game, seat] = action[game, slot]
+        self.reward[game, seat] = 0.0
+        self.waiting[game, seat] = True
+
+    def followed_by(self, turn: Turn, games: Tensor | None = None) -> Transitions:
+        """The transitions of waiting seats whose turn it is now, in all games or in `games` [N] only; they are done."""
+        assert turn.legal_action_mask is not None
+        ready = (turn.player >= 0) & self.waiting.gather(1, turn.player.clamp(min=0))
+        if games is not None:
+            ready &= games.unsqueeze(1)
+        game, slot = ready.nonzero(as_tuple=True)
+        seat = turn.player[game, slot]
+        self.waiting[game, seat] = False
+        return Transitions(
+            self.observation[game, seat],
+            self.action[game, seat],
+            self.reward[game, seat],
+            turn.observation[game, slot],
+            turn.legal_action_mask[game, slot],
+            torch.zeros_like(game, dtype=torch.bool),
+        )
+
+    def ended(self, terminated: Tensor) -> Transitions:
+        """The transitions of all seats that wait in the games that the rules ended [N]; they wait no longer."""
+        game, seat = (self.waiting & terminated.unsqueeze(1)).nonzero(as_tuple=True)
+        self.waiting[game, seat] = False
+        observation = self.observation[game, seat]
+        mask = self.all_legal.expand(len(game), -1)
+        return Transitions(
+            observation,
+            self.action[game, seat],
+            self.reward[game, seat],
+            observation,
+            mask,
+            torch.ones_like(mask[:, 0]),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in ("observation", "action", "reward", "waiting")}
+
+
+class Learner:
+    """Everything that a run carries from step to step.
+
+    Attributes:
+        step: env steps so far, summed over games. gradient_steps: gradient steps so far.
+        turn: what is to be acted on now.
+        seen: sums over the gradient steps since the last report: loss, |target − q|, q; how many there were.
+    """
+
+    def __init__(
+        self, config: DQNConfig, env: VecEnv, seed: int, opponents: Opponents | None, shaping: Shaping | None
+    ) -> None:
+        one_player_only(shaping, env.spec)
+        spec, device, seeds = env.spec, env.device, named_seeds(seed)
+        self.config, self.env, self.shaping = config, env, shaping
+        self.network = QNetwork(spec, config, torch_generator(seeds["init"])).to(device)
+        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), config.learning_rate, eps=config.adam_eps, fused=True
+        )
+        self.buffer = ReplayBuffer(spec, config.buffer_size, device)
+        self.pending = Pending(spec, env.num_envs, device)
+        self.generator = torch_generator(seeds["policy"], device)
+        self.rng = np.random.default_rng(seeds["games"])
+        opponents_rng = np.random.default_rng(seeds["opponents"])
+        self.self_play = SelfPlay(spec, config, env.num_envs, device, self.as_policy, opponents, opponents_rng)
+        self.tally = Tally(spec, self.self_play)
+        self.step = self.previous_step = self.gradient_steps = 0
+        self.seen, self.num_seen = torch.zeros(3, device=device), 0
+
+    def as_policy(self, network: nn.Module) -> QPolicy:
+        """How frozen copies play as opponents: with the exploration training ends with, so that their games differ."""
+        return QPolicy(network, self.config.final_epsilon, self.config.reward_scale)
+
+    def restart_games_if_due(self) -> None:
+        """At the start, and where new opponents are due, all games start anew; what was pending is forgotten."""
+        renews = self.self_play.renews(self.previous_step, self.step)
+        if renews:
+            self.self_play.renew(self.network)
+        if renews or self.step == 0:
+            self.turn = self.env.reset(fresh_seeds(self.rng, self.env.num_envs).to(self.env.device))
+            self.tally.restart()
+            self.pending.waiting.zero_()
+
+    def report(self) -> dict[str, float]:
+        """The charts and losses since the last report."""
+        charts = self.tally.charts()
+        if self.num_seen:
+            loss, residual, q_mean = (self.seen / self.num_seen).tolist()
+            charts["losses/td_loss"] = loss
+            charts["losses/bellman_residual"] = residual * self.config.reward_scale
+            charts["charts/q_mean"] = q_mean * self.config.reward_scale
+            self.seen.zero_()
+            self.num_seen = 0
+        return charts
+
+    def weights(self) -> PolicyWeights:
+        tensors = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+        return PolicyWeights("dqn", dataclasses.asdict(self.config), tensors)
+
+    def pack(self) -> TrainingState:
+        """Everything that the next step depends on. Taken at reports, where no sums are open."""
+        pool, pool_meta = self.self_play.state()
+        memory, memory_meta = self.buffer.state()
+        games = {
+            "generator": pack_generator(self.generator),
+            "return_so_far": self.tally.return_so_far,
+            "ply": self.tally.ply,
+        }
+        tensors = pack("network", self.network.state_dict()) | pack("target", self.target.state_dict())
+        tensors |= pack_optimizer("optimizer", self.optimizer) | pack("memory", memory) | pool
+        tensors |= pack("pending", self.pending.tensors()) | pack("games", games) | pack("env", self.env.state())
+        meta: dict[str, Any] = {name: getattr(self, name) for name in ("step", "previous_step", "gradient_steps")}
+        return TrainingState(tensors, meta | {"rng": pack_rng(self.rng), "pool": pool_meta, "memory": memory_meta})
+
+    def load(self, state: TrainingState) -> None:
+        """Go on from `pack`. Raises ArenaError where it does not fit."""
+        tensors, meta = state.tensors, state.meta
+        load_weights(self.network, unpack("network", tensors), self.env.spec.game)
+        load_weights(self.target, unpack("target", tensors), self.env.spec.game)
+        unpack_optimizer("optimizer", self.optimizer, tensors)
+        if memory := unpack("memory", tensors):  # a large one can be lost; then it fills anew
+            self.buffer.load(memory, meta["memory"])
+        for name, kept in unpack("pending", tensors).items():
+            getattr(self.pending, name).copy_(kept)
+        games = unpack("games", tensors)
+        self.generator.set_state(games["generator"])
+        self.tally.return_so_far.copy_(games["return_so_far"])
+        self.tally.ply.copy_(games["ply"])
+        self.step, self.previous_step, self.gradient_steps = (
+            meta[name] for name in ("step", "previous_step", "gradient_steps")
+        )
+        self.rng = unpack_rng(meta["rng"])
+        self.self_play.load(self.network, tensors, meta["pool"])
+        self.turn = self.env.load(unpack("env", tensors))
+
+
+def train(
+    config: DQNConfig,
+    env: VecEnv,
+    *,
+    seed: int,
+    total_steps: int,
+    opponents: Opponents | None = None,
+    resume: TrainingState | None = None,
+    checkpoint_steps: int = 0,
+    should_stop: Callable[[], bool] = lambda: False,
+    reward: Shaping | None = None,
+) -> Iterator[Metrics]:
+    """Train on `env` (made with `config.num_envs` games and automatic reset) until `total_steps`; see docs/plans."""
+    learner = Learner(config, env, seed, opponents, reward)
+    if resume is not None:
+        learner.load(resume)
+    started, reported = time.perf_counter(), learner.step
+    done = False
+    while not done:
+        progress = learner.step / total_steps
+        epsilon = linear(config.epsilon, config.final_epsilon, progress / max(config.exploration_share, 1e-9))
+        rate = config.learning_rate * (1 - progress if config.anneal_learning_rate else 1)
+        collect(learner, epsilon)
+        update(learner, rate)
+        at_report = learner.step - reported >= config.report_steps
+        done = learner.step >= total_steps or (at_report and should_stop())
+        due = checkpoint_steps > 0 and learner.previous_step // checkpoint_steps != learner.step // checkpoint_steps
+        if done or due or at_report:
+            charts = learner.report() | {"charts/epsilon": epsilon, "charts/learning_rate": rate}
+            charts["charts/SPS"] = (learner.step - reported) / (time.perf_counter() - started)
+            started, reported = time.perf_counter(), learner.step
+            if done or due:
+                yield Metrics(learner.step, charts, learner.weights(), learner.pack())
+            else:
+                yield Metrics(learner.step, charts)
+
+
+@torch.no_grad()
+def collect(learner: Learner, epsilon: float) -> None:
+    """Play one step of every game and remember the transitions that it completes."""
+    learner.restart_games_if_due()
+    config, env, turn, pending = learner.config, learner.env, learner.turn, learner.pending
+    assert turn.legal_action_mask is not None
+    learner.buffer.add(pending.followed_by(turn))
+
+    q_values = learner.network(turn.observation.flatten(0, 1))
+    probabilities = epsilon_greedy(q_values, turn.legal_action_mask.flatten(0, 1), epsilon)
+    logits = probabilities.log().view(turn.legal_action_mask.shape)
+    decides = learner.self_play.learner_decides(turn)
+    learner.self_play.overrule(logits, turn, decides)
+    if config.random_plies:
+        opening = in_random_opening(env.seeds, learner.tally.ply, config.random_plies).unsqueeze(1)
+        logits.masked_fill_(opening.unsqueeze(2), 0.0)
+        decides &= ~opening
+    action = losses.sample_masked(logits, turn.legal_action_mask, learner.generator)
+    pending.decided(turn, action, decides)
+    if learner.network.normaliser is not None and bool(decides.any()):
+        learner.network.normaliser.update(prepare(turn.observation[decides], env.spec.scale))
+
+    step = env.step(action)
+    rewards = step.rewards
+    if learner.shaping:
+        shaped = learner.shaping(turn.observation[:, 0], action[:, 0], rewards[:, 0], step.final.observation[:, 0])
+        rewards = shaped.unsqueeze(1)
+    pending.reward += rewards
+    learner.buffer.add(pending.ended(step.terminated))
+    learner.buffer.add(pending.followed_by(step.final, step.truncated))
+    ended = step.terminated | step.truncated
+    pending.waiting &= ~ended.unsqueeze(1)
+    learner.tally.count(step.rewards, ended)
+    learner.turn = step.turn
+    learner.previous_step, learner.step = learner.step, learner.step + env.num_envs
+
+
+def update(learner: Learner, learning_rate: float) -> None:
+    """Take the gradient steps that are due; every `target_update` of them the target network becomes a copy."""
+    config, network = learner.config, learner.network
+    due = int(max(learner.step - config.learning_starts, 0) * config.train_ratio) - learner.gradient_steps
+    if due <= 0 or len(learner.buffer) == 0:
+        return
+    for group in learner.optimizer.param_groups:
+        group["lr"] = learning_rate
+    for _ in range(due):
+        batch = learner.buffer.sample(config.batch_size, learner.generator)
+        with torch.no_grad():
+            q_t = learner.target(batch.next_observation)
+            selector_t = network(batch.next_observation) if config.double else q_t
+        reward = batch.reward / config.reward_scale
+        target = losses.q_learning_target(reward, batch.terminated, config.gamma, q_t, selector_t, batch.next_mask)
+        q_tm1 = network(batch.observation).gather(1, batch.action.unsqueeze(1)).squeeze(1)
+        loss = losses.td_loss(q_tm1, target, config.huber)
+        learner.optimizer.zero_grad()
+        loss.backward()
+        if config.max_grad_norm > 0:
+            nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
+        learner.optimizer.step()
+        q_tm1 = q_tm1.detach()
+        learner.seen += torch.stack([loss.detach(), (target - q_tm1).abs().mean(), q_tm1.mean()])
+        learner.num_seen += 1
+        learner.gradient_steps += 1
+        if learner.gradient_steps % config.target_update == 0:
+            learner.target.load_state_dict(network.state_dict())

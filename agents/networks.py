@@ -1,0 +1,210 @@
+"""Networks: trunks by observation shape, the actor-critic, running statistics, and networks as frozen policies.
+
+Orthogonal initialisation with gains √2 (hidden), 0.01 (policy head) and 1 (value head), as in Andrychowicz et al. 2021,
+"What matters for on-policy deep actor-critic methods?", and Huang et al. 2022, "The 37 implementation details of PPO".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from agents.configs import ActorCriticConfig, LearnerConfig, PPOConfig, config_from
+from agents.losses import masked_log_softmax
+from agents.metrics import PolicyWeights
+from agents.policy import Decision
+from envs.errors import ArenaError, UsageError
+from envs.specs import GameSpec
+
+# Output channels, kernel, stride and padding of each layer; nature: Mnih et al. 2015.
+CONVOLUTIONS = {
+    "cnn": ((32, 3, 1, 1), (64, 3, 1, 1), (64, 3, 1, 1)),
+    "nature": ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)),
+}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+def choose_network(observation_shape: tuple[int, ...]) -> str:
+    """What `network="auto"` means: nature for pixels, cnn for square planes from 7×7 up, mlp for all else."""
+    if len(observation_shape) == 3:
+        _, height, width = observation_shape
+        if height >= 36 and width >= 36:
+            return "nature"
+        if height == width >= 7:
+            return "cnn"
+    return "mlp"
+
+
+def initialise(layer: nn.Linear | nn.Conv2d, gain: float, generator: torch.Generator) -> nn.Module:
+    """Orthogonal weights of this gain, zero bias."""
+    nn.init.orthogonal_(layer.weight, gain, generator=generator)
+    nn.init.zeros_(cast(Tensor, layer.bias))
+    return layer
+
+
+def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generator) -> tuple[nn.Sequential, int]:
+    """(module [B, *obs] float32 → [B, features], features), of `config.network`'s kind."""
+    shape = spec.observation_shape
+    kind = choose_network(shape) if config.network == "auto" else config.network
+    gain = math.sqrt(2)
+    layers: list[nn.Module] = []
+    if kind == "mlp":
+        activation = ACTIVATIONS[config.activation]
+        layers.append(nn.Flatten())
+        width = math.prod(shape)
+    else:
+        if len(shape) != 3:
+            raise UsageError(f"network={kind} needs planes [C, H, W], and {spec.game} shows {list(shape)}: use mlp")
+        activation = nn.ReLU
+        channels = shape[0]
+        for out, kernel, stride, padding in CONVOLUTIONS[kind]:
+            layers += [initialise(nn.Conv2d(channels, out, kernel, stride, padding), gain, generator), nn.ReLU()]
+            channels = out
+        layers.append(nn.Flatten())
+        with torch.no_grad():
+            width = nn.Sequential(*layers)(torch.zeros(1, *shape)).shape[1]
+    for _ in range(config.hidden_layers):
+        layers += [initialise(nn.Linear(width, config.hidden_size), gain, generator), activation()]
+        width = config.hidden_size
+    return nn.Sequential(*layers), width
+
+
+class RunningStatistics(nn.Module):
+    """Mean and variance of all that was seen so far, by Chan et al.'s parallel update; saved with the network."""
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("variance", torch.ones(shape))
+        self.register_buffer("count", torch.tensor(1e-4))
+
+    @property
+    def deviation(self) -> Tensor:
+        """√(variance + a little)."""
+        return torch.sqrt(self.variance + 1e-8)
+
+    @torch.no_grad()
+    def update(self, batch: Tensor) -> None:
+        """Take in batch [B, *shape]."""
+        size = batch.shape[0]
+        if size == 0:
+            return
+        delta = batch.mean(0) - self.mean
+        total = self.count + size
+        between = delta.square() * self.count * size / total
+        squares = self.variance * self.count + batch.var(0, correction=0) * size + between
+        self.mean += delta * size / total
+        self.variance.copy_(squares / total)
+        self.count.copy_(total)
+
+
+class Normaliser(RunningStatistics):
+    """RunningStatistics that also apply themselves: (x − mean) / deviation, clipped to ±10."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ((x - self.mean) / self.deviation).clamp(-10, 10)
+
+
+def prepare(observation: Tensor, scale: float) -> Tensor:
+    """Observations as the networks want them: float32; uint8 ones divided by `scale` on their device."""
+    x = observation.float()
+    return x / scale if scale != 1.0 and observation.dtype == torch.uint8 else x
+
+
+class ActorCritic(nn.Module):
+    """Logits and a value for every observation.
+
+    Attributes:
+        normaliser: of observations, or None.
+        rewards: statistics of discounted returns where rewards are normalised, or None.
+    """
+
+    def __init__(self, spec: GameSpec, config: ActorCriticConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        assert spec.num_actions is not None, "continuous actions have no logits"
+        self.scale = spec.scale
+        self.fixed_reward_scale = config.reward_scale
+        self.normaliser = Normaliser(spec.observation_shape) if config.normalise_observations else None
+        self.policy_trunk, features = build_trunk(spec, config, generator)
+        shared = isinstance(config, PPOConfig) and config.shared_trunk
+        self.value_trunk = None if shared else build_trunk(spec, config, generator)[0]
+        self.policy_head = initialise(nn.Linear(features, spec.num_actions), 0.01, generator)
+        self.value_head = initialise(nn.Linear(features, 1), 1.0, generator)
+        self.rewards = RunningStatistics(()) if config.normalise_rewards else None
+
+    @property
+    def reward_scale(self) -> Tensor | float:
+        """What rewards are divided by in training: a value times this is in the game's units."""
+        return self.fixed_reward_scale * (1.0 if self.rewards is None else self.rewards.deviation)
+
+    def policy_parameters(self) -> list[nn.Parameter]:
+        """What the logits depend on."""
+        return [*self.policy_trunk.parameters(), *self.policy_head.parameters()]
+
+    def value_parameters(self) -> list[nn.Parameter]:
+        """What the value alone depends on."""
+        trunk = [] if self.value_trunk is None else list(self.value_trunk.parameters())
+        return [*trunk, *self.value_head.parameters()]
+
+    def prepare(self, observation: Tensor) -> Tensor:
+        x = prepare(observation, self.scale)
+        return x if self.normaliser is None else self.normaliser(x)
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """observation [B, *obs] → logits [B, A], value [B]."""
+        x = self.prepare(observation)
+        features = self.policy_trunk(x)
+        value_features = features if self.value_trunk is None else self.value_trunk(x)
+        return self.policy_head(features), self.value_head(value_features).squeeze(-1)
+
+    def logits(self, observation: Tensor) -> Tensor:
+        """observation [B, *obs] → logits [B, A]."""
+        return self.policy_head(self.policy_trunk(self.prepare(observation)))
+
+    def value(self, observation: Tensor) -> Tensor:
+        """observation [B, *obs] → value [B]."""
+        trunk = self.policy_trunk if self.value_trunk is None else self.value_trunk
+        return self.value_head(trunk(self.prepare(observation))).squeeze(-1)
+
+
+class NetworkPolicy:
+    """An actor-critic as a frozen policy. It plays with the network it is given: give it a copy of one that learns."""
+
+    def __init__(self, network: ActorCritic) -> None:
+        self.network = network
+
+    @torch.no_grad()
+    def __call__(self, observation: Tensor, legal_action_mask: Tensor) -> Decision:
+        logits, value = self.network(observation)
+        return Decision(masked_log_softmax(logits, legal_action_mask).exp(), value * self.network.reward_scale)
+
+
+def load_weights(module: nn.Module, tensors: dict[str, Tensor], what: str) -> None:
+    """Fill `module`; raises ArenaError where names or shapes do not fit. `what` says what they should have fitted."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise ArenaError(f"these weights do not fit {what}: {first}") from None
+
+
+def load_actor_critic(spec: GameSpec, weights: PolicyWeights) -> NetworkPolicy:
+    """The policy of stored actor-critic weights, on the CPU. Raises ArenaError where they do not fit the game."""
+    config = cast(ActorCriticConfig, config_from(weights.algorithm, weights.config))
+    network = ActorCritic(spec, config, torch.Generator())
+    load_weights(network, weights.tensors, f"{weights.algorithm} on {spec.game}")
+    return NetworkPolicy(network.requires_grad_(False))
+
+
+def freeze(algorithm: str, config: ActorCriticConfig, network: nn.Module) -> PolicyWeights:
+    """The network as storable weights: CPU copies that nothing trains further."""
+    tensors = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    return PolicyWeights(algorithm, dataclasses.asdict(config), tensors)

@@ -1,0 +1,254 @@
+"""Good settings per game: what differs from an algorithm's defaults. Imports no torch.
+
+Every entry whose key is a prefix of the game applies, the longest last; `agents.configs.default_config` puts them
+together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Presets = dict[str, dict[str, Any]]
+
+EVERY_ALGORITHM: Presets = {
+    # Walking between s3 and s4 for ever pays more than reaching the end where γ is near 1; a time limit ends that.
+    "gridworld/recycling": {"gamma": 0.9},
+    "gridworld/recycling?minutes": {"gamma": 1.0},
+}
+
+_SIMULTANEOUS: dict[str, Any] = {
+    "network": "mlp",
+    "hidden_size": 128,
+    "activation": "relu",
+    "learning_rate": 1e-3,
+    "entropy_coef": 0.05,
+    "final_entropy_coef": 0.0,
+}
+
+# Small planes: on a CPU a multilayer perceptron sees ten times as many games in the same time as convolutions do.
+_PLANES: Presets = {
+    "gridworld/maze": {"network": "mlp", "hidden_size": 256},
+    "gridworld/maze?level": {"network": "mlp", "hidden_size": 64},
+    "gridworld/sumo": {"network": "mlp", "hidden_size": 128},
+    "gridworld/tron": {"network": "mlp", "hidden_size": 128},
+}
+
+_DQN_CARTPOLE: dict[str, Any] = {"learning_rate": 2e-3, "exploration_share": 0.16, "final_epsilon": 0.04}
+_DQN_BOARDS: dict[str, Any] = {
+    "num_envs": 64,
+    "gamma": 0.98,
+    "batch_size": 256,
+    "train_ratio": 1 / 32,
+    "target_update": 250,
+    "buffer_size": 50_000,
+    "learning_starts": 5_000,
+    "final_epsilon": 0.1,
+    "random_plies": 6,
+}
+_DQN_SIMULTANEOUS: dict[str, Any] = {
+    "network": "mlp",
+    "num_envs": 64,
+    "train_ratio": 1 / 64,
+    "buffer_size": 50_000,
+    "learning_starts": 5_000,
+}
+_LATEST_GREEDY_RETURN: dict[str, Any] = {
+    "num_envs": 64,
+    "off_policy": True,
+    "exploration_share": 0.5,
+    "learning_rate": 1.0,
+}
+
+_VPG_ONE_MAZE: dict[str, Any] = {
+    "num_envs": 64,
+    "hidden_size": 64,
+    "activation": "tanh",
+    "learning_rate": 1e-2,
+    "value_learning_rate": 3e-3,
+    "value_steps": 16,
+    "value_minibatches": 4,
+    "entropy_coef": 0.1,
+    "final_entropy_coef": 0.05,
+}
+
+PRESETS: dict[str, Presets] = {
+    "ppo": {
+        "gridworld/": {
+            "num_steps": 16,
+            "gamma": 0.97,
+            "learning_rate": 3e-3,
+            "entropy_coef": 0.1,
+            "final_entropy_coef": 0.05,
+        },
+        # Starts all over the map and falls that cost little more than a detour: else the walker learns to keep away
+        # from the edge for good before it has learnt to walk along it.
+        "gridworld/cliff": {"reward_scale": 5.0, "reward_clip": 3.0, "random_plies": 40, "final_entropy_coef": 0.01},
+        "gridworld/cliff?start=any": {"reward_clip": 10.0, "random_plies": 0},
+        "gridworld/trap": {"reward_scale": 500.0},
+        "gridworld/maze": {
+            "num_envs": 256,
+            "num_minibatches": 8,
+            "network": "mlp",
+            "hidden_size": 256,
+            "hidden_layers": 3,
+            "activation": "relu",
+            "gamma": 0.95,
+            "learning_rate": 2e-3,
+            "entropy_coef": 0.05,
+            "final_entropy_coef": 0.005,
+        },
+        "gridworld/maze?level": {
+            "num_envs": 64,
+            "num_minibatches": 4,
+            "hidden_size": 64,
+            "hidden_layers": 2,
+            "activation": "tanh",
+            "gamma": 0.97,
+            "learning_rate": 3e-3,
+            "entropy_coef": 0.1,
+            "final_entropy_coef": 0.05,
+        },
+        "gridworld/sumo": _SIMULTANEOUS,
+        "gridworld/tron": _SIMULTANEOUS,
+        "pettingzoo/": {
+            "num_envs": 32,
+            "hidden_size": 128,
+            "activation": "relu",
+            "entropy_coef": 0.1,
+            "final_entropy_coef": 0.05,
+        },
+        "gym/CartPole": {
+            "num_envs": 32,
+            "num_steps": 32,
+            "num_epochs": 8,
+            "gamma": 0.98,
+            "gae_lambda": 0.9,
+            "learning_rate": 2e-3,
+            "entropy_coef": 0.0,
+        },
+        "tic_tac_toe": {
+            "num_envs": 256,
+            "num_steps": 16,
+            "num_epochs": 3,
+            "num_minibatches": 2,
+            "hidden_size": 128,
+            "activation": "relu",
+            "shared_trunk": True,
+            "learning_rate": 2e-3,
+            "gamma": 1.0,
+            "gae_lambda": 0.8,
+            "entropy_coef": 0.05,
+            "final_entropy_coef": 0.01,
+            "pool_share": 0.0,
+            "random_plies": 8,
+        },
+        # One wide layer sees the lines; a short horizon and much entropy at first make it take wins and block threats.
+        "connect_four": {
+            "num_envs": 512,
+            "num_steps": 8,
+            "num_epochs": 4,
+            "num_minibatches": 8,
+            "hidden_size": 512,
+            "hidden_layers": 1,
+            "activation": "relu",
+            "shared_trunk": True,
+            "gamma": 0.9,
+            "entropy_coef": 0.2,
+            "final_entropy_coef": 0.02,
+            "pool_share": 0.0,
+            "random_plies": 8,
+        },
+    },
+    "vpg": {
+        "gridworld/": {
+            "num_steps": 16,
+            "gamma": 0.97,
+            "gae_lambda": 0.95,
+            "learning_rate": 1e-2,
+            "value_learning_rate": 3e-3,
+            "entropy_coef": 0.1,
+            "final_entropy_coef": 0.05,
+        },
+        "gridworld/cliff": {"reward_scale": 5.0, "reward_clip": 3.0, "random_plies": 40, "final_entropy_coef": 0.01},
+        "gridworld/cliff?start=any": {"reward_clip": 10.0, "random_plies": 0},
+        "gridworld/trap": {"reward_scale": 500.0},
+        "gridworld/maze": {
+            "num_envs": 32,
+            "network": "mlp",
+            "hidden_size": 256,
+            "activation": "relu",
+            "learning_rate": 1e-3,
+            "value_learning_rate": 1e-3,
+            "value_steps": 2,
+            "value_minibatches": 1,
+            "entropy_coef": 0.03,
+            "final_entropy_coef": 0.003,
+        },
+        "gridworld/maze?level": _VPG_ONE_MAZE,
+        "gridworld/sumo": {**_SIMULTANEOUS, "learning_rate": 3e-3, "gae_lambda": 0.95},
+        "gridworld/tron": {**_SIMULTANEOUS, "learning_rate": 3e-3, "gae_lambda": 0.95},
+        "tic_tac_toe": {
+            "num_envs": 256,
+            "num_steps": 8,
+            "hidden_size": 128,
+            "activation": "relu",
+            "learning_rate": 3e-3,
+            "value_steps": 8,
+            "gamma": 0.9,
+            "entropy_coef": 0.1,
+            "final_entropy_coef": 0.01,
+            "random_plies": 4,
+        },
+        "connect_four": {
+            "num_envs": 256,
+            "num_steps": 16,
+            "hidden_size": 256,
+            "hidden_layers": 1,
+            "activation": "relu",
+            "learning_rate": 3e-3,
+            "value_steps": 8,
+            "gamma": 0.9,
+            "gae_lambda": 0.95,
+            "entropy_coef": 0.1,
+            "final_entropy_coef": 0.01,
+            "random_plies": 4,
+        },
+        "pettingzoo/": {
+            "num_envs": 32,
+            "hidden_size": 128,
+            "activation": "relu",
+            "learning_rate": 2e-3,
+            "entropy_coef": 0.1,
+            "final_entropy_coef": 0.05,
+        },
+    },
+    "dqn": {
+        **_PLANES,
+        "gym/CartPole": _DQN_CARTPOLE,
+        "cartpole": _DQN_CARTPOLE,
+        "gridworld/trap": {"reward_scale": 500.0},
+        "gridworld/cliff": {"gamma": 0.97, "reward_scale": 10.0},
+        "gridworld/maze": {"network": "mlp", "hidden_size": 256, "gamma": 0.97, "num_envs": 64, "train_ratio": 1 / 32},
+        "gridworld/maze?level": {"network": "mlp", "num_envs": 16, "train_ratio": 0.25},
+        "gridworld/sumo": _DQN_SIMULTANEOUS,
+        "gridworld/tron": _DQN_SIMULTANEOUS,
+        "pettingzoo/": {"train_ratio": 1 / 16, "learning_starts": 2_000, "buffer_size": 50_000},
+        "pettingzoo/classic/tictactoe_v3": _DQN_BOARDS,
+        "pettingzoo/classic/connect_four_v3": _DQN_BOARDS,
+        "tic_tac_toe": _DQN_BOARDS,
+        "connect_four": _DQN_BOARDS | {"num_envs": 128, "train_ratio": 1 / 64, "buffer_size": 200_000},
+    },
+    # The cliff and the rooms need more than the defaults. With ε left, the expected cost of a fall keeps SARSA from the
+    # edge, and what it learnt of falls while ε was large it can unlearn only on visits that have become rare: so ε is
+    # small from the start, optimism does the exploring, and small steps average the falls. Monte Carlo has the same
+    # trouble on-policy; off-policy, in deterministic games, the latest return of greedy play is exact.
+    "sarsa": {
+        "gridworld/cliff": {"num_envs": 32, "epsilon": 0.02, "exploration_share": 0.8, "learning_rate": 0.02},
+        "gridworld/rooms": {"num_envs": 32, "epsilon": 0.3, "exploration_share": 1.0, "learning_rate": 0.1},
+    },
+    "monte_carlo": {
+        "gridworld/cliff": _LATEST_GREEDY_RETURN | {"epsilon": 0.5, "final_epsilon": 0.3},
+        "gridworld/rooms": _LATEST_GREEDY_RETURN | {"final_epsilon": 0.5, "initial_values": "0"},
+    },
+    "q_learning": {"gridworld/rooms": {"learning_rate": 0.5}},
+}

@@ -1,0 +1,334 @@
+"""Experience of the actor-critic learners (PPO, VPG): the games they play, the rollouts, what is learnt from them.
+
+T steps, N games, K decision slots, P players, A actions. Everything stays on the env's device; figures reach the host
+once per rollout.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agents import returns
+from agents.configs import ActorCriticConfig
+from agents.losses import log_prob, masked_log_softmax, sample_masked
+from agents.metrics import TrainingState
+from agents.networks import ActorCritic, NetworkPolicy, load_weights
+from agents.resume import (
+    fresh_seeds,
+    pack,
+    pack_generator,
+    pack_optimizer,
+    pack_rng,
+    torch_generator,
+    unpack,
+    unpack_optimizer,
+    unpack_rng,
+)
+from agents.selfplay import Opponents, SelfPlay, in_random_opening
+from agents.shaping import Shaping, one_player_only
+from agents.tally import Tally
+from envs.protocol import VecEnv
+
+
+@dataclass
+class Rollout:
+    """Buffers of T steps, filled anew by every `collect_rollout`.
+
+    Attributes:
+        observation, mask, player, action: [T, N, K, …], what was decided on, and how.
+        logits, value: [T, N, K, A], [T, N, K], the learner's network on every slot, whoever decided there.
+        learner: [T, N, K] bool, the slots that the learner decided.
+        rewards: [T, N, P], shaped where there is shaping.
+        terminated, truncated: [T, N].
+        final_observation, final_player: [T, N, K, …], after each step and before any reset; the observations are None
+            where games are never truncated.
+        last_value, last_player: [N, K], of the turn after the last step.
+    """
+
+    observation: Tensor
+    mask: Tensor
+    player: Tensor
+    action: Tensor
+    logits: Tensor
+    value: Tensor
+    learner: Tensor
+    rewards: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    final_observation: Tensor | None
+    final_player: Tensor
+    last_value: Tensor
+    last_player: Tensor
+
+
+class Samples(NamedTuple):
+    """The decisions to learn from: B rows, in no order that matters."""
+
+    observation: Tensor
+    mask: Tensor
+    action: Tensor
+    log_prob: Tensor
+    value: Tensor
+    advantage: Tensor
+    returns: Tensor
+
+
+class Games:
+    """The N games a learner plays, with the opponents in them and the generators behind them.
+
+    Attributes:
+        turn: what is to be acted on now.
+        step: env steps so far, summed over games.
+        self_play: who holds which seat.
+    """
+
+    def __init__(
+        self,
+        config: ActorCriticConfig,
+        env: VecEnv,
+        seeds: Mapping[str, np.random.SeedSequence],
+        opponents: Opponents | None,
+        shaping: Shaping | None,
+    ) -> None:
+        assert env.num_envs == config.num_envs, f"the env has {env.num_envs} games, the config {config.num_envs}"
+        spec, device = env.spec, env.device
+        one_player_only(shaping, spec)
+        self.config, self.env, self.shaping = config, env, shaping
+        self.generator = torch_generator(seeds["policy"], device)
+        self.rng = np.random.default_rng(seeds["games"])
+        rng = np.random.default_rng(seeds["opponents"])
+        self.self_play = SelfPlay(spec, config, env.num_envs, device, NetworkPolicy, opponents, rng)
+        self.tally = Tally(spec, self.self_play)
+        self.step = 0
+        self.previous_step = 0
+        self.discounted_return = torch.zeros(env.num_envs, spec.num_players, device=device)
+        self.buffers = self._allocate()
+        self.started = time.perf_counter()
+
+    def _allocate(self) -> Rollout:
+        spec, env = self.env.spec, self.env
+        lead = (self.config.num_steps, env.num_envs, spec.num_slots)
+        assert spec.num_actions is not None
+        dtype = getattr(torch, spec.observation_dtype)
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=env.device)
+
+        return Rollout(
+            observation=zeros(*lead, *spec.observation_shape, dtype=dtype),
+            mask=zeros(*lead, spec.num_actions, dtype=torch.bool),
+            player=zeros(*lead, dtype=torch.int64),
+            action=zeros(*lead, dtype=torch.int64),
+            logits=zeros(*lead, spec.num_actions),
+            value=zeros(*lead),
+            learner=zeros(*lead, dtype=torch.bool),
+            rewards=zeros(*lead[:2], spec.num_players),
+            terminated=zeros(*lead[:2], dtype=torch.bool),
+            truncated=zeros(*lead[:2], dtype=torch.bool),
+            final_observation=None if spec.max_steps is None else zeros(*lead, *spec.observation_shape, dtype=dtype),
+            final_player=zeros(*lead, dtype=torch.int64),
+            last_value=zeros(*lead[1:]),
+            last_player=zeros(*lead[1:], dtype=torch.int64),
+        )
+
+    def begin_rollout(self, network: ActorCritic) -> None:
+        """Start the clock and, where that is due, all games with newly drawn opponents."""
+        self.started = time.perf_counter()
+        renews = self.self_play.renews(self.previous_step, self.step)
+        if renews:
+            self.self_play.renew(network)
+        if renews or self.step == 0:
+            self.turn = self.env.reset(fresh_seeds(self.rng, self.env.num_envs).to(self.env.device))
+            self.tally.restart()
+            self.discounted_return.zero_()
+        self.previous_step = self.step
+
+    def finish_rollout(self) -> dict[str, float]:
+        """`charts/SPS` of the rollout that began last, its update included."""
+        steps = self.step - self.previous_step
+        return {"charts/SPS": steps / (time.perf_counter() - self.started)}
+
+    def checkpoint_due(self, checkpoint_steps: int) -> bool:
+        """Whether the last rollout crossed a multiple of `checkpoint_steps` (0: never)."""
+        return checkpoint_steps > 0 and self.previous_step // checkpoint_steps != self.step // checkpoint_steps
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """(tensors, plain values) for `load`."""
+        pool, pool_meta = self.self_play.state()
+        own = {
+            "generator": pack_generator(self.generator),
+            "return_so_far": self.tally.return_so_far,
+            "discounted_return": self.discounted_return,
+            "ply": self.tally.ply,
+        }
+        meta = {"step": self.step, "previous_step": self.previous_step, "rng": pack_rng(self.rng), "pool": pool_meta}
+        return pack("games", own) | pack("env", self.env.state()) | pool, meta
+
+    def load(self, network: ActorCritic, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        own = unpack("games", tensors)
+        self.generator.set_state(own["generator"])
+        self.tally.return_so_far.copy_(own["return_so_far"])
+        self.discounted_return.copy_(own["discounted_return"])
+        self.tally.ply.copy_(own["ply"])
+        self.step, self.previous_step, self.rng = meta["step"], meta["previous_step"], unpack_rng(meta["rng"])
+        self.self_play.load(network, tensors, meta["pool"])
+        self.turn = self.env.load(unpack("env", tensors))
+
+
+@torch.no_grad()
+def collect_rollout(games: Games, network: ActorCritic) -> tuple[Rollout, dict[str, float]]:
+    """Play `config.num_steps` steps of every game; returns the buffers and the `charts/…` of the games that ended.
+
+    The network sees every slot of every game; where an opponent or the opening's random moves decide, it is overruled.
+    """
+    config, env, self_play, rollout = games.config, games.env, games.self_play, games.buffers
+    num_games, num_slots = rollout.player.shape[1:]
+    games.begin_rollout(network)
+    for t in range(config.num_steps):
+        turn = games.turn
+        assert turn.legal_action_mask is not None
+        logits, value = network(turn.observation.flatten(0, 1))
+        logits = logits.view(num_games, num_slots, -1)
+        learner = self_play.learner_decides(turn)
+        rollout.observation[t] = turn.observation
+        rollout.mask[t] = turn.legal_action_mask
+        rollout.player[t] = turn.player
+        rollout.logits[t], rollout.value[t] = logits, value.view(num_games, num_slots)
+        self_play.overrule(logits, turn, learner)
+        if config.random_plies:
+            opening = in_random_opening(env.seeds, games.tally.ply, config.random_plies).unsqueeze(1)
+            logits.masked_fill_(opening.unsqueeze(2), 0.0)
+            learner &= ~opening
+        action = sample_masked(logits, turn.legal_action_mask, games.generator)
+        rollout.action[t], rollout.learner[t] = action, learner
+
+        step = env.step(action)
+        rollout.rewards[t], rollout.terminated[t], rollout.truncated[t] = step.rewards, step.terminated, step.truncated
+        if games.shaping:
+            shaped = games.shaping(
+                turn.observation[:, 0], action[:, 0], step.rewards[:, 0], step.final.observation[:, 0]
+            )
+            rollout.rewards[t, :, 0] = shaped
+        if rollout.final_observation is not None:
+            rollout.final_observation[t] = step.final.observation
+        rollout.final_player[t] = step.final.player
+        games.tally.count(step.rewards, step.terminated | step.truncated)
+        games.turn = step.turn
+
+    rollout.last_value.copy_(network.value(games.turn.observation.flatten(0, 1)).view(num_games, num_slots))
+    rollout.last_player.copy_(games.turn.player)
+    games.step += config.num_steps * num_games
+    return rollout, games.tally.charts()
+
+
+@torch.no_grad()
+def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: bool = True) -> Samples:
+    """What the rollout teaches: the learner's decisions with advantages and returns.
+
+    Args:
+        bootstrap: False takes rewards to go alone as both, of games that ended within the rollout (bare REINFORCE).
+    """
+    config, players = games.config, games.env.spec.num_players
+    num_slots = rollout.player.shape[2]
+    rewards = rollout.rewards
+    if config.reward_clip > 0:
+        rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
+    rewards = rewards / config.reward_scale
+    if network.rewards is not None:
+        network.rewards.update(_discounted_returns(games, rollout, rewards).flatten())
+        rewards = rewards / network.rewards.deviation
+    gamma, lam = config.gamma, config.gae_lambda
+    if not bootstrap:
+        deciding = _by_seat(torch.ones_like(rollout.value), rollout.player, players)[1]
+        advantage, valid = returns.rewards_to_go(rewards, deciding, rollout.terminated, rollout.truncated, gamma)
+    else:
+        final_value = torch.zeros_like(rollout.value)
+        if rollout.final_observation is not None:
+            cut = rollout.truncated.nonzero(as_tuple=True)
+            final_value[cut] = network.value(rollout.final_observation[cut].flatten(0, 1)).view(-1, num_slots)
+        if players == 1:
+            done = (rollout.terminated, rollout.truncated)
+            values = (final_value[..., 0], rollout.last_value[:, 0])
+            advantage = returns.gae(rewards[..., 0], rollout.value[..., 0], *done, *values, gamma, lam).unsqueeze(-1)
+            valid = torch.ones_like(advantage, dtype=torch.bool)
+        else:
+            zero_sum = games.env.spec.zero_sum and num_slots == 1
+            value, deciding = _by_seat(rollout.value, rollout.player, players)
+            final, final_known = _by_seat(final_value, rollout.final_player, players, zero_sum)
+            final_known &= rollout.final_observation is not None
+            last, last_known = _by_seat(rollout.last_value, rollout.last_player, players, zero_sum)
+            advantage, valid = returns.seat_gae(
+                rewards, value, deciding, rollout.terminated, rollout.truncated,
+                final, final_known, last, last_known, gamma, lam,
+            )  # fmt: skip
+    seat = rollout.player.clamp(min=0)
+    keep = (valid.gather(-1, seat) & rollout.learner).flatten().nonzero().squeeze(1)
+
+    def pick(x: Tensor) -> Tensor:
+        return x.flatten(0, 2)[keep]
+
+    advantage = pick(advantage.gather(-1, seat))
+    value, mask, action = pick(rollout.value), pick(rollout.mask), pick(rollout.action)
+    return Samples(
+        observation=pick(rollout.observation),
+        mask=mask,
+        action=action,
+        log_prob=log_prob(masked_log_softmax(pick(rollout.logits), mask), action),
+        value=value,
+        advantage=advantage,
+        returns=advantage + value if bootstrap else advantage,
+    )
+
+
+def _by_seat(values: Tensor, player: Tensor, players: int, zero_sum: bool = False) -> tuple[Tensor, Tensor]:
+    """Slots → seats: values [..., K] of the seats player [..., K] → values [..., P], known [..., P] bool.
+
+    In a turn-based two-player zero-sum game the side not to move has the other's value, negated.
+    """
+    seats = player.unsqueeze(-1) == torch.arange(players, device=player.device)  # [..., K, P]
+    known = seats.any(-2)
+    by_seat = (values.unsqueeze(-1) * seats).sum(-2)
+    if zero_sum:
+        assert players == 2
+        acting = known.any(-1, keepdim=True)
+        by_seat = torch.where(known, by_seat, -by_seat.flip(-1))
+        known = known | acting
+    return by_seat, known
+
+
+def _discounted_returns(games: Games, rollout: Rollout, rewards: Tensor) -> Tensor:
+    """[T, N, P]: what each game brought each seat up to each step of rewards [T, N, P], older ones discounted."""
+    running, seen = games.discounted_return, torch.empty_like(rewards)
+    ended = (rollout.terminated | rollout.truncated).unsqueeze(-1)
+    for t in range(rewards.shape[0]):
+        running.mul_(games.config.gamma).add_(rewards[t])
+        seen[t] = running
+        running.masked_fill_(ended[t], 0.0)
+    return seen
+
+
+def pack_learner(network: ActorCritic, optimizers: Mapping[str, torch.optim.Optimizer], games: Games) -> TrainingState:
+    """Everything that the next rollout and update depend on."""
+    tensors, meta = games.state()
+    tensors |= pack("network", network.state_dict())
+    for name, optimizer in optimizers.items():
+        tensors |= pack_optimizer(name, optimizer)
+    return TrainingState(tensors, meta)
+
+
+def load_learner(
+    state: TrainingState, network: ActorCritic, optimizers: Mapping[str, torch.optim.Optimizer], games: Games
+) -> None:
+    """Put a fresh learner back to `pack_learner`'s state. Raises ArenaError where it does not fit."""
+    load_weights(network, unpack("network", state.tensors), games.env.spec.game)
+    for name, optimizer in optimizers.items():
+        unpack_optimizer(name, optimizer, state.tensors)
+    games.load(network, state.tensors, state.meta)

@@ -1,0 +1,58 @@
+"""What the games of a learner brought: sums on the device, read once per report. N games, P players."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from agents.selfplay import SelfPlay
+from envs.specs import GameSpec
+
+
+class Tally:
+    """Counts the games that end.
+
+    Attributes:
+        return_so_far: [N, P], ply: [N] int64, of the games that are being played.
+        sums: [4, N] since the last report: games, their lengths, the learner's mean return, its score (win 1,
+            draw ½, loss 0).
+    """
+
+    def __init__(self, spec: GameSpec, self_play: SelfPlay) -> None:
+        seats = self_play.learner_seat.unsqueeze(1)
+        device = seats.device
+        self.self_play = self_play
+        self.held = (seats < 0) | (seats == torch.arange(spec.num_players, device=device))  # [N, P]
+        self.return_so_far = torch.zeros(len(seats), spec.num_players, device=device)
+        self.ply = torch.zeros(len(seats), dtype=torch.int64, device=device)
+        self.sums = torch.zeros(4, len(seats), device=device)
+
+    def restart(self) -> None:
+        """All games start anew."""
+        self.return_so_far.zero_()
+        self.ply.zero_()
+
+    def count(self, rewards: Tensor, ended: Tensor) -> None:
+        """Take in one step's rewards [N, P] and which games it ended [N]."""
+        self.return_so_far += rewards
+        self.ply += 1
+        mine = (self.return_so_far * self.held).sum(1) / self.held.sum(1)
+        best_other = self.return_so_far.masked_fill(self.held, -torch.inf).amax(1)
+        score = 0.5 + 0.5 * torch.sign(mine - best_other)
+        self.sums += torch.stack([torch.ones_like(mine), self.ply.to(mine.dtype), mine, score]) * ended
+        self.return_so_far.masked_fill_(ended.unsqueeze(1), 0.0)
+        self.ply.masked_fill_(ended, 0)
+
+    def charts(self) -> dict[str, float]:
+        """Means over the games that ended since the last call; a kind of game of which none did is left out."""
+        kinds = (self.self_play.num_self, self.self_play.num_pool, self.self_play.num_random)
+        sums = torch.stack([part.sum(1) for part in self.sums.split(kinds, 1)]).tolist()
+        self.sums.zero_()
+        ended, length, total = (sum(kind[i] for kind in sums) for i in range(3))
+        charts = {}
+        if ended:
+            charts = {"charts/episodic_return": total / ended, "charts/episodic_length": length / ended}
+        for name, (count, _, _, score) in zip(("score_vs_pool", "score_vs_random"), sums[1:], strict=True):
+            if count:
+                charts[f"charts/{name}"] = score / count
+        return charts
