@@ -1,0 +1,1 @@
+"""The league, its facts, its command line."""

@@ -1,0 +1,148 @@
+"""What would this agent do here? In one position, or in every state of a gridworld."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agents.policy import Decision
+from arena.roster import Contender
+from envs.errors import IllegalActionError, UsageError
+from envs.gridworld.drawing import draw_policy
+from envs.gridworld.dynamics import exact_dynamics
+from envs.protocol import Turn, VecEnv, check_legal
+from envs.registry import make
+from envs.rendering import Drawing
+
+TOGETHER = "+"
+"""Joins the moves that several seats make in one step of a simultaneous game."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an agent thinks of a position.
+
+    Attributes:
+        ply: steps played before it. seat: whose place the agent takes.
+        action: its likeliest move. probabilities: legal move → how likely, likeliest first.
+        value: the return it expects, None without an opinion. q_values: legal move → expected return, or None.
+    """
+
+    game: str
+    agent: str
+    ply: int
+    seat: int
+    action: str
+    probabilities: dict[str, float]
+    value: float | None
+    q_values: dict[str, float] | None
+    drawing: Drawing
+
+
+@dataclass(frozen=True)
+class StateRow:
+    """What an agent thinks of one state: its cell, its value, its likeliest action, and of each legal action."""
+
+    row: int
+    column: int
+    value: float | None
+    action: str
+    probabilities: dict[str, float]
+    q_values: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class PolicyTable:
+    """An agent's policy in every state in which a gridworld goes on; the drawing is None where there are no values."""
+
+    game: str
+    agent: str
+    actions: tuple[str, ...]
+    states: tuple[StateRow, ...]
+    drawing: Drawing | None
+
+
+def ask(game: str, contender: Contender, moves: Sequence[str], seed: int = 0, seat: int = 0) -> Answer:
+    """Play typed `moves` from the start of a game and ask the agent in the position they lead to.
+
+    Args:
+        moves: one word a step; in simultaneous games one per seat, joined by +.
+        seed: of the game, where chance is in it.
+        seat: whose place the agent takes in a simultaneous game; elsewhere it is the seat that is to move.
+
+    Raises IllegalActionError naming the step of an illegal move, UsageError for unknown moves and ended games.
+    """
+    env = make(game, autoreset=False)
+    turn = env.reset(torch.tensor([seed]))
+    for ply, move in enumerate(moves, 1):
+        turn = env.step(_typed(env, turn, ply, move)).turn
+    if bool((turn.player < 0).all()):
+        raise UsageError(f"{game} is over after {len(moves)} moves: there is nothing to decide")
+    slot = seat if env.spec.num_slots > 1 else 0
+    if slot >= env.spec.num_slots or turn.player[0, slot] < 0:
+        raise UsageError(f"seat {seat} has nothing to decide there")
+    assert turn.legal_action_mask is not None
+    mask = turn.legal_action_mask[0, slot : slot + 1]
+    decision = contender.policy(turn.observation[0, slot : slot + 1], mask)
+    mover = int(turn.player[0, slot])
+    thought = _thought(env.spec.action_names, decision, 0, mask[0].numpy())
+    return Answer(game, contender.name, len(moves), mover, *thought, drawing=env.draw(0, mover))
+
+
+def policy_table(game: str, contender: Contender) -> PolicyTable:
+    """The agent's policy in every state. Raises UsageError for games without exact dynamics."""
+    env = make(game)
+    dynamics = exact_dynamics(env)
+    dtype = getattr(torch, env.spec.observation_dtype)
+    decision = contender.policy(torch.tensor(dynamics.observation, dtype=dtype), torch.from_numpy(dynamics.legal))
+    going = np.flatnonzero(~dynamics.terminal).tolist()
+    rows = []
+    for state in going:
+        row, column = dynamics.cell[state].tolist()
+        action, probabilities, value, q_values = _thought(dynamics.action_names, decision, state, dynamics.legal[state])
+        rows.append(StateRow(row, column, value, action, probabilities, q_values))
+    drawing = None
+    if all(row.value is not None for row in rows):
+        values = np.zeros(dynamics.num_states)
+        values[going] = [row.value for row in rows]
+        drawing = draw_policy(dynamics, values, decision.probabilities.numpy())
+    return PolicyTable(game, contender.name, dynamics.action_names, tuple(rows), drawing)
+
+
+def _typed(env: VecEnv, turn: Turn, ply: int, move: str) -> torch.Tensor:
+    """The action [1, K] that a typed move stands for."""
+    seats = turn.player[0].tolist()
+    words = move.split(TOGETHER) if env.spec.num_slots > 1 else [move]
+    if max(seats) < 0:
+        raise IllegalActionError(f"move {ply} ({move!r}): the game is over after {ply - 1} moves")
+    if len(words) != len(seats):
+        raise UsageError(f"move {ply} ({move!r}): {len(seats)} players move at once; join their moves with {TOGETHER}")
+    try:
+        actions = [env.spec.action(word) if seat >= 0 else 0 for word, seat in zip(words, seats, strict=True)]
+    except UsageError as error:
+        raise UsageError(f"move {ply}: {error}") from None
+    action = torch.tensor([actions])
+    if turn.legal_action_mask is not None and not bool(check_legal(turn, action).all()):
+        legal = turn.legal_action_mask[0].any(0).nonzero().flatten().tolist()
+        names = ", ".join(env.spec.action_names[action] for action in legal[:20])
+        raise IllegalActionError(f"move {ply} ({move!r}) is not legal there; legal: {names}")
+    return action
+
+
+def _thought(
+    names: Sequence[str], decision: Decision, row: int, legal: NDArray[np.bool_]
+) -> tuple[str, dict[str, float], float | None, dict[str, float] | None]:
+    """Likeliest action, probabilities, value and action values of one row of a decision, by name."""
+    probability = decision.probabilities[row].tolist()
+    ranked = sorted(np.flatnonzero(legal).tolist(), key=lambda action: -probability[action])
+    q_values = None
+    if decision.q_values is not None:
+        q_values = {names[action]: float(decision.q_values[row, action]) for action in ranked}
+    value = None if decision.value is None else float(decision.value[row])
+    if value is None and q_values is not None:
+        value = max(q_values.values())
+    return names[ranked[0]], {names[action]: probability[action] for action in ranked}, value, q_values

@@ -1,0 +1,125 @@
+"""Policies and training states ↔ safetensors bytes. Nothing is ever pickled or unpickled.
+
+The JSON that belongs to the tensors travels in the file's metadata under one key, so that equal weights and settings
+give equal bytes and so one SHA-256. torch is imported inside the functions only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import struct
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from arena.records import PackedPolicy, Run, RunState
+from arena.store_check import METADATA_KEY, sidecar_path
+from envs.errors import ArenaError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from agents.metrics import PolicyWeights, TrainingState
+    from arena.store import Store
+
+REPLAY_PREFIX = "memory/"
+"""A training state's tensors that are replay memory: they may move to a sidecar file, and be lost with it."""
+SIDECAR_BYTES = 256 * 2**20
+
+
+def pack_policy(weights: PolicyWeights) -> PackedPolicy:
+    """A policy as bytes under their hash; equal weights, algorithm and config give equal bytes."""
+    data = _save(weights.tensors, {"algorithm": weights.algorithm, "config": weights.config})
+    return PackedPolicy(hashlib.sha256(data).hexdigest(), weights.algorithm, weights.config, data)
+
+
+def load_weights(store: Store, sha256: str) -> PolicyWeights:
+    """The policy of a checkpoint; ArenaError names a checkpoint whose bytes are not what its hash says."""
+    from agents.metrics import PolicyWeights
+
+    tensors, meta = _load(store.checkpoint_data(sha256), f"checkpoint {sha256}")
+    try:
+        return PolicyWeights(str(meta["algorithm"]), dict(meta["config"]), tensors)
+    except (KeyError, TypeError, ValueError):
+        raise ArenaError(f"checkpoint {sha256} does not say which algorithm made it") from None
+
+
+def pack_state(store: Store, run: Run, step: int, state: TrainingState) -> bytes:
+    """A training state as bytes for `Store.commit_interval` of the same step.
+
+    Where it is larger than 256 MiB its replay memory (names beginning with `memory/`) is written to a file beside the
+    database, which the commit takes up and `gc` removes when the run is finished.
+    """
+    size = sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values())
+    replay = {name: tensor for name, tensor in state.tensors.items() if name.startswith(REPLAY_PREFIX)}
+    if size <= SIDECAR_BYTES or not replay:
+        return _save(state.tensors, {"meta": state.meta, "sidecar": False})
+    _write(sidecar_path(store.path, run.id, step), _save(replay, {"run": run.name, "step": step}))
+    rest = {name: tensor for name, tensor in state.tensors.items() if name not in replay}
+    return _save(rest, {"meta": state.meta, "sidecar": True})
+
+
+def unpack_state(store: Store, run: Run, row: RunState) -> TrainingState:
+    """What `pack_state` made; without its replay memory, and with a warning, where the sidecar is lost."""
+    from agents.metrics import TrainingState
+
+    tensors, meta = _load(row.data, f"the resume state of run {run.name!r}")
+    if meta.get("sidecar"):
+        path = sidecar_path(store.path, run.id, row.step)
+        try:
+            replay, origin = _load(path.read_bytes(), str(path))
+            if origin != {"run": run.name, "step": row.step}:
+                raise ArenaError(f"{path} belongs to another run or step")
+            tensors |= {name: tensor for name, tensor in replay.items() if name.startswith(REPLAY_PREFIX)}
+        except (OSError, ArenaError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            warnings.warn(f"run {run.name!r} goes on with an empty replay memory: {path}: {reason}", stacklevel=2)
+    return TrainingState(tensors, meta.get("meta", {}))
+
+
+def _save(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
+    from safetensors.torch import save
+
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    return save(copies, metadata={METADATA_KEY: json.dumps(meta, sort_keys=True, separators=(",", ":"))})
+
+
+def _load(data: bytes, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(data)
+        (length,) = struct.unpack("<Q", data[:8])
+        meta = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][METADATA_KEY])
+        if not isinstance(meta, dict):
+            raise ValueError
+    except (SafetensorError, ValueError, KeyError, TypeError, struct.error, RecursionError):
+        raise ArenaError(f"{what} is corrupt: it is no safetensors file of Arena's") from None
+    return tensors, meta
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, even after a power cut."""
+    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ArenaError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()

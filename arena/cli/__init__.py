@@ -1,0 +1,1 @@
+"""The command line: parse, open the Store, make one service call, print."""

@@ -1,0 +1,72 @@
+"""How a command ends: exit codes, one-line errors, quiet interruptions."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from typer.core import TyperGroup
+
+from arena.cli.output import clean, say
+from envs.errors import ArenaError
+
+INTERRUPTED = 130
+
+
+class ArenaGroup(TyperGroup):
+    """The root command: whatever goes wrong below it becomes one line on stderr and an exit code.
+
+    0: done. 2: a wrong argument or name. 130: Ctrl-C. 1: everything else.
+    `--debug`, anywhere on the line, or ARENA_DEBUG=1 shows the traceback.
+    """
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        words = list(sys.argv[1:] if args is None else args)
+        debug = "--debug" in words or os.environ.get("ARENA_DEBUG", "0") not in ("", "0")
+        words = [word for word in words if word != "--debug"]
+        try:
+            result = super().main(words, prog_name or "arena", complete_var, False, windows_expand_args, **extra)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            _forget_stdout()
+            sys.exit(1)
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            elif type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its message is the help page
+                say(str(error))
+            else:
+                say(f"Error: {describe(error)}")
+            sys.exit(getattr(error, "exit_code", 1))
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+def describe(error: Exception) -> str:
+    """The one line for `error`: our own and the parser's messages as they are, others with their type."""
+    if isinstance(error, ArenaError):
+        message = str(error)
+    elif hasattr(error, "format_message"):  # the parser's: unknown option, missing argument
+        message = error.format_message()
+    elif isinstance(error, EOFError) or type(error).__name__ == "Abort":
+        message = "the input ended"
+    else:
+        message = f"{type(error).__name__}: {error} (--debug shows where)"
+    return clean(" ".join(message.split()))
+
+
+def _forget_stdout() -> None:
+    """The reader has gone: point stdout elsewhere, so that closing it at exit does not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,130 @@
+"""`arena evaluate` and `arena match`: agents play, the games are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, Seed
+from arena.cli.output import clean, number, print_json, print_table, signed
+from arena.store import Store
+from envs.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from arena.match import MatchResult
+
+
+def evaluate(
+    game: GameName,
+    agent: AgentName,
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, help="How many.")] = 10,
+    deterministic: Annotated[
+        bool,
+        typer.Option("--deterministic/--sample", help="The likeliest action every time, or one drawn from the policy."),
+    ] = True,
+    seed: Seed = 0,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Score an agent in a one-player game. The episodes are kept; prints mean and deviation of the return.
+
+    \b
+    Example:
+      arena evaluate gridworld/cliff ppo-1@latest --episodes 100 --json
+    """
+    _require(db, game, [agent])
+    with Store(db) as store:
+        from arena.match import evaluate as evaluate_agent
+        from arena.roster import resolve
+
+        result = evaluate_agent(
+            store, game, resolve(store, game, agent), episodes=episodes, seed=seed, greedy=deterministic
+        )
+    if json:
+        print_json(result)
+        return
+    steps = sum(result.lengths) / len(result.lengths)
+    score = f"{number(result.mean)} ± {number(result.std)}"
+    print(f"{clean(result.agent)} on {game}: {score} over {episodes} episodes of {steps:.1f} steps")
+
+
+def match(
+    game: GameName,
+    agents: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="AGENT AGENT…", help="Who plays, by name: two agents, or more where the game seats more."
+        ),
+    ],
+    games: Annotated[int, typer.Option(metavar="N", min=1, help="How many; seats alternate.")] = 100,
+    seed: Seed = 0,
+    greedy: Annotated[
+        bool | None,
+        typer.Option(
+            "--greedy/--sample", help="The likeliest move every time, or one drawn; else as the game needs it."
+        ),
+    ] = None,
+    opening_plies: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Random moves that open each pair of games; else the game's own number."),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Let agents play a rated match. Seats alternate; each opening is played from every seat.
+
+    \b
+    Example:
+      arena match connect_four ppo-1@latest tactician --games 400 --json
+    """
+    _require(db, game, agents)
+    with Store(db) as store:
+        from arena.match import play_match
+        from arena.roster import resolve
+
+        contenders = [resolve(store, game, agent) for agent in agents]
+        result = play_match(
+            store, game, *contenders, games=games, seed=seed, greedy=greedy, opening_plies=opening_plies
+        )
+    print_json(match_json(result)) if json else print_match(result)
+
+
+def _require(db: Path, game: str, agents: Sequence[str]) -> None:
+    """Before a league is made: only scripts can play in it. Raises UnknownNameError for any other name."""
+    if not db.exists():
+        from agents.scripted import scripted_policies
+        from arena.roster import game_spec
+
+        offered = scripted_policies(game_spec(game))
+        for name in agents:
+            if name not in offered:
+                raise UnknownNameError(f"agent of {game}", name, offered)
+
+
+def match_json(result: MatchResult) -> dict[str, object]:
+    """A match for machines, without its episodes."""
+    data = asdict(result)
+    del data["episodes"]
+    return data | {"score": result.total.score}
+
+
+def print_match(result: MatchResult) -> None:
+    """A match for people."""
+    print(
+        f"{clean(' – '.join(result.agents))} on {result.game}, {result.total.games} games ({result.distinct} distinct)"
+    )
+    rows: list[Sequence[object]] = [
+        (name, tally.games, tally.wins, tally.draws, tally.losses, f"{tally.score:.1%}")
+        for name, tally in (
+            ("all", result.total),
+            *((f"in seat {seat}", tally) for seat, tally in enumerate(result.seats)),
+        )
+        if tally.games
+    ]
+    print_table((result.agents[0], "games", "wins", "draws", "losses", "score"), rows, "")
+    if result.elo is not None:
+        print(f"Elo difference {signed(result.elo)} (95 %: {signed(result.elo_low)} … {signed(result.elo_high)})")

@@ -1,0 +1,32 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envs.specs import parse_variant
+
+DEFAULT_DB = Path("league.db")
+
+
+def group(help: str) -> typer.Typer:
+    """A group of commands."""
+    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+
+def canonical(game: str) -> str:
+    """A typed game as the league knows it, options in order, defaults dropped; UsageError for what does not exist."""
+    return str(parse_variant(game))
+
+
+Db = Annotated[Path, typer.Option("--db", envvar="ARENA_DB", metavar="PATH", help="The league's file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
+GameName = Annotated[
+    str, typer.Argument(metavar="GAME", help="A game, such as connect_four or gridworld/maze?size=9.", parser=canonical)
+]
+SomeGame = Annotated[str | None, typer.Argument(metavar="GAME", help="Only this game.", parser=canonical)]
+AgentName = Annotated[str, typer.Argument(metavar="AGENT", help="An agent, as `arena agents list` names it.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Where all chance comes from.")]

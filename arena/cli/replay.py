@@ -1,0 +1,238 @@
+"""`arena replay`: every game played, exactly."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, group
+from arena.cli.output import clean, drawing_text, print_json, print_table, when
+from arena.records import Episode
+from arena.store import Store
+from envs.errors import UsageError
+
+if TYPE_CHECKING:
+    from arena.episodes import Frame
+
+app = group("The games that were played: list, step through, verify, export.")
+
+EpisodeNumber = Annotated[
+    int, typer.Argument(metavar="EPISODE", help="An episode's number, as `arena replay list` shows it.")
+]
+
+
+@app.command("list")
+def list_episodes(
+    game: SomeGame = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only episodes in which this agent played (needs GAME).")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many, the newest first.")] = 20,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """List the recorded episodes, newest first.
+
+    \b
+    Example:
+      arena replay list connect_four --limit 5
+    """
+    if agent is not None and game is None:
+        raise UsageError("--agent needs the game before it: arena replay list GAME --agent NAME")
+    with Store(db, create=False) as store:
+        player = None if agent is None or game is None else store.agent(game, agent).id
+        episodes = store.episodes(game=game, agent=player, limit=limit)
+        names = [seat_names(store, episode) for episode in episodes]
+    if json:
+        print_json([summary(episode, seats) for episode, seats in zip(episodes, names, strict=True)])
+        return
+    rows = [
+        (
+            episode.id,
+            episode.game,
+            " – ".join(seats),
+            outcome(episode),
+            episode.length,
+            episode.reason if episode.rated else f"{episode.reason}, unrated",
+            when(episode.created_at),
+        )
+        for episode, seats in zip(episodes, names, strict=True)
+    ]
+    columns = ("episode", "game", "players", "result", "steps", "end", "when")
+    print_table(columns, rows, "no episodes yet; `arena match GAME A B` plays some", left=3)
+
+
+@app.command()
+def show(
+    episode: EpisodeNumber,
+    ply: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the position after so many steps.")] = None,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Step through an episode. Keys on a terminal; elsewhere all positions one after another.
+
+    \b
+    Example:
+      arena replay show 17
+      arena replay show 17 --ply 4
+    """
+    with Store(db, create=False) as store:
+        found = store.episode(episode)
+        names = seat_names(store, found)
+    if ply is not None and ply > found.length:
+        raise UsageError(f"episode {found.id} has {found.length} steps; --ply is at most that")
+    from arena.episodes import frames
+
+    positions = list(frames(found))
+    if json:
+        chosen = positions if ply is None else [positions[ply]]
+        print_json(summary(found, names) | {"positions": [_position(frame) for frame in chosen]})
+    elif ply is not None:
+        print(picture(found, names, positions[ply]))
+    elif sys.stdin.isatty() and sys.stdout.isatty():
+        _step_through(found, names, positions)
+    else:
+        for frame in positions:
+            print(picture(found, names, frame), end="\n\n")
+
+
+@app.command()
+def verify(
+    episodes: Annotated[list[int] | None, typer.Argument(metavar="EPISODE…", help="Episodes' numbers.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every episode of the file.")] = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Play episodes again and compare every step. Exits with 1 where anything differs.
+
+    \b
+    Example:
+      arena replay verify --all
+      arena replay verify 17 18
+    """
+    if bool(episodes) == everything:
+        raise UsageError("name the episodes to verify, or --all of them")
+    with Store(db, create=False) as store:
+        from arena.episodes import verify as verify_episodes
+
+        verdicts = sorted(verify_episodes(store, None if everything else episodes), key=lambda verdict: verdict.episode)
+    wrong = [verdict for verdict in verdicts if not verdict.ok]
+    if json:
+        print_json({"episodes": len(verdicts), "verified": len(verdicts) - len(wrong), "differ": wrong})
+    else:
+        for verdict in wrong:
+            place = "" if verdict.step is None else f", step {verdict.step}"
+            print(f"episode {verdict.episode}{place}: {clean(verdict.problem)}")
+        print(f"{len(verdicts) - len(wrong)} of {len(verdicts)} episodes verified")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    episodes: Annotated[list[int], typer.Argument(metavar="EPISODE…", help="Episodes' numbers.")],
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Write episodes as text. Players, moves, last position, outcome; with --json seed, moves and rewards.
+
+    \b
+    Example:
+      arena replay export 17 18 > games.txt
+    """
+    with Store(db, create=False) as store:
+        found = [store.episode(number) for number in episodes]
+        names = [seat_names(store, episode) for episode in found]
+    from arena.episodes import as_text, frames
+
+    if json:
+        print_json(
+            [
+                summary(episode, seats)
+                | {"steps": [{"moves": frame.last, "rewards": frame.rewards} for frame in frames(episode)][1:]}
+                for episode, seats in zip(found, names, strict=True)
+            ]
+        )
+        return
+    print(
+        "\n\n".join(
+            as_text(episode, [clean(name) for name in seats]) for episode, seats in zip(found, names, strict=True)
+        )
+    )
+
+
+def seat_names(store: Store, episode: Episode) -> list[str]:
+    """Who sat where."""
+    return [store.agent_by_id(player.agent).name for player in episode.players]
+
+
+def outcome(episode: Episode) -> str:
+    """1–0, ½–½, or the return where there is one player."""
+    if len(episode.players) == 1:
+        return f"{episode.players[0].reward:g}"
+    return "–".join(
+        "½" if player.score == 0.5 else f"{player.score:g}" for player in episode.players if player.score is not None
+    )
+
+
+def summary(episode: Episode, names: Sequence[str]) -> dict[str, object]:
+    """An episode for machines, without its bytes."""
+    players = [
+        {"seat": seat, "agent": name, "return": player.reward, "score": player.score}
+        for seat, (name, player) in enumerate(zip(names, episode.players, strict=True))
+    ]
+    return {
+        "episode": episode.id,
+        "game": episode.game,
+        "version": episode.version,
+        "seed": episode.seed,
+        "length": episode.length,
+        "opening_plies": episode.opening_plies,
+        "reason": episode.reason,
+        "rated": episode.rated,
+        "match": episode.match,
+        "created_at": episode.created_at,
+        "players": players,
+    }
+
+
+def picture(episode: Episode, names: Sequence[str], frame: Frame) -> str:
+    """One position with a line above it that says where we are."""
+    moves = ", ".join(f"{clean(names[seat])} {clean(name)}" for seat, name in sorted(frame.last.items()))
+    opening = " (opening)" if 0 < frame.ply <= episode.opening_plies else ""
+    rewards = f" · rewards {' '.join(f'{reward:g}' for reward in frame.rewards)}" if any(frame.rewards) else ""
+    end = f" · {episode.reason}, {outcome(episode)}" if frame.ply == episode.length else ""
+    head = f"episode {episode.id} · step {frame.ply} of {episode.length}{f' · {moves}' if moves else ''}{opening}"
+    return f"{head}{rewards}{end}\n{drawing_text(frame.drawing)}"
+
+
+def _position(frame: Frame) -> dict[str, object]:
+    return {
+        "ply": frame.ply,
+        "last": frame.last,
+        "to_move": frame.to_move,
+        "rewards": frame.rewards,
+        "lines": frame.drawing.text().splitlines(),
+        "caption": frame.drawing.caption,
+    }
+
+
+def _step_through(episode: Episode, names: Sequence[str], positions: Sequence[Frame]) -> None:
+    ply = 0
+    while True:
+        print(f"\x1b[2J\x1b[H{picture(episode, names, positions[ply])}\n")
+        print("→ or space: on · ←: back · g: start · G: end · q: leave")
+        match typer.getchar():
+            case "\x1b[C" | "\x1b[B" | " " | "\r" | "n" | "l":
+                ply = min(ply + 1, episode.length)
+            case "\x1b[D" | "\x1b[A" | "\x7f" | "p" | "h":
+                ply = max(ply - 1, 0)
+            case "g" | "\x1b[H":
+                ply = 0
+            case "G" | "\x1b[F":
+                ply = episode.length
+            case "q" | "Q" | "\x1b" | "\x04":
+                return

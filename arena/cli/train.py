@@ -1,0 +1,136 @@
+"""`arena train`: one agent learns."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from arena.cli.errors import INTERRUPTED
+from arena.cli.interrupts import stoppable
+from arena.cli.options import DEFAULT_DB, Db, GameName, Json, Seed
+from arena.cli.output import clean, number, print_json, say
+from arena.cli.progress import Meter, training_state
+from arena.store import Store
+from envs.errors import UsageError
+from envs.specs import find_game
+
+if TYPE_CHECKING:
+    from agents.configs import Config
+    from arena.training import Progress
+
+
+def train(
+    game: GameName,
+    algo: Annotated[str, typer.Option(metavar="NAME", help="How it learns: ppo, vpg, dqn, q_learning, …")] = "ppo",
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Environment steps in all.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="How long to train at most.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name; its agents are NAME@STEPS.")] = None,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting of the algorithm; may be repeated."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings from a TOML file; --set goes before it.")
+    ] = None,
+    checkpoint_steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Steps between two agents; else a tenth of the run.")
+    ] = None,
+    opponent: Annotated[
+        list[str] | None, typer.Option(metavar="AGENT", help="Also learn against this agent; may be repeated.")
+    ] = None,
+    reward: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="Shape a one-player game's rewards.")] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run --name (--steps or --minutes may be new).")
+    ] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Let a resumed run call the --reward stored with it.")
+    ] = False,
+    show_settings: Annotated[
+        bool, typer.Option("--show-settings", help="Print the settings as TOML, for --config, and leave.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Train an agent. By self-play where a game has several players; where it has one, on its rewards.
+
+    Ctrl-C stops and keeps everything; --resume goes on.
+
+    \b
+    Example:
+      arena train connect_four --algo ppo --minutes 3 --name mine
+      arena train gridworld/cliff --algo q_learning --steps 20000
+      arena train connect_four --name mine --resume --steps 4000000
+    """
+    if resume and name is None:
+        raise UsageError("--resume needs the --name of the run to go on with; `arena runs list` shows them")
+    chosen = None if resume else configure(algo, game, config, settings or [])
+    if resume and (settings or config):
+        raise UsageError("a resumed run keeps its settings; leave out --set and --config")
+    if show_settings and chosen is not None:
+        from arena.config import to_toml
+
+        print_json(chosen) if json else print(to_toml(chosen), end="")
+        return
+    with Store(db, create=not resume) as store:
+        from arena.training import TrainRequest, train_agent
+
+        request = TrainRequest(
+            game=game,
+            algorithm=algo,
+            name=name,
+            config=chosen,
+            steps=steps,
+            minutes=minutes,
+            seed=seed,
+            device=device,
+            checkpoint_steps=checkpoint_steps,
+            opponents=tuple(opponent or ()),
+            reward=reward,
+            resume=resume,
+            allow_code=allow_code,
+        )
+        last: Progress | None = None
+        try:
+            with stoppable() as should_stop, Meter() as meter:
+                for last in train_agent(store, request, should_stop):
+                    meter.update(last.run, last.step, last.total, training_state(last))
+        finally:
+            if last is not None and last.state == "running":
+                say(how_to_go_on(game, last.run, db))
+        assert last is not None
+        run = store.run(last.run)
+        agents = [agent for agent in store.agents(game, retired=True) if agent.run == run.id]
+    if json:
+        print_json({"run": run, "agents": agents, "return": last.episodic_return})
+    else:
+        score = number(last.episodic_return)
+        print(f"{clean(run.name)}: {run.state} at step {run.step:,} of {run.total_steps:,}, return {score}")
+        if agents:
+            newest = shlex.quote(agents[-1].name)
+            alone = find_game(game.partition("?")[0]).num_players == 1
+            print(f"arena {'evaluate' if alone else 'play'} {shlex.quote(game)} {'' if alone else '--vs '}{newest}")
+    if run.state == "stopped":
+        say(how_to_go_on(game, run.name, db))
+        raise typer.Exit(INTERRUPTED if should_stop() else 0)
+
+
+def configure(algorithm: str, game: str, file: Path | None, settings: list[str]) -> Config:
+    """The algorithm's settings for the game: its own, then those of a TOML file, then those typed."""
+    from agents.configs import default_config
+    from arena.config import apply_sets, load_toml
+
+    config = default_config(algorithm, game)
+    if file is not None:
+        config = load_toml(config, file)
+    return apply_sets(config, settings)
+
+
+def how_to_go_on(game: str, run: str, db: Path) -> str:
+    """The command that goes on with a run that was stopped."""
+    words = ["arena", "train", game, "--name", run, "--resume"] + ([] if db == DEFAULT_DB else ["--db", str(db)])
+    return f"go on with: {clean(shlex.join(words))}"

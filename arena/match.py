@@ -1,0 +1,357 @@
+"""The one loop where frozen policies meet an env outside training: matches between agents, evaluations of one.
+
+All games of a match are played side by side, but none depends on the others: its chance is its own (`openings.py`), and
+policies always see batches of `BLOCK` rows in which a game keeps its row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arena.episodes import Recorder
+from arena.openings import GAME, SAMPLE, pair_hash, sample, sampled_openings
+from arena.ratings import elo_difference
+from arena.records import Episode, Match, MatchKind
+from arena.roster import Contender, game_spec
+from envs import chance
+from envs.errors import ArenaError, IllegalActionError, UsageError
+from envs.protocol import Turn, check_legal
+from envs.registry import make
+from envs.specs import GameSpec
+
+if TYPE_CHECKING:
+    from arena.store import Store
+
+BLOCK = 64
+"""Rows that a policy sees at a time."""
+MAX_PLIES = 10_000
+"""Games without an end are cut here; a game that has a limit of its own keeps it."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Wins, draws and losses."""
+
+    wins: int = 0
+    draws: int = 0
+    losses: int = 0
+
+    @property
+    def games(self) -> int:
+        return self.wins + self.draws + self.losses
+
+    @property
+    def score(self) -> float:
+        """Points per game: a win is 1, a draw ½. NaN without games."""
+        return (self.wins + self.draws / 2) / self.games if self.games else float("nan")
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """What came of a match, from the first agent's side.
+
+    Attributes:
+        agents: names, the first one's opponents behind it.
+        seats: the first agent's results by the seat it held.
+        distinct: number of different games, by the sequence of actions.
+        elo, elo_low, elo_high: Elo difference, first minus second, with its 95 % interval; None for more than two.
+        reasons: how many games ended how.
+        match: its id in the Store, None where it was not stored.
+    """
+
+    game: str
+    agents: tuple[str, ...]
+    total: Tally
+    seats: tuple[Tally, ...]
+    distinct: int
+    elo: float | None
+    elo_low: float | None
+    elo_high: float | None
+    reasons: dict[str, int]
+    greedy: bool
+    seed: int
+    opening_plies: int
+    match: int | None = None
+    episodes: tuple[Episode, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How an agent did in a one-player game: mean and (population) standard deviation of its returns."""
+
+    game: str
+    agent: str
+    mean: float
+    std: float
+    returns: tuple[float, ...]
+    lengths: tuple[int, ...]
+    greedy: bool
+    seed: int
+    match: int | None = None
+
+
+def play_match(
+    store: Store | None,
+    game: str,
+    first: Contender,
+    *others: Contender,
+    games: int = 100,
+    seed: int = 0,
+    greedy: bool | None = None,
+    opening_plies: int | None = None,
+    kind: MatchKind = "match",
+    rated: bool = True,
+    league: int | None = None,
+    round: int | None = None,
+    slot: int | None = None,
+    max_plies: int | None = None,
+) -> MatchResult:
+    """Play `games` games between agents and keep them in `store` (in one transaction; None: nowhere).
+
+    Games come in groups of as many legs as there are seats: same seed, same sampled opening, seats rotated; in a game
+    of two, each pair is played from both sides. Of seats that are left over the last agent takes all.
+
+    Args:
+        greedy: learnt agents take their likeliest action; default: where nothing is hidden and openings are sampled.
+            Scripted agents always play their own distribution.
+        opening_plies: random legal plies before the agents take over; default: the game's own.
+        max_plies: where games are cut (reason truncated).
+
+    Raises:
+        UsageError: a one-player game, continuous actions, too many agents, agents of another game, no games.
+        IllegalActionError: an agent's policy chose what the rules do not allow; nothing is stored.
+    """
+    if games < 1:
+        raise UsageError(f"games={games}: a match needs at least one game")
+    spec = _spec_for(game, [first, *others])
+    if spec.num_players == 1:
+        raise UsageError(
+            f"{spec.game} is a one-player game: `arena evaluate {spec.game} {first.name}` scores an agent in it"
+        )
+    contenders = [first, *others]
+    if len(contenders) < 2 or len(contenders) > spec.num_players:
+        raise UsageError(f"{spec.game} has {spec.num_players} players: name 2 to {spec.num_players} agents")
+    contenders += [contenders[-1]] * (spec.num_players - len(contenders))
+    plies = spec.opening_plies if opening_plies is None else opening_plies
+    greedy = (spec.perfect_information and plies > 0) if greedy is None else greedy
+    seating = np.array([_rotation(spec.num_players, index % spec.num_players) for index in range(games)])
+    episodes = _play(spec, contenders, seating, seed, greedy, plies, rated, max_plies)
+    rules = {"greedy": greedy, "opening_plies": plies, "seed": seed}
+    match = _save(store, Match(spec.game, kind, rules, league=league, round=round, slot=slot), episodes)
+    return _result(spec, contenders, seating, episodes, greedy, seed, plies, match)
+
+
+def evaluate(
+    store: Store | None,
+    game: str,
+    contender: Contender,
+    *,
+    episodes: int = 10,
+    seed: int = 0,
+    greedy: bool = True,
+    league: int | None = None,
+    round: int | None = None,
+    slot: int | None = None,
+    max_plies: int | None = None,
+) -> Evaluation:
+    """Play `episodes` games of a one-player game and keep them in `store` as a match of kind evaluation.
+
+    Raises UsageError for games of several players (`play_match` is for them) and where there is nothing to play.
+    """
+    if episodes < 1:
+        raise UsageError(f"episodes={episodes}: an evaluation needs at least one episode")
+    spec = _spec_for(game, [contender])
+    if spec.num_players > 1:
+        raise UsageError(
+            f"{spec.game} has {spec.num_players} players: `arena match {spec.game} {contender.name} OTHER` is for it"
+        )
+    played = _play(spec, [contender], np.zeros((episodes, 1), np.int64), seed, greedy, 0, True, max_plies)
+    rules = {"greedy": greedy, "opening_plies": 0, "seed": seed}
+    match = _save(store, Match(spec.game, "evaluation", rules, league=league, round=round, slot=slot), played)
+    returns = [episode.players[0].reward for episode in played]
+    return Evaluation(
+        game=spec.game,
+        agent=contender.name,
+        mean=float(np.mean(returns)),
+        std=float(np.std(returns)),
+        returns=tuple(returns),
+        lengths=tuple(episode.length for episode in played),
+        greedy=greedy,
+        seed=seed,
+        match=match,
+    )
+
+
+def _spec_for(game: str, contenders: Sequence[Contender]) -> GameSpec:
+    """What is fixed about the game, once it is sure that these agents can play it."""
+    spec = game_spec(game)
+    for contender in contenders:
+        if contender.agent.game != spec.game:
+            raise UsageError(f"{contender.name} is an agent of {contender.agent.game}, not of {spec.game}")
+    if spec.num_actions is None:
+        raise UsageError(f"{spec.game} has continuous actions; agents choose among discrete ones")
+    return spec
+
+
+def _rotation(num_players: int, leg: int) -> list[int]:
+    """Which contender holds each seat in this leg: contender 0 moves one seat on from leg to leg."""
+    return [(seat - leg) % num_players for seat in range(num_players)]
+
+
+def _save(store: Store | None, match: Match, episodes: Sequence[Episode]) -> int | None:
+    return None if store is None else store.add_match(match, episodes)
+
+
+def _play(
+    spec: GameSpec,
+    contenders: Sequence[Contender],
+    seating: np.ndarray,
+    seed: int,
+    greedy: bool,
+    opening_plies: int,
+    rated: bool,
+    max_plies: int | None,
+) -> list[Episode]:
+    """All games to their end; `seating` [N, P] says which contender holds each seat. P games in a row are one pair."""
+    games, legs = seating.shape
+    pair = torch.arange(games) // legs
+    seeds = pair_hash(seed, pair, GAME)
+    samples = chance.draw(pair_hash(seed, pair, SAMPLE), torch.arange(games) % legs)
+    opening = sampled_openings(spec, seed, int(pair[-1]) + 1, opening_plies)[:, pair]  # [plies, N, K]
+    seat_of = torch.from_numpy(seating)
+    env = make(spec.game, games, autoreset=False)
+    turn = env.reset(seeds)
+    recorder = Recorder(env)
+    limit = max_plies or spec.max_steps or MAX_PLIES
+    ply = 0
+    while not recorder.over and ply < limit:
+        if ply < len(opening):
+            action = torch.where(turn.player < 0, 0, opening[ply])
+        else:
+            action = _choose(contenders, seat_of, turn, greedy, samples, ply)
+            _refuse_illegal(spec, contenders, seat_of, turn, action, ply)
+        step = env.step(action)
+        turn = step.turn
+        recorder.record(action, step)
+        ply += 1
+    env.close()
+    ids = [[contenders[index].agent.id for index in row] for row in seating]
+    return [
+        recorder.episode(
+            index,
+            ids[index],
+            reason=recorder.reasons[index] or "truncated",
+            pair=index // legs,
+            leg=index % legs,
+            opening_plies=min(opening_plies, recorder.lengths[index]),
+            rated=(rated and len(set(ids[index])) != 1) or legs == 1,
+        )
+        for index in range(games)
+    ]
+
+
+def _choose(
+    contenders: Sequence[Contender], seat_of: Tensor, turn: Turn, greedy: bool, samples: Tensor, ply: int
+) -> Tensor:
+    """Everybody's actions [N, K]; idle slots get 0."""
+    deciding = turn.player >= 0
+    holder = torch.where(deciding, seat_of.gather(1, turn.player.clamp(min=0)), -1)  # [N, K] contender
+    action = torch.zeros_like(turn.player)
+    for number, contender in enumerate(contenders):
+        same = [index for index, other in enumerate(contenders) if other.policy is contender.policy]
+        if same[0] != number:
+            continue
+        mine = torch.isin(holder, torch.tensor(same))
+        for slot in range(mine.shape[1]):
+            action[:, slot] = torch.where(
+                mine[:, slot], _decide(contender, turn, slot, mine[:, slot], greedy, samples, ply), action[:, slot]
+            )
+    return action
+
+
+def _decide(
+    contender: Contender, turn: Turn, slot: int, mine: Tensor, greedy: bool, samples: Tensor, ply: int
+) -> Tensor:
+    """The contender's actions [N] in this slot of the games `mine` [N]; what the others hold means nothing."""
+    assert turn.legal_action_mask is not None
+    chosen = torch.zeros_like(samples)
+    num_games = len(samples)
+    for start in range(0, num_games, BLOCK):
+        rows = slice(start, min(start + BLOCK, num_games))
+        if not bool(mine[rows].any()):
+            continue
+        missing = BLOCK - (rows.stop - start)
+        observation = _pad(turn.observation[rows, slot], missing)
+        mask = _pad(turn.legal_action_mask[rows, slot], missing)
+        probabilities = contender.policy(observation, mask).probabilities[: rows.stop - start].cpu()
+        if not bool(torch.isfinite(probabilities[mine[rows]]).all()):
+            raise ArenaError(f"{contender.name} gave probabilities that are no numbers; its weights are damaged")
+        if greedy and not contender.samples:
+            chosen[rows] = probabilities.argmax(-1)
+        else:
+            chosen[rows] = sample(probabilities, chance.draw(samples[rows], ply, slot))
+    return chosen
+
+
+def _pad(rows: Tensor, missing: int) -> Tensor:
+    """`rows` with its last one repeated until the block is full."""
+    return rows if not missing else torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])
+
+
+def _refuse_illegal(
+    spec: GameSpec, contenders: Sequence[Contender], seat_of: Tensor, turn: Turn, action: Tensor, ply: int
+) -> None:
+    illegal = ~check_legal(turn, action)
+    if not bool(illegal.any()):
+        return
+    game, slot = illegal.nonzero()[0].tolist()
+    contender = contenders[int(seat_of[game, turn.player[game, slot]])]
+    number = int(action[game, slot])
+    word = spec.action_names[number] if number < len(spec.action_names) else str(number)
+    raise IllegalActionError(
+        f"{contender.name} played {word!r} at step {ply + 1} of game {game + 1}, which is not legal there"
+    )
+
+
+def _result(
+    spec: GameSpec,
+    contenders: Sequence[Contender],
+    seating: np.ndarray,
+    episodes: Sequence[Episode],
+    greedy: bool,
+    seed: int,
+    opening_plies: int,
+    match: int | None,
+) -> MatchResult:
+    counts: list[Counter[str]] = [Counter() for _ in range(spec.num_players)]
+    for episode, row in zip(episodes, seating, strict=True):
+        seat = int(np.flatnonzero(row == 0)[0])
+        own = episode.players[seat].reward
+        best = max(player.reward for player in episode.players if player.seat != seat)
+        counts[seat]["wins" if own > best else "draws" if own == best else "losses"] += 1
+    seats = tuple(Tally(**count) for count in counts)
+    total = Tally(sum(t.wins for t in seats), sum(t.draws for t in seats), sum(t.losses for t in seats))
+    elo = elo_difference(total.wins, total.draws, total.losses) if spec.num_players == 2 else None
+    return MatchResult(
+        game=spec.game,
+        agents=tuple(contender.name for contender in contenders),
+        total=total,
+        seats=seats,
+        distinct=len({episode.actions for episode in episodes}),
+        elo=elo.difference if elo else None,
+        elo_low=elo.low if elo else None,
+        elo_high=elo.high if elo else None,
+        reasons=dict(Counter(str(episode.reason) for episode in episodes)),
+        greedy=greedy,
+        seed=seed,
+        opening_plies=opening_plies,
+        match=match,
+        episodes=tuple(episodes),
+    )

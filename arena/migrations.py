@@ -1,0 +1,226 @@
+"""The schema of a league and how it grows. `python -m arena.migrations` prints the tables of `docs/2-data-model.md`.
+
+`MIGRATIONS` is only ever appended to. sqlite_utils is imported when a file is created or migrated, never to read one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+SET_NAME = "arena"
+APPLICATION_ID = 0x4152454E  # "AREN", at offset 68 of the file
+
+
+def _append_only(*tables: str) -> tuple[str, ...]:
+    return tuple(
+        f"""CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}
+        BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
+        for table in tables
+        for verb in ("UPDATE", "DELETE")
+    )
+
+
+_FACTS = (
+    """CREATE TABLE checkpoints (
+        sha256 TEXT PRIMARY KEY CHECK (length(sha256) = 64),
+        size INTEGER NOT NULL,
+        algorithm TEXT NOT NULL,
+        config TEXT NOT NULL CHECK (json_valid(config)),
+        created_at INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE checkpoint_chunks (
+        sha256 TEXT NOT NULL REFERENCES checkpoints ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        data BLOB NOT NULL CHECK (length(data) <= 8388608),
+        PRIMARY KEY (sha256, position)
+    ) STRICT""",
+    """CREATE TABLE leagues (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        game TEXT NOT NULL,
+        config TEXT NOT NULL CHECK (json_valid(config)),
+        seed INTEGER NOT NULL,
+        round INTEGER NOT NULL,
+        created_at INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        game TEXT NOT NULL,
+        algorithm TEXT NOT NULL,
+        config TEXT NOT NULL CHECK (json_valid(config)),
+        seed INTEGER NOT NULL,
+        device TEXT NOT NULL,
+        versions TEXT NOT NULL CHECK (json_valid(versions)),
+        commit_hash TEXT NOT NULL,
+        total_steps INTEGER NOT NULL,
+        step INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('running', 'finished', 'stopped', 'failed')),
+        error TEXT,
+        seconds REAL NOT NULL,
+        league INTEGER REFERENCES leagues,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX runs_league ON runs (league)",
+    """CREATE TABLE run_states (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        step INTEGER NOT NULL,
+        data BLOB NOT NULL CHECK (length(data) <= 8388608),
+        PRIMARY KEY (run, position)
+    ) STRICT""",
+    """CREATE TABLE metric_keys (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE
+    ) STRICT""",
+    """CREATE TABLE metrics (
+        run INTEGER NOT NULL REFERENCES runs,
+        key INTEGER NOT NULL REFERENCES metric_keys,
+        step INTEGER NOT NULL,
+        value REAL,
+        PRIMARY KEY (run, key, step)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE agents (
+        id INTEGER PRIMARY KEY,
+        game TEXT NOT NULL,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('checkpoint', 'scripted', 'solver', 'engine', 'human')),
+        policy TEXT NOT NULL,
+        checkpoint TEXT REFERENCES checkpoints,
+        run INTEGER REFERENCES runs,
+        step INTEGER,
+        retired_at INTEGER,
+        created_at INTEGER NOT NULL,
+        UNIQUE (game, name),
+        CHECK ((kind = 'checkpoint') = (checkpoint IS NOT NULL))
+    ) STRICT""",
+    "CREATE INDEX agents_checkpoint ON agents (checkpoint)",
+    "CREATE INDEX agents_run ON agents (run)",
+    """CREATE TABLE matches (
+        id INTEGER PRIMARY KEY,
+        game TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('match', 'evaluation', 'play', 'league', 'training')),
+        rules TEXT NOT NULL CHECK (json_valid(rules)),
+        league INTEGER REFERENCES leagues,
+        round INTEGER,
+        slot INTEGER,
+        created_at INTEGER NOT NULL,
+        UNIQUE (league, round, slot),
+        CHECK ((league IS NULL) = (round IS NULL) AND (league IS NULL) = (slot IS NULL))
+    ) STRICT""",
+    "CREATE INDEX matches_game ON matches (game)",
+    """CREATE TABLE episodes (
+        id INTEGER PRIMARY KEY,
+        match INTEGER NOT NULL REFERENCES matches,
+        pair INTEGER NOT NULL,
+        leg INTEGER NOT NULL,
+        game TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        seed INTEGER NOT NULL CHECK (seed >= 0),
+        opening_plies INTEGER NOT NULL CHECK (opening_plies >= 0),
+        length INTEGER NOT NULL CHECK (length >= 0),
+        actions BLOB NOT NULL,
+        chain BLOB NOT NULL,
+        reason TEXT NOT NULL CHECK (reason IN ('terminated', 'truncated', 'resigned')),
+        rated INTEGER NOT NULL CHECK (rated IN (0, 1)),
+        created_at INTEGER NOT NULL,
+        UNIQUE (match, pair, leg)
+    ) STRICT""",
+    "CREATE INDEX episodes_game ON episodes (game, version)",
+    """CREATE TABLE episode_players (
+        episode INTEGER NOT NULL REFERENCES episodes,
+        seat INTEGER NOT NULL CHECK (seat >= 0),
+        agent INTEGER NOT NULL REFERENCES agents,
+        reward REAL NOT NULL,
+        score REAL CHECK (score BETWEEN 0 AND 1),
+        PRIMARY KEY (episode, seat)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX episode_players_agent ON episode_players (agent)",
+    """CREATE TABLE pair_results (
+        game TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        agent_0 INTEGER NOT NULL REFERENCES agents,
+        agent_1 INTEGER NOT NULL REFERENCES agents,
+        wins INTEGER NOT NULL,
+        draws INTEGER NOT NULL,
+        losses INTEGER NOT NULL,
+        PRIMARY KEY (game, version, agent_0, agent_1)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE online_ratings (
+        game TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        agent INTEGER NOT NULL REFERENCES agents,
+        rating REAL NOT NULL,
+        games INTEGER NOT NULL,
+        PRIMARY KEY (game, version, agent)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE settings (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT""",
+    *_append_only("matches", "episodes", "episode_players", "metrics"),
+    """CREATE TRIGGER checkpoints_no_update BEFORE UPDATE ON checkpoints
+        BEGIN SELECT RAISE(ABORT, 'a checkpoint is never rewritten'); END""",
+    """CREATE TRIGGER checkpoint_chunks_no_update BEFORE UPDATE ON checkpoint_chunks
+        BEGIN SELECT RAISE(ABORT, 'a checkpoint is never rewritten'); END""",
+    """CREATE TRIGGER agents_same_policy BEFORE UPDATE OF game, kind, policy, checkpoint, run, step ON agents
+        BEGIN SELECT RAISE(ABORT, 'an agent is one frozen policy for ever'); END""",
+)
+
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("0001_facts", _FACTS),)
+"""(name, SQL statements), in the order in which they are applied."""
+
+LATEST = tuple(name for name, _ in MIGRATIONS)
+
+
+def applied(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """The names of the migrations that a file has seen, in order; () for a file that has none."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
+        return ()
+    rows = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", (SET_NAME,))
+    return tuple(row[0] for row in rows)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file up to `LATEST`, each migration in a transaction of its own. The caller holds the file's lock."""
+    from sqlite_utils import Database, Migrations
+
+    migrations = Migrations(SET_NAME)
+    for name, statements in MIGRATIONS:
+
+        def apply(database: Database, statements: tuple[str, ...] = statements) -> None:
+            for statement in statements:
+                database.conn.execute(statement)
+
+        migrations(name=name)(apply)
+    migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
+
+
+def describe(connection: sqlite3.Connection) -> str:
+    """Every table with its columns, keys, indexes and triggers, as Markdown."""
+    lines: list[str] = []
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    for (table,) in connection.execute(names).fetchall():
+        lines += [f"### {table}", "", "| column | type | null | key |", "|---|---|---|---|"]
+        foreign = {row[3]: row[2] for row in connection.execute(f"PRAGMA foreign_key_list({table})")}
+        for _, column, kind, not_null, _, key in connection.execute(f"PRAGMA table_info({table})"):
+            keys = ([f"primary {key}"] if key else []) + ([f"→ {foreign[column]}"] if column in foreign else [])
+            lines.append(f"| `{column}` | {kind} | {'' if not_null or key else 'yes'} | {', '.join(keys)} |")
+        lines.append("")
+        for _, index, unique, origin, *_ in sorted(
+            connection.execute(f"PRAGMA index_list({table})"), key=lambda r: r[1]
+        ):
+            if origin != "pk":
+                over = ", ".join(row[2] for row in connection.execute(f"PRAGMA index_info({index})"))
+                lines.append(f"- {'unique' if unique else 'index'}: {over}")
+        triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? ORDER BY name"
+        lines += [f"- trigger: {name}" for (name,) in connection.execute(triggers, (table,))]
+        lines += [""] if lines[-1] else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(memory)
+    print(describe(memory), end="")

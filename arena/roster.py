@@ -1,0 +1,157 @@
+"""From names to agents that can play."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import functools
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from agents import scripted
+from agents.policy import Policy
+from agents.registry import load_policy
+from arena.checkpoints import load_weights
+from arena.records import Agent
+from envs.errors import UnknownNameError, UsageError
+from envs.registry import make
+from envs.specs import GameSpec, parse_variant
+
+if TYPE_CHECKING:
+    from arena.store import Store
+
+CACHE_SIZE = 32
+SOLVERS = ("minimax", "value-iteration")
+"""The scripts that play exactly."""
+
+
+class Contender(NamedTuple):
+    """An agent of the league and the policy that plays for it."""
+
+    agent: Agent
+    policy: Policy
+
+    @property
+    def name(self) -> str:
+        return self.agent.name
+
+    @property
+    def samples(self) -> bool:
+        """Whether it draws from its distribution even in greedy play: a script or a solver *is* its distribution."""
+        return self.agent.kind in ("scripted", "solver")
+
+
+@functools.lru_cache(maxsize=64)
+def game_spec(game: str) -> GameSpec:
+    """What is fixed about a variant. Raises UsageError for games that do not exist."""
+    env = make(game)
+    env.close()
+    return env.spec
+
+
+def resolve(store: Store, game: str, name: str, join: bool = True) -> Contender:
+    """The agent `name` of a game, ready to play.
+
+    `name` is an agent's ("ppo-1@20k", retired or not), a run's (its newest agent), or a script's that the game offers
+    ("random", "tactician", …), which joins the league at its first mention. So does an agent of another variant of the
+    game that sees and does the same things here (other mazes, another start): as the same checkpoint under the same
+    name. With `join=False` nothing is written, and an agent that is no member yet has no id.
+
+    Raises:
+        UnknownNameError: nothing of this name, with the nearest ones.
+        UsageError: an agent of another variant in which observations or actions are not as here.
+        UsageError: a person's name: nobody can think for them.
+        ArenaError: the agent's checkpoint is corrupt or does not fit the game.
+    """
+    game = str(parse_variant(game))
+    agent = _find(store, game, name, join)
+    if agent.kind == "human":
+        raise UsageError(
+            f"{agent.name} is a person, who decides at the keyboard: `arena play {game} --as {agent.name}`"
+        )
+    return Contender(agent, _policy(store, agent))
+
+
+def known_names(store: Store, game: str) -> list[str]:
+    """Who can play a game: its scripts, then its agents that are not retired, oldest first, people left out."""
+    game = str(parse_variant(game))
+    offered = list(scripted.scripted_policies(game_spec(game)))
+    agents = [agent.name for agent in store.agents(game) if agent.kind != "human"]
+    return offered + [name for name in agents if name not in offered]
+
+
+def on_device(policy: Policy, device: str) -> Policy:
+    """The policy where its observations lie: a copy with its network moved, or itself where there is none to move."""
+    network = getattr(policy, "network", None)
+    if network is None or torch.device(device).type == "cpu":
+        return policy
+    moved: Any = copy.copy(policy)
+    moved.network = copy.deepcopy(network).to(device)
+    return moved
+
+
+def _find(store: Store, game: str, name: str, join: bool) -> Agent:
+    every = store.agents(game, retired=True)
+    offered = scripted.scripted_policies(game_spec(game))
+    found = next((agent for agent in every if agent.name == name), None)
+    if found is None and name in offered:
+        found = Agent(game=game, name=name, kind="solver" if name in SOLVERS else "scripted", policy=name)
+    if found is None:
+        found = _elsewhere(store, game, name)
+    if found is None:
+        raise UnknownNameError(f"agent of {game}", name, {*offered, *(agent.name for agent in every)})
+    return _join(store, found) if join and not found.id else found
+
+
+def _elsewhere(store: Store, game: str, name: str) -> Agent | None:
+    """The agent that is `name`, or the newest of the run of this name, among all variants of the game.
+
+    One of another variant comes as the agent of this one that it would be. Raises UsageError where it cannot play here.
+    """
+    trained = [agent for agent in store.agents(retired=True) if agent.checkpoint and _id(agent.game) == _id(game)]
+    named = [agent for agent in trained if agent.name == name]
+    if not named:
+        runs = {run.id for run in store.runs() if run.name == name.removesuffix("@latest")}
+        named = [agent for agent in trained if agent.run in runs]
+    if not named:
+        return None
+    agent = max(named, key=lambda agent: (agent.step or 0, agent.game == game))
+    if agent.game == game:
+        return agent
+    here, there = game_spec(game), game_spec(agent.game)
+    if (here.observation_shape, here.action_names) != (there.observation_shape, there.action_names):
+        raise UsageError(f"{agent.name} has learnt {agent.game}, whose observations or actions are not those of {game}")
+    return dataclasses.replace(agent, id=0, game=game, retired_at=None)
+
+
+def _id(game: str) -> str:
+    """A variant's game without its options."""
+    return game.partition("?")[0]
+
+
+def _join(store: Store, agent: Agent) -> Agent:
+    """Make a script or a guest an agent of the league; another process may do so at the same moment."""
+    with contextlib.suppress(UsageError):
+        store.add_agent(agent)
+    return store.agent(agent.game, agent.name)
+
+
+_policies: OrderedDict[tuple[str, str], Policy] = OrderedDict()
+
+
+def _policy(store: Store, agent: Agent) -> Policy:
+    """The agent's policy; the `CACHE_SIZE` used last are kept, by what they are and not by their names."""
+    key = (agent.game, agent.checkpoint or agent.policy)
+    if key not in _policies:
+        spec = game_spec(agent.game)
+        if agent.checkpoint is None:
+            _policies[key] = scripted.make_scripted(agent.policy, spec)
+        else:
+            _policies[key] = load_policy(spec, load_weights(store, agent.checkpoint))
+        if len(_policies) > CACHE_SIZE:
+            _policies.popitem(last=False)
+    _policies.move_to_end(key)
+    return _policies[key]

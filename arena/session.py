@@ -1,0 +1,245 @@
+"""One game being played, watched or replayed, in a process of its own: `python -m arena.session`.
+
+The protocol is `docs/plans/session-protocol.md`, the other end `arena/session_client.py`, the game
+`arena/session_game.py`. A thread reads the requests, so that the process ends soon after its front end does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import secrets
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from arena.episodes import verify_batch
+from arena.session_client import MAX_LINE, PROTOCOL, Event, Hint, Position, Refusal, Verified, encode
+from arena.session_game import LiveGame, ReplayedGame
+from arena.store import Store
+from envs.errors import ArenaError, UsageError
+
+EXIT_SECONDS = 5.0
+"""How long a busy child outlives its front end."""
+
+Request = Mapping[str, Any]
+
+
+def field(request: Request, name: str, kind: type, default: Any = ...) -> Any:
+    """A field of a request, of this type; raises UsageError where it is missing (without a default) or of another."""
+    value = request.get(name)
+    if value is None and default is not ...:
+        return default
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise UsageError(f"{name} must be of type {kind.__name__}, not {type(value).__name__}")
+    if isinstance(value, str) and not value.isprintable():
+        raise UsageError(f"{name} has characters that cannot be printed")
+    return value
+
+
+class Server:
+    """Answers requests about at most one game at a time; `open` and `replay` replace it."""
+
+    def __init__(self) -> None:
+        self._store: Store | None = None
+        self._game: LiveGame | None = None
+        self._replay: ReplayedGame | None = None
+
+    def handle(self, request: Request) -> Iterator[Event]:
+        """The answer to a request, and after it the positions that the agents' own moves lead to.
+
+        Raises ArenaError where it is refused; nothing has changed then.
+        """
+        do = field(request, "do", str)
+        handlers = {
+            "open": self._open,
+            "replay": self._open_replay,
+            "act": self._act,
+            "step": self._step,
+            "undo": self._undo,
+            "hint": self._hint,
+            "resign": self._resign,
+            "seek": self._seek,
+            "verify": self._verify,
+        }
+        if do not in handlers:
+            raise UsageError(f"unknown request {do[:40]!r}; known: {', '.join(handlers)}, close")
+        yield from handlers[do](request)
+
+    def close(self) -> None:
+        if self._store:
+            self._store.close()
+
+    def _open(self, request: Request) -> Iterator[Event]:
+        store = self._store_at(request, create=True)
+        seed = field(request, "seed", int, secrets.randbits(62))
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"seed {seed} is outside 0 … 2**63 − 1")
+        seats = field(request, "seats", list)
+        game = LiveGame(store, field(request, "game", str), seats, seed, field(request, "greedy", bool, None))
+        self._game, self._replay = game, None
+        yield game.position()
+        yield from game.advance()
+
+    def _open_replay(self, request: Request) -> Iterator[Event]:
+        store = self._store_at(request, create=False)
+        self._replay, self._game = ReplayedGame(store, field(request, "episode", int)), None
+        yield self._replay.position()
+
+    def _act(self, request: Request) -> Iterator[Event]:
+        game = self._live()
+        game.act(field(request, "seat", int), field(request, "action", int, None), field(request, "move", str, None))
+        yield game.position()
+        yield from game.advance()
+
+    def _step(self, request: Request) -> Iterator[Event]:
+        game = self._live()
+        game.step()
+        yield game.position()
+
+    def _undo(self, request: Request) -> Iterator[Event]:
+        game = self._live()
+        game.undo(field(request, "seat", int))
+        yield game.position()
+
+    def _hint(self, request: Request) -> Iterator[Event]:
+        seat = field(request, "seat", int)
+        name, mind = self._live().hint(seat, field(request, "agent", str, None))
+        yield Hint(seat, name, mind)
+
+    def _resign(self, request: Request) -> Iterator[Event]:
+        game = self._live()
+        game.resign(field(request, "seat", int))
+        yield game.position()
+
+    def _seek(self, request: Request) -> Iterator[Event]:
+        replay = self._replayed()
+        replay.seek(field(request, "ply", int))
+        yield replay.position()
+
+    def _verify(self, request: Request) -> Iterator[Event]:
+        (verdict,) = verify_batch([self._replayed().episode])
+        yield Verified(verdict.ok, verdict.problem or "every step is as recorded")
+
+    def _live(self) -> LiveGame:
+        if self._game is None:
+            raise UsageError("no game is being played here; open one first")
+        return self._game
+
+    def _replayed(self) -> ReplayedGame:
+        if self._replay is None:
+            raise UsageError("no episode is being replayed here; replay one first")
+        return self._replay
+
+    def _store_at(self, request: Request, create: bool) -> Store:
+        path = Path(field(request, "db", str)).absolute()
+        if self._store is None or self._store.path != path:
+            store = Store(path, create=create)
+            self.close()
+            self._store = store
+        return self._store
+
+
+def serve(requests: queue.Queue[bytes | None], output: BinaryIO) -> int:
+    """Answer requests until there are no more (None), `close`, or a fatal error; the exit status."""
+    server = Server()
+
+    def send(event: Event, number: int | None) -> None:
+        output.write(_line(event, number))
+        output.flush()
+
+    try:
+        while (line := requests.get()) is not None:
+            number: int | None = None
+            try:
+                request = _parse(line)
+                number = request["id"]
+                if request.get("protocol", PROTOCOL) != PROTOCOL:
+                    message = f"protocol {request['protocol']!r} is not spoken here; this is {PROTOCOL}"
+                    send(Refusal(message, fatal=True), number)
+                    return 1
+                if request.get("do") == "close":
+                    return 0
+                for event in server.handle(request):
+                    send(event, number)
+                    number = None
+            except ArenaError as error:
+                send(Refusal(str(error).replace("\n", " ")), number)
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                traceback.print_exc()
+                message = f"the game broke down: {type(error).__name__}: {error}".replace("\n", " ")
+                print(message, file=sys.stderr, flush=True)
+                send(Refusal(message[:500], fatal=True), number)
+                return 1
+        return 0
+    except BrokenPipeError:
+        return 0
+    finally:
+        server.close()
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    """A request with an integer (or no) `id`; raises UsageError."""
+    if len(line) > MAX_LINE:
+        raise UsageError(f"a request has at most {MAX_LINE} bytes")
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        raise UsageError("a request is one JSON object a line") from None
+    if not isinstance(request, dict):
+        raise UsageError("a request is one JSON object a line")
+    number = request.setdefault("id", None)
+    if isinstance(number, bool) or not isinstance(number, int | None):
+        raise UsageError("a request's id is an integer")
+    return request
+
+
+def _line(event: Event, number: int | None) -> bytes:
+    if isinstance(event, Position):
+        data = event.to_json()
+    elif isinstance(event, Hint):
+        data = {"event": "hint", "seat": event.seat, "agent": event.agent, **event.mind.to_json()}
+    elif isinstance(event, Verified):
+        data = {"event": "verified", "ok": event.ok, "message": event.message}
+    else:
+        data = {"event": "error", "message": event.message, "fatal": event.fatal}
+    return encode(data if number is None else data | {"id": number})
+
+
+def _read(stream: BinaryIO, requests: queue.Queue[bytes | None]) -> None:
+    """Queue every line (of an overlong one its beginning); at the end see to it that the process does end."""
+    while line := stream.readline(MAX_LINE + 1):
+        rest = line
+        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_LINE + 1)
+        if line.strip():
+            requests.put(line)
+    requests.put(None)
+    time.sleep(EXIT_SECONDS)
+    os._exit(0)
+
+
+def main() -> int:
+    """Serve stdin and stdout. What libraries print goes to stderr, so that it is never taken for an event."""
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    requests: queue.Queue[bytes | None] = queue.Queue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, requests), daemon=True).start()
+    return serve(requests, output)
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # the reading thread may be blocked on stdin

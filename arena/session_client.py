@@ -1,0 +1,403 @@
+"""The torch-free end of a session: what front ends send, what they get back, and the child process in between.
+
+`AsyncSession` is for an event loop (the app), `Session` blocks (the command line). The protocol stands in
+`docs/plans/session-protocol.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import IO, Any
+
+from envs.errors import ArenaError
+from envs.rendering import Drawing
+
+PROTOCOL = 1
+MAX_LINE = 1 << 20
+COMMAND = (sys.executable, "-m", "arena.session")
+GRACE_SECONDS = 2.0
+
+Seat = str | Mapping[str, str]
+"""An agent's name, or {"human": name}."""
+
+
+class SessionDied(ArenaError):
+    """The child process ended without being asked to; the message carries the last line of its stderr."""
+
+
+@dataclass(frozen=True)
+class Mind:
+    """What an agent thought: the value it expects (None: no opinion), its likeliest moves and their probabilities."""
+
+    value: float | None
+    top: Sequence[tuple[str, float]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"value": self.value, "top": [list(move) for move in self.top]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Mind:
+        return cls(data["value"], [(name, probability) for name, probability in data["top"]])
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a game ended: per seat the score (1, ½ or 0; None in one-player games) and the return, and why it ended."""
+
+    scores: Sequence[float | None]
+    returns: Sequence[float]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Position:
+    """A game as it stands.
+
+    Attributes:
+        game: the canonical variant. seats: who plays each seat. rated: whether the game counts.
+        to_move: the seats that decide now. legal: per human seat to move, its (action, name) pairs.
+        returns: per seat, the rewards so far.
+        last: seat → the name of the move it made last. minds: seat → what its agent thought then.
+        episode: its number in the Store once it is stored. rating: player → (before, after); before is None at
+            a first game.
+        length: plies of the whole game (replays only).
+        id: of the request that this answers; None when an agent moved of its own accord.
+    """
+
+    game: str
+    ply: int
+    drawing: Drawing
+    seats: Sequence[str]
+    to_move: Sequence[int] = ()
+    legal: Mapping[int, Sequence[tuple[int, str]]] = field(default_factory=dict)
+    returns: Sequence[float] = ()
+    last: Mapping[int, str] = field(default_factory=dict)
+    over: bool = False
+    rated: bool = True
+    result: Result | None = None
+    episode: int | None = None
+    rating: Mapping[str, tuple[float | None, float]] = field(default_factory=dict)
+    minds: Mapping[int, Mind] = field(default_factory=dict)
+    length: int | None = None
+    id: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        data: dict[str, Any] = {"event": "position"} | self.__dict__
+        data["drawing"] = self.drawing.to_json()
+        data["legal"] = {str(seat): [list(move) for move in moves] for seat, moves in self.legal.items()}
+        data["last"] = {str(seat): name for seat, name in self.last.items()}
+        data["minds"] = {str(seat): mind.to_json() for seat, mind in self.minds.items()}
+        data["result"] = self.result and self.result.__dict__
+        return {name: value for name, value in data.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Position:
+        fields = {name: value for name, value in data.items() if name in cls.__dataclass_fields__}
+        fields["drawing"] = Drawing.from_json(data["drawing"])
+        fields["legal"] = {
+            int(seat): [(action, name) for action, name in moves] for seat, moves in data["legal"].items()
+        }
+        fields["last"] = {int(seat): name for seat, name in data["last"].items()}
+        fields["minds"] = {int(seat): Mind.from_json(mind) for seat, mind in data["minds"].items()}
+        fields["rating"] = {name: (before, after) for name, (before, after) in data["rating"].items()}
+        fields["result"] = Result(**data["result"]) if "result" in data else None
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What `agent` would do in `seat`'s place."""
+
+    seat: int
+    agent: str
+    mind: Mind
+    id: int | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Whether re-simulating the episode gave the stored hash chain; the message names the first step that differs."""
+
+    ok: bool
+    message: str
+    id: int | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A request that was not carried out, and why. The position stands. After a fatal one the child exits."""
+
+    message: str
+    fatal: bool = False
+    id: int | None = None
+
+
+Event = Position | Hint | Verified | Refusal
+
+
+class SessionError(ArenaError):
+    """A request was refused; the message says why."""
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One line of the protocol."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def decode_event(line: bytes) -> Event:
+    """A line from the child → an event. Raises SessionDied for anything else: the child cannot be trusted."""
+    try:
+        data = json.loads(line)
+        match data["event"]:
+            case "position":
+                return Position.from_json(data)
+            case "hint":
+                return Hint(data["seat"], data["agent"], Mind.from_json(data), data.get("id"))
+            case "verified":
+                return Verified(data["ok"], data["message"], data.get("id"))
+            case "error":
+                return Refusal(data["message"], data["fatal"], data.get("id"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SessionDied(f"the session sent a line that is no event ({type(error).__name__})") from error
+    raise SessionDied(f"the session sent an unknown event {data['event']!r}")
+
+
+def open_request(
+    db: str, game: str, seats: Sequence[Seat], seed: int | None = None, greedy: bool | None = None
+) -> dict[str, Any]:
+    """The fields of an `open`. greedy: None plays as in matches (the first plies sampled, then the likeliest move)."""
+    request = {
+        "do": "open",
+        "protocol": PROTOCOL,
+        "db": db,
+        "game": game,
+        "seats": list(seats),
+        "seed": seed,
+        "greedy": greedy,
+    }
+    return {name: value for name, value in request.items() if value is not None}
+
+
+def replay_request(db: str, episode: int) -> dict[str, Any]:
+    """The fields of a `replay`."""
+    return {"do": "replay", "protocol": PROTOCOL, "db": db, "episode": episode}
+
+
+def _death(returncode: int | None, stderr: deque[str]) -> SessionDied:
+    how = (
+        f"killed by signal {-returncode}" if returncode is not None and returncode < 0 else f"exit status {returncode}"
+    )
+    last = next((line for line in reversed(stderr) if line.strip()), "")
+    return SessionDied(f"the game's process ended ({how}){': ' + last.strip() if last else ''}")
+
+
+class AsyncSession:
+    """A session for an event loop: `send` requests, iterate over events; iterating raises SessionDied."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._next_id = 0
+        self._stderr: deque[str] = deque(maxlen=20)
+        self._stderr_task = asyncio.create_task(self._read_stderr())
+        self._closing = False
+
+    @classmethod
+    async def start(cls) -> AsyncSession:
+        """Start a child. It loads its libraries before the first request, so a spare one may be started early."""
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, stdin=pipe, stdout=pipe, stderr=pipe, limit=2 * MAX_LINE
+        )
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    def send(self, request: Mapping[str, Any]) -> int:
+        """Send a request; its answer repeats the number returned here. A dead child shows when iterating."""
+        assert self._process.stdin is not None
+        self._next_id += 1
+        if not self._process.stdin.is_closing():
+            self._process.stdin.write(encode({**request, "id": self._next_id}))
+        return self._next_id
+
+    def __aiter__(self) -> AsyncSession:
+        return self
+
+    async def __anext__(self) -> Event:
+        assert self._process.stdout is not None
+        try:
+            line = await self._process.stdout.readline()
+        except (ValueError, OSError) as error:
+            raise SessionDied(f"the session's answer could not be read: {error}") from error
+        if line.endswith(b"\n"):
+            return decode_event(line)
+        await self._process.wait()
+        await self._stderr_task
+        if self._closing:
+            raise StopAsyncIteration
+        raise _death(self._process.returncode, self._stderr)
+
+    async def close(self) -> None:
+        """End the child: politely first, then not. It is reaped when this returns."""
+        self._closing = True
+        if self.alive and self._process.stdin is not None:
+            self.send({"do": "close"})
+            self._process.stdin.close()
+            try:
+                await asyncio.wait_for(self._process.wait(), GRACE_SECONDS)
+            except TimeoutError:
+                self.kill()
+                await self._process.wait()
+        self._stderr_task.cancel()
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._closing = True
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        with contextlib.suppress(OSError):
+            while chunk := await self._process.stderr.read(1 << 16):
+                self._stderr.extend(chunk.decode(errors="replace").splitlines())
+
+
+class Session:
+    """A session for a command line: every method waits. Use as a context manager; leaving it ends the child.
+
+    Raises SessionError where a request is refused and SessionDied where the child dies.
+    """
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._next_id = 0
+        self._stderr: deque[str] = deque(maxlen=20)
+        assert self._process.stderr is not None
+        self._stderr_thread = threading.Thread(target=self._read_stderr, args=(self._process.stderr,), daemon=True)
+        self._stderr_thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def open(
+        self, db: str, game: str, seats: Sequence[Seat], seed: int | None = None, greedy: bool | None = None
+    ) -> Position:
+        """Start a game; `wait` then gives the position in which a person is to move."""
+        return self._position(open_request(db, game, seats, seed, greedy))
+
+    def replay(self, db: str, episode: int) -> Position:
+        """Load a stored episode, at ply 0."""
+        return self._position(replay_request(db, episode))
+
+    def act(self, seat: int, action: int | None = None, move: str | None = None) -> Position:
+        """Play an action, or a typed move, in `seat`; the position before any agent has answered."""
+        return self._position({"do": "act", "seat": seat} | ({"move": move} if action is None else {"action": action}))
+
+    def step(self) -> Position:
+        """Watching: let the agents play one step."""
+        return self._position({"do": "step"})
+
+    def undo(self, seat: int) -> Position:
+        """Back to `seat`'s last decision; the game becomes unrated."""
+        return self._position({"do": "undo", "seat": seat})
+
+    def resign(self, seat: int) -> Position:
+        """Give the game up; it is stored as a loss."""
+        return self._position({"do": "resign", "seat": seat})
+
+    def seek(self, ply: int) -> Position:
+        """Replays: go to `ply`."""
+        return self._position({"do": "seek", "ply": ply})
+
+    def hint(self, seat: int, agent: str | None = None) -> Hint:
+        """What `agent` (default: the strongest known) would do in `seat`'s place."""
+        answer = self.request({"do": "hint", "seat": seat} | ({"agent": agent} if agent else {}))
+        assert isinstance(answer, Hint)
+        return answer
+
+    def verify(self) -> Verified:
+        """Replays: re-simulate the episode and compare its hash chain."""
+        answer = self.request({"do": "verify"})
+        assert isinstance(answer, Verified)
+        return answer
+
+    def wait(self, position: Position) -> Position:
+        """Read on from `position` until somebody outside is needed: a person to move, or the game over."""
+        while not (position.over or position.legal):
+            event = self._read()
+            if isinstance(event, Refusal):
+                raise SessionError(event.message)
+            if isinstance(event, Position):
+                position = event
+        return position
+
+    def request(self, request: Mapping[str, Any]) -> Event:
+        """Send a request and wait for the event that answers it."""
+        assert self._process.stdin is not None
+        self._next_id += 1
+        try:
+            self._process.stdin.write(encode({**request, "id": self._next_id}))
+            self._process.stdin.flush()
+        except OSError:
+            pass  # the child is gone: reading says how
+        while (event := self._read()).id != self._next_id and not (isinstance(event, Refusal) and event.fatal):
+            pass
+        if isinstance(event, Refusal):
+            raise SessionError(event.message)
+        return event
+
+    def close(self) -> None:
+        """End the child and reap it."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(encode({"do": "close"}))
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _position(self, request: Mapping[str, Any]) -> Position:
+        answer = self.request(request)
+        assert isinstance(answer, Position)
+        return answer
+
+    def _read(self) -> Event:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if line.endswith(b"\n"):
+            return decode_event(line)
+        self._process.wait()
+        self._stderr_thread.join(GRACE_SECONDS)
+        raise _death(self._process.returncode, self._stderr)
+
+    def _read_stderr(self, stream: IO[bytes]) -> None:
+        for line in stream:
+            self._stderr.append(line.decode(errors="replace"))

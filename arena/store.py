@@ -1,0 +1,326 @@
+"""The one door to a league's facts, and (with the other `store_*` modules) the only place with SQL.
+
+Every method is one transaction or one read. Names that do not exist raise UnknownNameError, bad names UsageError,
+everything that goes wrong with the file ArenaError; then nothing has been written. Imports no torch, and sqlite_utils
+only when a file is made or migrated. Methods about runs are in `store_runs.RunStore`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from arena import store_check, store_results
+from arena.records import (
+    Agent,
+    Checkpoint,
+    Episode,
+    EpisodePlayer,
+    GameCount,
+    League,
+    Match,
+    MatchKind,
+    OnlineRating,
+    PackedPolicy,
+    PairResult,
+    Score,
+    from_row,
+)
+from arena.store_file import LeagueFile
+from arena.store_rows import CHUNK_BYTES, MAX_BLOB_BYTES, add_agent, add_checkpoint, filters, insert, utc_ms, valid_name
+from arena.store_runs import RunStore
+from envs.errors import ArenaError, UnknownNameError, UsageError
+
+
+class Store(RunStore):
+    """A league's facts.
+
+    Args:
+        path: the league's file.
+        create: make the file where it is missing; False (for commands that only read): a missing file is a UsageError.
+    """
+
+    def __init__(self, path: str | Path, create: bool = True) -> None:
+        self._file = LeagueFile(path, create)
+        self.path = self._file.path
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Agents
+
+    def add_agent(self, agent: Agent, policy: PackedPolicy | None = None) -> int:
+        """Add an agent, and the checkpoint it plays if it is given, and return its id."""
+        with self._file.write() as connection:
+            return add_agent(connection, agent, policy)
+
+    def agents(self, game: str | None = None, retired: bool = False) -> list[Agent]:
+        """Agents of a game (or of all) in the order they came; `retired=True` lists the retired ones too."""
+        where, values = filters({"game": game})
+        rows = self._file.rows(f"SELECT * FROM agents {where} ORDER BY id", *values)
+        return [from_row(Agent, row) for row in rows if retired or row["retired_at"] is None]
+
+    def agent(self, game: str, name: str) -> Agent:
+        """The agent of this name, retired or not. `RUN@latest` is the newest checkpoint of the run RUN."""
+        run, _, latest = name.rpartition("@")
+        if latest == "latest":
+            sql = """SELECT agents.* FROM agents JOIN runs ON runs.id = agents.run
+                WHERE runs.name = ? AND agents.game = ? ORDER BY agents.step DESC, agents.id DESC LIMIT 1"""
+            rows = self._file.rows(sql, run, game)
+        else:
+            rows = self._file.rows("SELECT * FROM agents WHERE game = ? AND name = ?", game, name)
+        if not rows:
+            raise UnknownNameError(f"agent of {game}", name, (agent.name for agent in self.agents(game)))
+        return from_row(Agent, rows[0])
+
+    def agent_by_id(self, agent: int) -> Agent:
+        rows = self._file.rows("SELECT * FROM agents WHERE id = ?", agent)
+        if not rows:
+            raise ArenaError(f"{self.path}: there is no agent with the id {agent}")
+        return from_row(Agent, rows[0])
+
+    def rename_agent(self, game: str, name: str, new_name: str) -> None:
+        agent = self.agent(game, name)
+        new_name = valid_name(new_name, "agent")
+        with self._file.write() as connection:
+            other = connection.execute("SELECT id FROM agents WHERE game = ? AND name = ?", (game, new_name)).fetchone()
+            if other and other["id"] != agent.id:
+                raise UsageError(f"{game} already has an agent {new_name!r}; choose another name")
+            connection.execute("UPDATE agents SET name = ? WHERE id = ?", (new_name, agent.id))
+
+    def retire_agent(self, game: str, name: str, retired: bool = True) -> None:
+        """Take an agent out of lists and leagues (its games and rating stay), or with `retired=False` bring it back."""
+        agent = self.agent(game, name)
+        with self._file.write() as connection:
+            connection.execute(
+                "UPDATE agents SET retired_at = ? WHERE id = ?", (utc_ms() if retired else None, agent.id)
+            )
+
+    def human(self, game: str, name: str) -> Agent:
+        """The person of this name as a player of `game`, who is added at the first call."""
+        name = valid_name(name, "player")
+        with self._file.write() as connection:
+            row = connection.execute("SELECT * FROM agents WHERE game = ? AND name = ?", (game, name)).fetchone()
+            if row is None:
+                add_agent(connection, Agent(game=game, name=name, kind="human"), None)
+                row = connection.execute("SELECT * FROM agents WHERE game = ? AND name = ?", (game, name)).fetchone()
+        if row["kind"] != "human":
+            raise UsageError(f"{name!r} is the name of an agent of {game}; choose another for yourself")
+        return from_row(Agent, row)
+
+    # Checkpoints
+
+    def add_checkpoint(self, policy: PackedPolicy) -> str:
+        """Store a policy's bytes under their hash, which is returned. Until an agent names it, `gc` may drop it."""
+        with self._file.write() as connection:
+            add_checkpoint(connection, policy)
+        return policy.sha256
+
+    def checkpoint(self, sha256: str) -> Checkpoint:
+        rows = self._file.rows("SELECT * FROM checkpoints WHERE sha256 = ?", sha256)
+        if not rows:
+            raise ArenaError(f"{self.path}: there is no checkpoint {sha256}")
+        return from_row(Checkpoint, rows[0])
+
+    def checkpoint_data(self, sha256: str) -> bytes:
+        """A checkpoint's bytes, verified: ArenaError names the checkpoint whose bytes are not what its hash says."""
+        size = self.checkpoint(sha256).size
+        if size > MAX_BLOB_BYTES:
+            raise ArenaError(f"checkpoint {sha256} is too large ({size:,} bytes)")
+        rows = self._file.rows(
+            "SELECT data FROM checkpoint_chunks WHERE sha256 = ? ORDER BY position LIMIT ?",
+            sha256,
+            size // CHUNK_BYTES + 1,
+        )
+        data = b"".join(row["data"] for row in rows)
+        if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+            raise ArenaError(f"checkpoint {sha256} is corrupt; restore a backup made by `arena db backup`")
+        return data
+
+    # Matches and episodes
+
+    def add_match(self, match: Match, episodes: Sequence[Episode]) -> int:
+        """Record a match with its episodes, and what follows from them, and return its id.
+
+        A league's (round, slot) is played once: a second call returns the first one's id and adds nothing.
+        """
+        with self._file.write() as connection:
+            if match.league is not None:
+                slot = (match.league, match.round, match.slot)
+                sql = "SELECT id FROM matches WHERE league = ? AND round = ? AND slot = ?"
+                if row := connection.execute(sql, slot).fetchone():
+                    return row["id"]
+            if not episodes:
+                raise ArenaError("a match has at least one episode")
+            now = utc_ms()
+            match_id = insert(connection, "matches", dataclasses.replace(match, created_at=now))
+            for episode in episodes:
+                _add_episode(connection, dataclasses.replace(episode, match=match_id, created_at=now))
+            store_results.record(connection, episodes)
+            return match_id
+
+    def match(self, match: int) -> Match:
+        rows = self._file.rows("SELECT * FROM matches WHERE id = ?", match)
+        if not rows:
+            raise UsageError(f"{self.path}: there is no match {match}")
+        return from_row(Match, rows[0])
+
+    def matches(
+        self,
+        game: str | None = None,
+        kind: MatchKind | None = None,
+        league: int | None = None,
+        round: int | None = None,
+        limit: int | None = None,
+    ) -> list[Match]:
+        """Matches, newest first."""
+        where, values = filters({"game": game, "kind": kind, "league": league, "round": round})
+        rows = self._file.rows(
+            f"SELECT * FROM matches {where} ORDER BY id DESC LIMIT ?", *values, -1 if limit is None else limit
+        )
+        return [from_row(Match, row) for row in rows]
+
+    def episodes(
+        self,
+        game: str | None = None,
+        agent: int | None = None,
+        match: int | None = None,
+        rated: bool | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> list[Episode]:
+        """Episodes, newest first; `before` an episode's id gives the next page."""
+        where, values = filters({"game": game, "match": match, "rated": rated})
+        conditions = [where.removeprefix("WHERE ")] if where else ["TRUE"]
+        if agent is not None:
+            conditions.append("id IN (SELECT episode FROM episode_players WHERE agent = ?)")
+            values.append(agent)
+        if before is not None:
+            conditions.append("id < ?")
+            values.append(before)
+        chosen = f"SELECT * FROM episodes WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
+        with self._file.read() as connection:
+            rows = connection.execute(chosen, (*values, -1 if limit is None else limit)).fetchall()
+            return [from_row(Episode, row, players=_players(connection, row["id"])) for row in rows]
+
+    def episode(self, episode: int) -> Episode:
+        rows = self._file.rows("SELECT * FROM episodes WHERE id = ?", episode)
+        if not rows:
+            raise UsageError(f"{self.path}: there is no episode {episode}; `arena replay list` shows those there are")
+        with self._file.read() as connection:
+            return from_row(Episode, rows[0], players=_players(connection, episode))
+
+    def episode_ids(self, game: str | None = None) -> list[int]:
+        """All episodes' ids, oldest first."""
+        where, values = filters({"game": game})
+        return [row["id"] for row in self._file.rows(f"SELECT id FROM episodes {where} ORDER BY id", *values)]
+
+    # Results (of the newest version of a game's rules, unless told otherwise)
+
+    def pair_results(self, game: str, version: int | None = None) -> list[PairResult]:
+        """All rated results, counted per ordered pair of agents: what ratings are computed from."""
+        sql = f"SELECT * FROM pair_results WHERE game = ?1 AND version = {_version('pair_results')}"
+        return [from_row(PairResult, row) for row in self._file.rows(sql, game, version)]
+
+    def online_ratings(self, game: str, version: int | None = None) -> dict[int, OnlineRating]:
+        """Agent id → its running Elo."""
+        sql = f"SELECT * FROM online_ratings WHERE game = ?1 AND version = {_version('online_ratings')}"
+        return {row["agent"]: from_row(OnlineRating, row) for row in self._file.rows(sql, game, version)}
+
+    def scores(self, game: str, version: int | None = None) -> list[Score]:
+        """Returns per agent over the rated episodes of a game, best mean first."""
+        sql = f"""SELECT agent, count(*) AS episodes, avg(reward) AS mean, max(reward) AS best,
+                avg(length) AS mean_length, sqrt(max(0, avg(reward * reward) - avg(reward) * avg(reward))) AS std
+            FROM episodes JOIN episode_players ON episode_players.episode = episodes.id
+            WHERE game = ?1 AND rated AND version = {_version("episodes")} GROUP BY agent ORDER BY mean DESC, agent"""
+        return [from_row(Score, row) for row in self._file.rows(sql, game, version)]
+
+    def games(self) -> list[GameCount]:
+        """The games that this league knows something about."""
+        sql = """SELECT game, sum(agents) AS agents, sum(episodes) AS episodes FROM (
+                SELECT game, count(*) AS agents, 0 AS episodes FROM agents WHERE retired_at IS NULL GROUP BY game
+                UNION ALL SELECT game, 0, count(*) FROM episodes GROUP BY game) GROUP BY game ORDER BY game"""
+        return [from_row(GameCount, row) for row in self._file.rows(sql)]
+
+    # Leagues and settings
+
+    def create_league(self, league: League) -> int:
+        """Begin a league and return its id."""
+        name = valid_name(league.name, "league")
+        with self._file.write() as connection:
+            if connection.execute("SELECT 1 FROM leagues WHERE name = ?", (name,)).fetchone():
+                raise UsageError(f"there is a league {name!r} already; choose another name")
+            return insert(connection, "leagues", dataclasses.replace(league, name=name, created_at=utc_ms()))
+
+    def league(self, name: str) -> League:
+        rows = self._file.rows("SELECT * FROM leagues WHERE name = ?", name)
+        if not rows:
+            raise UnknownNameError("league", name, (league.name for league in self.leagues()))
+        return from_row(League, rows[0])
+
+    def leagues(self, game: str | None = None) -> list[League]:
+        where, values = filters({"game": game})
+        return [from_row(League, row) for row in self._file.rows(f"SELECT * FROM leagues {where} ORDER BY id", *values)]
+
+    def advance_league(self, league: int, round: int) -> None:
+        """Go on to `round`; a league never goes back."""
+        with self._file.write() as connection:
+            connection.execute("UPDATE leagues SET round = max(round, ?) WHERE id = ?", (round, league))
+
+    def setting(self, name: str, default: str | None = None) -> str | None:
+        rows = self._file.rows("SELECT value FROM settings WHERE name = ?", name)
+        return rows[0]["value"] if rows else default
+
+    def set_setting(self, name: str, value: str) -> None:
+        with self._file.write() as connection:
+            connection.execute(
+                "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2", (name, value)
+            )
+
+    # Upkeep
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, one line each; empty: nothing."""
+        return store_check.check(self._file)
+
+    def stats(self) -> dict[str, int]:
+        """Rows per table, and `bytes` of the file."""
+        return store_check.stats(self._file)
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the league to a new file while others write; an existing file is never overwritten."""
+        store_check.backup(self._file, Path(path).absolute())
+
+    def gc(self) -> dict[str, int]:
+        """Drop `checkpoints` without agents, resume `states` and `sidecars` of finished runs; `bytes` are freed."""
+        return store_check.gc(self._file)
+
+
+def _version(table: str) -> str:
+    return f"coalesce(?2, (SELECT max(version) FROM {table} WHERE game = ?1))"
+
+
+def _add_episode(connection: sqlite3.Connection, episode: Episode) -> None:
+    if not episode.players:
+        raise ArenaError("an episode has at least one player")
+    if episode.rated and len(episode.players) > 1 and any(player.score is None for player in episode.players):
+        raise ArenaError("each player of a rated game has a score")
+    episode_id = insert(connection, "episodes", episode)
+    rows = ((episode_id, seat, p.agent, float(p.reward), p.score) for seat, p in enumerate(episode.players))
+    connection.executemany(
+        "INSERT INTO episode_players (episode, seat, agent, reward, score) VALUES (?, ?, ?, ?, ?)", rows
+    )
+
+
+def _players(connection: sqlite3.Connection, episode: int) -> tuple[EpisodePlayer, ...]:
+    rows = connection.execute("SELECT * FROM episode_players WHERE episode = ? ORDER BY seat", (episode,))
+    return tuple(from_row(EpisodePlayer, row) for row in rows)

@@ -1,0 +1,85 @@
+"""What the parts of the Store share: names, rows, chunks, and the agents that enter with their checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import time
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from arena.records import Agent, Checkpoint, PackedPolicy, to_row
+from envs.errors import ArenaError, UsageError
+
+CHUNK_BYTES = 8 * 2**20
+MAX_BLOB_BYTES = 2 * 2**30
+MAX_NAME = 64
+
+
+def valid_name(name: str, kind: str) -> str:
+    """`name` in Unicode's normal form, or a UsageError that says what is wrong with it."""
+    name = unicodedata.normalize("NFC", name)
+    problem = None
+    if not name or name != name.strip():
+        problem = "must not be empty nor begin or end with a space"
+    elif len(name) > MAX_NAME:
+        problem = f"has at most {MAX_NAME} characters"
+    elif not name.isprintable():
+        problem = "has printable characters only"
+    elif name.startswith("-"):
+        problem = "must not begin with -"
+    elif name == "latest" or name.endswith("@latest"):
+        problem = "must not end in @latest, which means a run's newest checkpoint"
+    if problem:
+        raise UsageError(f"the {kind}'s name {name[: MAX_NAME + 1]!r} will not do: a name {problem}")
+    return name
+
+
+def utc_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def filters(values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The WHERE clause of the columns that are not None, and their values."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return ("WHERE " + " AND ".join(f"{name} = ?" for name in given) if given else ""), list(given.values())
+
+
+def insert(connection: sqlite3.Connection, table: str, record: Any) -> int:
+    row = {name: value for name, value in to_row(record).items() if name != "id"}
+    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+    cursor = connection.execute(sql, tuple(row.values()))
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def chunks(data: bytes) -> Iterable[tuple[int, memoryview]]:
+    if len(data) > MAX_BLOB_BYTES:
+        raise ArenaError(
+            f"{len(data) / 2**20:,.0f} MiB are too much for one blob (at most {MAX_BLOB_BYTES // 2**20:,} MiB)"
+        )
+    view = memoryview(data)
+    return enumerate(view[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES))
+
+
+def add_checkpoint(connection: sqlite3.Connection, policy: PackedPolicy) -> None:
+    if connection.execute("SELECT 1 FROM checkpoints WHERE sha256 = ?", (policy.sha256,)).fetchone():
+        return
+    insert(
+        connection,
+        "checkpoints",
+        Checkpoint(policy.sha256, len(policy.data), policy.algorithm, policy.config, utc_ms()),
+    )
+    rows = ((policy.sha256, position, chunk) for position, chunk in chunks(policy.data))
+    connection.executemany("INSERT INTO checkpoint_chunks VALUES (?, ?, ?)", rows)
+
+
+def add_agent(connection: sqlite3.Connection, agent: Agent, policy: PackedPolicy | None) -> int:
+    name = valid_name(agent.name, "agent")
+    if connection.execute("SELECT 1 FROM agents WHERE game = ? AND name = ?", (agent.game, name)).fetchone():
+        raise UsageError(f"{agent.game} already has an agent {name!r}; choose another name")
+    if policy is not None:
+        add_checkpoint(connection, policy)
+        agent = dataclasses.replace(agent, checkpoint=policy.sha256)
+    return insert(connection, "agents", dataclasses.replace(agent, name=name, created_at=utc_ms()))

@@ -1,0 +1,413 @@
+"""Training runs: an algorithm's generator between an environment and the Store.
+
+A run is created with everything it depends on (settings, seed, versions, commit, device). It goes on interval by
+interval, each of which is one transaction (metrics, progress, resume state, a new agent), and can be continued from its
+last interval whatever ended it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from agents.configs import Config, config_from, default_config
+from agents.metrics import Metrics
+from agents.registry import load_train
+from agents.selfplay import Opponents
+from agents.shaping import load_shaping
+from arena.checkpoints import pack_policy, pack_state, unpack_state
+from arena.locks import hold
+from arena.matchmaking import Draw, uniform
+from arena.provenance import commit_hash, resolve_device, versions
+from arena.records import Agent, Run, RunStatus
+from arena.roster import game_spec, on_device, resolve
+from arena.store import Store
+from envs.errors import ArenaError, UsageError
+from envs.registry import make
+from envs.specs import parse_variant
+
+DEFAULT_STEPS = 200_000
+METRIC_POINTS = 400
+"""About how many points of each series a run keeps."""
+CHECKPOINTS = 10
+"""Checkpoints of a run whose interval is not given."""
+TRIAL_SHARE, TRIAL_REPORTS, TRIAL_SECONDS = 0.04, 6, 10.0
+"""The trial that says how many steps fit into a run's time: its share of that time, at least so many reports, but never
+longer than so many seconds."""
+
+
+def never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train.
+
+    Attributes:
+        name: of the run; its agents are NAME@STEPS. None: the algorithm and the next free number.
+        config: the algorithm's settings; None: what suits the game.
+        steps: env steps in all. With `minutes` alone as many as a short trial says will fit; else what ends first.
+        device: "cpu", "cuda", "cuda:1", "mps" or "auto".
+        checkpoint_steps: env steps between checkpoints; None: a tenth of the run.
+        opponents: names of agents to play against, besides the learner itself and its snapshots.
+        reward: "module:function" that shapes the rewards of a one-player game.
+        resume: continue the run `name`; only `steps`, `minutes` and `allow_code` may be given with it.
+        allow_code: run a `reward` that stands in a stored run's settings.
+        league, learner: the league that the run belongs to, and which of its learners it is.
+    """
+
+    game: str
+    algorithm: str = "ppo"
+    name: str | None = None
+    config: Config | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    checkpoint_steps: int | None = None
+    opponents: tuple[str, ...] = ()
+    reward: str = ""
+    resume: bool = False
+    allow_code: bool = False
+    league: int | None = None
+    learner: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        step, total: env steps done, and to do in all.
+        sps: env steps per second of late.
+        episodic_return: of late; None before a game has ended.
+        seconds_left: None while nothing is known.
+        new_agent: the agent that this report's checkpoint made, or None.
+        last_agent: the newest one, or None.
+        state: "running", or how it ended, in the last report.
+        values: all metrics of this report.
+    """
+
+    run: str
+    step: int
+    total: int
+    sps: float
+    episodic_return: float | None
+    seconds_left: float | None
+    new_agent: str | None
+    last_agent: str | None
+    state: RunStatus
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+def train_agent(store: Store, request: TrainRequest, should_stop: Callable[[], bool] = never) -> Iterator[Progress]:
+    """Train an agent: start a run, or continue one, and report after every update; the last report says how it ended.
+
+    When `should_stop()` turns true the run stops at its next update and keeps a checkpoint there. Closing the iterator
+    stops it at once: it can be resumed from its last checkpoint. An error leaves the run failed, with the error's line.
+
+    Raises UsageError for what cannot be trained, ArenaError where another process is at work on the run.
+    """
+    deadline = None if request.minutes is None else time.monotonic() + 60 * request.minutes
+    run = _resumed(store, request) if request.resume else start_run(store, request)
+    allow_code = request.allow_code or not request.resume
+    yield from continue_run(store, run, should_stop, deadline=deadline, allow_code=allow_code)
+
+
+def start_run(store: Store, request: TrainRequest) -> Run:
+    """Check the request and create its run in the Store. Raises UsageError for what cannot be trained."""
+    game = str(parse_variant(request.game))
+    config = request.config or default_config(request.algorithm, game)
+    for name in ("steps", "minutes", "checkpoint_steps"):
+        value = getattr(request, name)
+        if value is not None and value <= 0:
+            raise UsageError(f"{name}={value} must be more than 0")
+    spec = game_spec(game)
+    if spec.num_actions is None:
+        raise UsageError(f"{game} has continuous actions; {request.algorithm} learns games with discrete ones")
+    if request.reward and spec.num_players > 1:
+        raise UsageError(f"{game} has {spec.num_players} players: rewards are shaped in one-player games only")
+    if request.reward:
+        load_shaping(request.reward)
+    device = resolve_device(request.device, config, spec.scale)
+    for opponent in request.opponents:
+        resolve(store, game, opponent, join=False)
+    steps = request.steps or (
+        DEFAULT_STEPS if request.minutes is None else _steps_in(request, config, game, device, 60 * request.minutes)
+    )
+    run = Run(
+        name=request.name or _free_name(store, request.algorithm),
+        game=game,
+        algorithm=request.algorithm,
+        config={
+            "settings": dataclasses.asdict(config),
+            "checkpoint_steps": request.checkpoint_steps or max(1, steps // CHECKPOINTS),
+            "opponents": list(request.opponents),
+            "reward": request.reward,
+        }
+        | ({} if request.learner is None else {"learner": request.learner}),
+        seed=request.seed,
+        total_steps=steps,
+        device=device,
+        versions=versions(),
+        commit_hash=commit_hash(),
+        league=request.league,
+    )
+    return dataclasses.replace(run, id=store.create_run(run))
+
+
+def continue_run(
+    store: Store,
+    run: Run,
+    should_stop: Callable[[], bool] = never,
+    *,
+    until: int | None = None,
+    deadline: float | None = None,
+    opponents: Opponents | None = None,
+    allow_code: bool = False,
+) -> Iterator[Progress]:
+    """Go on with a run from its last interval to its end, `until` steps or the `deadline` (on the monotonic clock).
+
+    With `until`, an agent is made only where the run gets there; one that is left half-way is kept as state alone.
+    """
+    with hold(store.path, f"run-{run.id}", f"run {run.name}"):
+        run = store.run(run.name)
+        try:
+            drive = _Drive(store, run, until, opponents, allow_code)
+        except ArenaError as failure:
+            store.finish_run(run.id, "failed", str(failure))
+            raise
+        yield from drive.reports(should_stop, deadline)
+
+
+class _Drive:
+    """One stretch of a run, from its last interval on."""
+
+    def __init__(
+        self, store: Store, run: Run, until: int | None, opponents: Opponents | None, allow_code: bool
+    ) -> None:
+        self.store, self.run, self.until = store, run, until
+        self.started = time.monotonic()
+        self.first_step = run.step
+        self.last_agent = newest_agent(store, run)
+        self.episodic_return: float | None = None
+        self.metrics = _Thinner(max(1, run.total_steps // METRIC_POINTS))
+        settings = run.config
+        config = config_from(run.algorithm, settings["settings"])
+        state = store.run_state(run.id)
+        options: dict[str, Any] = {}
+        if settings["reward"]:
+            options["reward"] = load_shaping(_allowed(settings["reward"], run, allow_code))
+        if opponents is None and settings["opponents"]:
+            opponents = frozen_opponents(store, run.game, settings["opponents"], run.device)
+        if run.device == "cpu":
+            # These networks are small: threads that wait for each other cost more than they gain.
+            torch.set_num_threads(1)
+        self.env = make(run.game, getattr(config, "num_envs", 1), run.device)
+        self.train = functools.partial(
+            load_train(run.algorithm),
+            config,
+            self.env,
+            seed=run.seed,
+            total_steps=run.total_steps,
+            opponents=opponents,
+            resume=None if state is None else unpack_state(store, run, state),
+            checkpoint_steps=settings["checkpoint_steps"],
+            **options,
+        )
+
+    def reports(self, should_stop: Callable[[], bool], deadline: float | None) -> Iterator[Progress]:
+        ended: RunStatus = "stopped"
+        error: str | None = None
+        report: Progress | None = None
+
+        def stop() -> bool:
+            return should_stop() or (deadline is not None and time.monotonic() >= deadline)
+
+        generator = self.train(should_stop=stop)
+        try:
+            for metrics in generator:
+                self.metrics.add(metrics)
+                report = self._report(metrics, deadline)
+                yield report
+                if metrics.policy is not None and self.until is not None and metrics.step >= self.until:
+                    break
+            else:
+                if report is not None and (report.step >= self.run.total_steps or not stop()):
+                    ended = "finished"
+        except ArenaError as failure:
+            ended, error = "failed", str(failure)
+            raise
+        except Exception as failure:
+            ended, error = "failed", f"{type(failure).__name__}: {failure}"
+            raise
+        finally:
+            generator.close()
+            self.env.close()
+            self.store.finish_run(self.run.id, ended, error)
+        if report is not None:
+            yield dataclasses.replace(report, state=ended, new_agent=None, seconds_left=None)
+
+    def _report(self, metrics: Metrics, deadline: float | None) -> Progress:
+        """Keep what this report brings and say where the run is."""
+        new_agent = None if metrics.policy is None else self._commit(metrics)
+        seconds = time.monotonic() - self.started
+        rate = (metrics.step - self.first_step) / max(seconds, 1e-9)
+        left = (self.run.total_steps - metrics.step) / rate if rate > 0 else None
+        if deadline is not None:
+            until_deadline = max(0.0, deadline - time.monotonic())
+            left = until_deadline if left is None else min(left, until_deadline)
+        self.episodic_return = metrics.values.get("charts/episodic_return", self.episodic_return)
+        return Progress(
+            run=self.run.name,
+            step=metrics.step,
+            total=self.run.total_steps,
+            sps=metrics.values.get("charts/SPS", rate),
+            episodic_return=self.episodic_return,
+            seconds_left=left,
+            new_agent=new_agent,
+            last_agent=self.last_agent,
+            state="running",
+            values=metrics.values,
+        )
+
+    def _commit(self, metrics: Metrics) -> str | None:
+        """One interval in one transaction; returns the new agent's name."""
+        assert metrics.policy is not None
+        agent = None
+        if self.until is None or metrics.step >= self.until:
+            name = agent_name(self.store, self.run, metrics.step)
+            agent = Agent(game=self.run.game, name=name, kind="checkpoint", run=self.run.id, step=metrics.step)
+        self.store.commit_interval(
+            self.run.id,
+            metrics.step,
+            self.run.seconds + time.monotonic() - self.started,
+            metrics=self.metrics.take(),
+            state=None if metrics.state is None else pack_state(self.store, self.run, metrics.step, metrics.state),
+            agent=agent,
+            policy=None if agent is None else pack_policy(metrics.policy),
+        )
+        if agent is None:
+            return None
+        self.last_agent = agent.name
+        return agent.name
+
+
+class _Thinner:
+    """Means of every series over stretches of `width` steps."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._stretch = 0
+        self._step = 0
+        self._sums: dict[str, tuple[float, int]] = {}
+        self._rows: list[tuple[int, dict[str, float]]] = []
+
+    def add(self, metrics: Metrics) -> None:
+        if metrics.step // self._width != self._stretch:
+            self._close()
+            self._stretch = metrics.step // self._width
+        self._step = metrics.step
+        for key, value in metrics.values.items():
+            total, count = self._sums.get(key, (0.0, 0))
+            self._sums[key] = (total + value, count + 1)
+
+    def take(self) -> list[tuple[int, dict[str, float]]]:
+        """(step, means) of what has been added since the last call."""
+        self._close()
+        rows, self._rows = self._rows, []
+        return rows
+
+    def _close(self) -> None:
+        if self._sums:
+            self._rows.append((self._step, {key: total / count for key, (total, count) in self._sums.items()}))
+            self._sums = {}
+
+
+def step_label(step: int, digits: int = 0) -> str:
+    """A number of steps as names have it: 950, 2.0k, 20k, 2.0M; `digits` more decimals where labels must differ."""
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if step >= size * 0.9995:
+            return f"{step / size:.{digits + (step < 9.95 * size)}f}{letter}"
+    return str(step)
+
+
+def agent_name(store: Store, run: Run, step: int) -> str:
+    """NAME@20k, with as many digits as no other agent of the game has."""
+    taken = {agent.name for agent in store.agents(run.game, retired=True)}
+    for label in (*(step_label(step, digits) for digits in range(4)), str(step)):
+        if f"{run.name}@{label}" not in taken:
+            return f"{run.name}@{label}"
+    raise UsageError(f"{run.game} already has an agent {run.name}@{step}; rename it first")
+
+
+def newest_agent(store: Store, run: Run) -> str | None:
+    """The name of the run's newest agent, or None."""
+    agents = [agent for agent in store.agents(run.game, retired=True) if agent.run == run.id]
+    return max(agents, key=lambda agent: agent.step or 0).name if agents else None
+
+
+def frozen_opponents(store: Store, game: str, names: Sequence[str], device: str, draw: Draw = uniform) -> Opponents:
+    """Agents by name as opponents for a learner on `device`."""
+    policies = [on_device(resolve(store, game, name, join=False).policy, device) for name in names]
+    return Opponents(policies, draw)
+
+
+def _allowed(reward: str, run: Run, allow_code: bool) -> str:
+    """The stored name of a shaping function, where it may be run: our own always, another only if that is said."""
+    if allow_code or reward.partition(":")[0] in ("", "agents.shaping"):
+        return reward
+    raise UsageError(f"run {run.name} was trained with the code of {reward}; --allow-code runs it again")
+
+
+def _free_name(store: Store, algorithm: str) -> str:
+    taken = {run.name for run in store.runs()}
+    return next(name for number in itertools.count(1) if (name := f"{algorithm}-{number}") not in taken)
+
+
+def _resumed(store: Store, request: TrainRequest) -> Run:
+    """The run of this name, set going again; raises UsageError where nothing is left to do."""
+    run = store.run(request.name or "")
+    if request.game and str(parse_variant(request.game)) != run.game:
+        raise UsageError(f"run {run.name} trains on {run.game}, not on {request.game}")
+    total = request.steps or run.total_steps
+    if request.minutes and not request.steps:
+        total = max(total, run.step + int(60 * request.minutes * run.step / max(run.seconds, 1.0)))
+    if run.step >= total or (run.state == "finished" and total == run.total_steps):
+        raise UsageError(f"run {run.name} has finished its {run.step:,} steps; give more with --steps or --minutes")
+    _allowed(run.config["reward"], run, request.allow_code)
+    with hold(store.path, f"run-{run.id}", f"run {run.name}"):
+        store.extend_run(run.id, total)
+    return store.run(run.name)
+
+
+def _steps_in(request: TrainRequest, config: Config, game: str, device: str, seconds: float) -> int:
+    """How many env steps a run of so many seconds will make, from a short trial that is thrown away.
+
+    A tenth more than the trial's rate says: rather the clock ends the run than the steps before it.
+    """
+    env = make(game, getattr(config, "num_envs", 1), device)
+    generator = load_train(request.algorithm)(config, env, seed=request.seed, total_steps=sys.maxsize)
+    marks: list[tuple[float, int]] = []
+    started = time.monotonic()
+    for metrics in generator:
+        now = time.monotonic() - started
+        marks.append((now, metrics.step))
+        if now >= TRIAL_SECONDS or (now >= TRIAL_SHARE * seconds and len(marks) >= TRIAL_REPORTS):
+            break
+    generator.close()
+    env.close()
+    (first_time, first_step), (last_time, last_step) = marks[len(marks) // 2], marks[-1]
+    if last_step == first_step:
+        first_time, first_step = 0.0, 0
+    rate = (last_step - first_step) / max(last_time - first_time, 1e-9)
+    return last_step + max(1, int(1.1 * rate * (seconds - last_time)))
