@@ -1,0 +1,1 @@
+"""The Textual app: shows and asks; decides nothing."""

@@ -1,0 +1,249 @@
+"""The app: screens over one league. It shows and asks; games are played in child processes."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import random
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path, PurePath
+from typing import ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.keys import format_key
+from textual.screen import Screen
+
+from arena.session_client import Seat
+from arena.store import valid_name
+from envs.errors import ArenaError
+from tui.children import Children
+from tui.facts import LeagueFacts, read_league, save_setting
+from tui.messages import LeagueLoaded, ReadFailed
+from tui.screens.dialogs import AskScreen, ChooseScreen, KeyScreen
+from tui.screens.home import HomeScreen
+from tui.text import inert
+from tui.theme import DARK, LIGHT
+
+WARM_UP_SECONDS = 0.4
+"""How long after the first paint the spare session starts."""
+
+
+class ArenaApp(App[None]):
+    """One league's app. `user` overrides the stored name for this session."""
+
+    TITLE = "Arena"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "screens/home.tcss"]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit")
+    ]
+
+    def __init__(self, db: Path, user: str | None = None) -> None:
+        super().__init__()
+        self.db = db
+        self.user = user
+        self.league = LeagueFacts()
+        self.sessions = Children()
+        self.keys: dict[str, str] = {}
+        self._first: Callable[[], None] | None = None
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+
+    def get_default_screen(self) -> Screen:
+        self.home = HomeScreen()
+        return self.home
+
+    def start_with(self, first: Callable[[], None]) -> None:
+        """Do this as soon as the league's settings are known."""
+        self._first = first
+
+    def on_mount(self) -> None:
+        if not self.is_headless:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, self._end_by_signal, number)
+        self.call_after_refresh(self._after_first_paint)
+
+    def _end_by_signal(self, number: int) -> None:
+        self.exit(return_code=128 + number)
+
+    async def on_unmount(self) -> None:
+        await self.sessions.close()
+
+    def _after_first_paint(self) -> None:
+        self._read_league()
+        self.set_timer(WARM_UP_SECONDS, self._warm_up)
+
+    @work(group="warm", exit_on_error=False)
+    async def _warm_up(self) -> None:
+        await self.sessions.warm()
+
+    @work(thread=True, group="league", exit_on_error=False)
+    def _read_league(self) -> None:
+        try:
+            self.post_message(LeagueLoaded(read_league(self.db)))
+        except ArenaError as error:
+            self.post_message(ReadFailed(str(error)))
+
+    @work(thread=True, group="settings", exit_on_error=False)
+    def _save(self, name: str, value: str) -> None:
+        try:
+            save_setting(self.db, name, value)
+        except ArenaError as error:
+            self.post_message(ReadFailed(str(error)))
+
+    def on_league_loaded(self, message: LeagueLoaded) -> None:
+        self.league = facts = message.facts
+        self.user = self.user or facts.name
+        if facts.theme in self.available_themes:
+            self.theme = facts.theme
+        self.theme_changed_signal.subscribe(self, lambda theme: self._save("theme", theme.name))
+        self.keys = _keymap(facts.keymap)
+        self.set_keymap(self.keys)
+        self.home.show_games()
+        self.home.show_banner()
+        first, self._first = self._first, None
+        if first:
+            first()
+
+    def on_read_failed(self, message: ReadFailed) -> None:
+        self.notify(inert(message.problem), severity="error", timeout=10, markup=False)
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        for binding in type(screen).BINDINGS:
+            if isinstance(binding, Binding) and screen.check_action(binding.action.partition("(")[0], ()):
+                words = binding.tooltip or f"Also the key {format_key(self.keys.get(binding.id or '', binding.key))}"
+                yield SystemCommand(binding.description, words, partial(self.run_action, binding.action, screen))
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("Rebind a key", "Choose what to do and press the key for it", self.action_rebind)
+        yield SystemCommand("Your name", "Change the name that your games are kept under", lambda: self.ask_name())
+
+    def add_game(self, game: str) -> None:
+        """List a variant on the home screen."""
+        if game not in self.league.games:
+            self.league.games.append(game)
+            self.home.show_games()
+
+    def random_seat(self, players: int) -> int:
+        return random.randrange(players)
+
+    def ask_name(self, then: Callable[[], None] | None = None) -> None:
+        """Ask for the person's name, keep it, then go on."""
+
+        def answered(name: str | None) -> None:
+            if name is None:
+                return
+            try:
+                self.user = valid_name(name, "player")
+            except ArenaError as error:
+                self.notify(inert(str(error)), severity="error", markup=False)
+                self.ask_name(then)
+                return
+            self._save("name", self.user)
+            self.home.show_banner()
+            if then:
+                then()
+
+        explanation = "Your games are kept and rated under it."
+        self.push_screen(AskScreen("What is your name?", self.user or _login(), explanation), answered)
+
+    def play_game(self, game: str, opponents: Sequence[str], seat: int, seed: int | None = None) -> None:
+        """A game of the person at the keyboard against agents; asks for the name first where it is not known."""
+        if self.user is None:
+            self.ask_name(lambda: self.play_game(game, opponents, seat, seed))
+            return
+        seats: list[Seat] = [*opponents]
+        seats.insert(seat, {"human": self.user})
+        self._open_game(game, seats, seed)
+
+    def watch_game(self, game: str, agents: Sequence[str]) -> None:
+        """A game between agents."""
+        self._open_game(game, list(agents), None)
+
+    def _open_game(self, game: str, seats: list[Seat], seed: int | None) -> None:
+        from tui.screens.play import PlayScreen
+
+        self.push_screen(PlayScreen(game, seats, seed))
+
+    def open_leaderboard(self, game: str) -> None:
+        from tui.screens.leaderboard import LeaderboardScreen
+
+        self.push_screen(LeaderboardScreen(game))
+
+    def open_replays(self, game: str | None, agent: str | None = None) -> None:
+        from tui.screens.replays import ReplaysScreen
+
+        self.push_screen(ReplaysScreen(game, agent))
+
+    def open_replay(self, episode: int) -> None:
+        from tui.screens.replay import ReplayScreen
+
+        self.push_screen(ReplayScreen(episode))
+
+    def action_help(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.keys))
+
+    def action_rebind(self) -> None:
+        """Choose a binding, press its new key; kept in the league's settings."""
+        from tui.screens.help import key_rows
+
+        rows = [(f"{group}: {words} ({keys})", id) for group, found in key_rows(self.keys) for keys, words, id in found]
+
+        def choose(index: int | None) -> None:
+            if index is not None:
+                self.push_screen(KeyScreen(rows[index][0]), lambda key: self._bind(rows[index][1], key))
+
+        self.push_screen(ChooseScreen("Rebind which key?", [words for words, _ in rows]), choose)
+
+    def _bind(self, binding: str, key: str | None) -> None:
+        if key is not None:
+            self.keys = {**self.keys, binding: key}
+            self.set_keymap(self.keys)
+            self._save("keymap", json.dumps(self.keys))
+
+
+def _keymap(text: str | None) -> dict[str, str]:
+    """The stored keymap (binding id → keys), empty where it is none."""
+    try:
+        keys = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return {str(name): key for name, key in keys.items() if isinstance(key, str)} if isinstance(keys, dict) else {}
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def run(
+    db: Path | str,
+    user: str | None = None,
+    *,
+    game: str | None = None,
+    opponents: Sequence[str] = (),
+    seat: int = 0,
+    seed: int | None = None,
+) -> None:
+    """Open the app on a league, at home or straight in a game; returns when it is closed.
+
+    Raises UsageError where the name will not do, SystemExit where the app crashed or was told to end by a signal.
+    """
+    app = ArenaApp(Path(db), valid_name(user, "player") if user is not None else None)
+    if game is not None:
+        app.start_with(lambda: app.play_game(game, opponents, seat, seed))
+    try:
+        app.run()
+    finally:
+        app.sessions.kill()
+    if app.return_code:
+        raise SystemExit(app.return_code)

@@ -1,0 +1,51 @@
+"""The app's child processes: one spare session is kept warm, so that a game starts at once; none outlives the app."""
+
+from __future__ import annotations
+
+import asyncio
+
+from arena.session_client import AsyncSession
+
+
+class Children:
+    """Hands out sessions, takes them back, ends them all."""
+
+    def __init__(self) -> None:
+        self._spare: AsyncSession | None = None
+        self._all: set[AsyncSession] = set()
+        self._starting = asyncio.Lock()
+
+    async def warm(self) -> None:
+        """Have a spare child: starting one takes seconds, which nobody should wait for."""
+        async with self._starting:
+            if self._spare is None or not self._spare.alive:
+                self._spare = await self._start()
+
+    async def take(self) -> AsyncSession:
+        """The spare child, or a new one. It may still send events of an earlier game."""
+        async with self._starting:
+            session, self._spare = self._spare, None
+            return session if session is not None and session.alive else await self._start()
+
+    async def give_back(self, session: AsyncSession) -> None:
+        """Keep a child as the spare one, or end it where there is one already."""
+        if self._spare is None and session.alive:
+            self._spare = session
+        else:
+            self._all.discard(session)
+            await session.close()
+
+    async def close(self) -> None:
+        """End all of them, and wait for it."""
+        sessions, self._all, self._spare = self._all, set(), None
+        await asyncio.gather(*(session.close() for session in sessions), return_exceptions=True)
+
+    def kill(self) -> None:
+        """End all of them at once, for when there is no event loop any more."""
+        for session in self._all:
+            session.kill()
+
+    async def _start(self) -> AsyncSession:
+        session = await AsyncSession.start()
+        self._all = {other for other in self._all if other.alive} | {session}
+        return session

@@ -1,0 +1,162 @@
+"""What the screens show of a league, read in worker threads. A file that does not exist yet is an empty league."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from arena.records import AgentKind
+from arena.standings import ScoreRow, Standing, score_table, standings
+from arena.store import Store
+from envs.errors import UsageError
+from envs.specs import GAMES, find_game, parse_variant
+
+Facts = TypeVar("Facts")
+
+_SCRIPTS: dict[str, tuple[str, ...]] = {
+    "tic_tac_toe": ("tactician", "minimax"),
+    "connect_four": ("tactician",),
+    "pettingzoo/classic/tictactoe_v3": ("tactician", "minimax"),
+    "pettingzoo/classic/connect_four_v3": ("tactician",),
+}
+_UNPLANNED = ("gridworld/sumo", "gridworld/tron")
+
+
+@dataclass(frozen=True)
+class LeagueFacts:
+    """The home screen's first read: games that the league has something about, and settings."""
+
+    games: list[str] = field(default_factory=list)
+    name: str | None = None
+    theme: str | None = None
+    keymap: str | None = None
+
+
+@dataclass(frozen=True)
+class GameFacts:
+    """One game: who can play it, and its table. `others` are agents that are in no table yet: (name, kind)."""
+
+    game: str
+    players: int | None
+    standings: list[Standing] = field(default_factory=list)
+    scores: list[ScoreRow] = field(default_factory=list)
+    others: list[tuple[str, AgentKind]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> Sequence[Standing | ScoreRow]:
+        """Whichever table the game has."""
+        return self.standings or self.scores
+
+    def opponents(self) -> list[tuple[str, AgentKind]]:
+        """Everybody that can be played against, in the order of the table."""
+        table = [(row.agent, row.kind) for row in self.rows]
+        return [(name, kind) for name, kind in (*table, *self.others) if kind != "human"]
+
+
+@dataclass(frozen=True)
+class ReplayRow:
+    """A stored episode in a list."""
+
+    episode: int
+    game: str
+    players: list[str]
+    scores: list[float | None]
+    returns: list[float]
+    length: int
+    reason: str
+    rated: bool
+    created_at: int
+
+
+def scripts(game: str) -> list[tuple[str, AgentKind]]:
+    """The players that need no training, of a variant; the same as `agents.scripted` offers, without torch."""
+    game_id = game.partition("?")[0]
+    names: list[tuple[str, AgentKind]] = [("random", "scripted"), ("first-legal", "scripted")]
+    names += [(name, "solver" if name == "minimax" else "scripted") for name in _SCRIPTS.get(game_id, ())]
+    mazes = game_id == "gridworld/maze" and "level=" not in game  # too many to plan for at once
+    if game_id.startswith("gridworld/") and game_id not in _UNPLANNED and not mazes:
+        names.append(("value-iteration", "solver"))
+    return names
+
+
+def known_games(stored: list[str]) -> list[str]:
+    """Every game that can be named without an option, then what else the league has (and this Arena knows)."""
+    native = [game.id for game in GAMES if not game.id.endswith("/*") and game.id != "gridworld/custom"]
+    return native + [game for game in stored if game not in native and _is_known(game)]
+
+
+def _is_known(game: str) -> bool:
+    try:
+        return str(parse_variant(game)) == game
+    except UsageError:
+        return False
+
+
+def read_league(db: Path) -> LeagueFacts:
+    def read(store: Store) -> LeagueFacts:
+        return LeagueFacts(
+            [count.game for count in store.games()],
+            store.setting("name"),
+            store.setting("theme"),
+            store.setting("keymap"),
+        )
+
+    return _read(db, read, LeagueFacts())
+
+
+def read_game(db: Path, game: str) -> GameFacts:
+    players = find_game(game.partition("?")[0]).num_players
+
+    def read(store: Store) -> GameFacts:
+        table = standings(store, game) if players != 1 else []
+        scores = score_table(store, game) if players == 1 else []
+        seen = {row.agent for row in table} | {row.agent for row in scores}
+        retired = {agent.name for agent in store.agents(game, retired=True) if agent.retired_at is not None}
+        stored = [(a.name, a.kind) for a in reversed(store.agents(game)) if a.kind != "human"]
+        every = dict(stored) | {name: kind for name, kind in scripts(game) if name not in retired}
+        return GameFacts(game, players, table, scores, [(n, k) for n, k in every.items() if n not in seen])
+
+    return _read(db, read, GameFacts(game, players, others=scripts(game)))
+
+
+def read_replays(db: Path, game: str | None, agent: str | None, before: int | None, limit: int) -> list[ReplayRow]:
+    """Episodes, newest first, of a game, or of an agent's name, or of both."""
+
+    def read(store: Store) -> list[ReplayRow]:
+        agents = {row.id: row for row in store.agents(retired=True)}
+        chosen: list[int | None] = [None]
+        if agent is not None:
+            chosen = [row.id for row in agents.values() if row.name == agent and (game is None or row.game == game)]
+        episodes = [e for one in chosen for e in store.episodes(game, one, limit=limit, before=before)]
+        episodes.sort(key=lambda e: -e.id)
+        return [
+            ReplayRow(
+                e.id,
+                e.game,
+                [agents[p.agent].name for p in e.players],
+                [p.score for p in e.players],
+                [p.reward for p in e.players],
+                e.length,
+                e.reason,
+                e.rated,
+                e.created_at,
+            )
+            for e in episodes[:limit]
+        ]
+
+    return _read(db, read, [])
+
+
+def save_setting(db: Path, name: str, value: str) -> None:
+    """Keep a setting; the league is created where there is none."""
+    with Store(db) as store:
+        store.set_setting(name, value)
+
+
+def _read(db: Path, read: Callable[[Store], Facts], empty: Facts) -> Facts:
+    if not db.exists():
+        return empty
+    with Store(db, create=False) as store:
+        return read(store)

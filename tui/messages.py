@@ -1,0 +1,54 @@
+"""What workers tell screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from arena.session_client import Event
+from tui.facts import GameFacts, LeagueFacts, ReplayRow
+
+
+@dataclass
+class LeagueLoaded(Message):
+    """The league's games, your name and the look of the app have been read."""
+
+    facts: LeagueFacts
+
+
+@dataclass
+class GameLoaded(Message):
+    """What the league knows about one game has been read."""
+
+    facts: GameFacts
+
+
+@dataclass
+class ReplaysLoaded(Message):
+    """A page of stored episodes has been read; `more` says that there are older ones."""
+
+    rows: list[ReplayRow]
+    more: bool
+    first: bool
+
+
+@dataclass
+class ReadFailed(Message):
+    """The league could not be read or written."""
+
+    problem: str
+
+
+@dataclass
+class SessionSays(Message):
+    """An event of the game's session."""
+
+    event: Event
+
+
+@dataclass
+class SessionLost(Message):
+    """The game's process has died."""
+
+    problem: str

@@ -1,0 +1,72 @@
+"""Every key there is, as it is bound now."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.keys import format_key
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static
+
+GENERAL = (
+    "Tab moves between the parts of a screen, arrows inside them; the mouse works everywhere. Ctrl+P opens the "
+    'palette: every command by name, the theme, and "Rebind a key". Ctrl+Q quits from anywhere, q from home.\n\n'
+    "Playing: the arrow keys move the cursor over the legal moves and Enter plays; in games of moving about an arrow "
+    "is the move. Click a square, press a move's own key, or type : and the move. Where both decide at once, your key "
+    "is your action of that tick. A finished game is rated and stored under your name. A game in which you took a move "
+    "back does not count, nor do watched ones. An unfinished game is not kept.\n\n"
+    "On boards orange is the first seat and blue the second; signs tell them apart as well. NO_COLOR=1 switches "
+    "colours off.\n"
+)
+
+
+def key_rows(app_keymap: dict[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Per screen its (keys, what they do, binding id), with the person's own keys in place."""
+    from tui.screens.home import HomeScreen
+    from tui.screens.leaderboard import LeaderboardScreen
+    from tui.screens.play import PlayScreen
+    from tui.screens.replay import ReplayScreen
+    from tui.screens.replays import ReplaysScreen
+
+    groups: list[tuple[str, list[BindingType]]] = [
+        ("Home", HomeScreen.BINDINGS),
+        ("Playing and watching", PlayScreen.BINDINGS),
+        ("Replay", ReplayScreen.BINDINGS),
+        ("List of replays", ReplaysScreen.BINDINGS),
+        ("Leaderboard", LeaderboardScreen.BINDINGS),
+    ]
+    return [(title, [_row(b, app_keymap) for b in bindings if isinstance(b, Binding)]) for title, bindings in groups]
+
+
+def _row(binding: Binding, keymap: dict[str, str]) -> tuple[str, str, str]:
+    keys = keymap.get(binding.id or "", binding.key)
+    shown = " ".join(format_key(key) for key in keys.split(","))
+    return shown, binding.tooltip or binding.description, binding.id or ""
+
+
+class HelpScreen(ModalScreen[None]):
+    """Scrolls."""
+
+    CSS_PATH = "help.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "Close", id="help.close")]
+
+    def __init__(self, keymap: dict[str, str]) -> None:
+        super().__init__()
+        self._keymap = keymap
+
+    def compose(self) -> ComposeResult:
+        parts: list[str | tuple[str, str]] = [("Arena: keys and rules\n\n", "bold $primary"), GENERAL]
+        for title, rows in key_rows(self._keymap):
+            parts.append((f"\n{title}\n", "bold $primary"))
+            for keys, words, _ in rows:
+                parts += [(f"  {keys:14}", "bold"), f"{words}\n"]
+        with VerticalScroll():
+            yield Static(Content.assemble(*parts))
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()

@@ -1,0 +1,264 @@
+"""Playing a game, or watching agents play one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Footer, Input, Static
+
+from arena.session_client import Hint, Position, Seat, open_request
+from tui.messages import SessionLost, SessionSays
+from tui.screens.dialogs import ConfirmScreen
+from tui.screens.session_screen import COMMON, SessionScreen
+from tui.text import inert, natural
+from tui.widgets import panels
+from tui.widgets.board import ARROWS, BoardView
+
+
+class PlayScreen(SessionScreen):
+    """One game. `seats` are agents' names or {"human": name}; without a person it is watched."""
+
+    CSS_PATH = "session_screen.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("h", "hint", "Hint", id="play.hint"),
+        Binding("u", "undo", "Undo", id="play.undo"),
+        Binding("r", "resign", "Resign", id="play.resign"),
+        Binding("colon", "type", "Type", id="play.type", key_display=":"),
+        Binding("full_stop,right", "step", "Step", id="play.step", key_display="."),
+        Binding("m", "mind", "Mind", id="play.mind"),
+        Binding("n", "new", "New", id="play.new"),
+        *COMMON,
+    ]
+
+    def __init__(self, game: str, seats: Sequence[Seat], seed: int | None = None) -> None:
+        super().__init__()
+        self.game = game
+        self.seats = list(seats)
+        self._seed = seed
+        self._mind = not self.people
+        self._hint: Content | None = None
+
+    @property
+    def people(self) -> tuple[int, ...]:
+        """The seats that people hold."""
+        return tuple(i for i, seat in enumerate(self.seats) if not isinstance(seat, str))
+
+    @property
+    def over(self) -> bool:
+        return self.position is not None and self.position.over
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="banner")
+        with Horizontal():
+            with Vertical(id="left"):
+                yield BoardView()
+                yield Input(id="typed", placeholder="your move, then Enter (Esc closes)", max_length=40)
+                yield Static(id="status")
+            with VerticalScroll(id="side", can_focus=False):
+                yield Static(id="players")
+                yield Static(id="outcome")
+                yield Static(id="hint")
+                yield Static(id="moves")
+                yield Static(id="mind")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def request(self) -> Mapping[str, Any]:
+        seed, self._seed = self._seed, None
+        return open_request(str(self.arena.db), self.game, self.seats, seed)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Playing and watching have their own keys; what cannot be done now is grey."""
+        if action in ("hint", "undo", "resign", "type"):
+            if not self.people:
+                return False
+            return True if self.position is not None and not self.over else None
+        if action in ("step", "toggle_clock", "faster"):
+            return not self.people
+        return True
+
+    def show_position(self, position: Position) -> None:
+        self._hint = None
+        mine = self._mine(position)
+        resigned = position.result is not None and position.result.reason == "resigned"
+        drawing = dataclasses.replace(position.drawing, caption="") if resigned else position.drawing
+        self.query_one(BoardView).show(drawing, dict(position.legal[mine]) if mine is not None else {})
+        if position.over:
+            self.stop_clock()
+            self.say(f"{panels.headline(position, self.people)} · n plays again, Esc goes back", "bold")
+        elif mine is not None:
+            self.say(self._how(position))
+        elif self.people:
+            thinking = ", ".join(position.seats[seat] for seat in position.to_move)
+            self.say(f"{thinking} is thinking…", "$text-muted")
+        else:
+            self.say("space plays and pauses · . one step · + − speed")
+            if position.ply == 0 and position.id == self._opening:
+                self.start_clock()
+        self._show_side()
+
+    def _how(self, position: Position) -> str:
+        board = self.query_one(BoardView)
+        who = "" if len(self.people) == 1 else f"seat {self._mine(position)} · "
+        if board.uses_cursor:
+            return f"{who}your move · arrows Enter · mouse · : types it"
+        keys = sorted({key for action in board.legal for key in board.drawing.keys.get(action, ())})
+        words = "arrow keys" if set(keys) <= ARROWS.keys() else " ".join(keys[:6])
+        return f"{who}your move · {words} · mouse · : types it"
+
+    def _mine(self, position: Position) -> int | None:
+        """The person's seat that decides now."""
+        return min(position.legal, default=None) if not position.over else None
+
+    def _show_side(self) -> None:
+        position = self.position
+        if position is None:
+            return
+        width = 44 if self.app.size.width >= 120 else 28
+        rated = "rated" if position.rated else "unrated"
+        clock = "" if self.people or position.over else f" · {self.clock_words()}"
+        self.query_one("#banner", Static).update(
+            Content.assemble(
+                (f" {inert(position.game)} ", "bold"), (f" {rated} · move {position.ply}{clock}", "$text-muted")
+            )
+        )
+        self.query_one("#players", Static).update(panels.players(position, self.people, width))
+        self._panel("#outcome", panels.outcome(position, self.people) if position.over else None)
+        self._panel("#hint", self._hint)
+        mine = self._mine(position)
+        legal = [] if mine is None else sorted((inert(name) for _, name in position.legal[mine]), key=natural)
+        names = " ".join(legal[:40]) + (" …" if len(legal) > 40 else "")
+        self._panel("#moves", Content.assemble(("legal  ", "$text-muted"), names) if legal else None)
+        self._panel("#mind", panels.minds(position) if self._mind else None)
+
+    def _panel(self, selector: str, content: Content | None) -> None:
+        panel = self.query_one(selector, Static)
+        panel.display = content is not None
+        panel.update(content or "")
+
+    def show_clock(self) -> None:
+        self._show_side()
+
+    def on_session_says(self, message: SessionSays) -> None:
+        super().on_session_says(message)
+        event = message.event
+        if isinstance(event, Hint) and self.position is not None:
+            self._hint = panels.thoughts(f"hint: {event.agent}", event.mind, event.seat)
+            names = {name: action for action, name in self.position.legal.get(event.seat, ())}
+            if event.mind.top and event.mind.top[0][0] in names:
+                self.query_one(BoardView).hint(names[event.mind.top[0][0]])
+            best = event.mind.top[0][0] if event.mind.top else "nothing"
+            self.say(f"{event.agent} would play {best}")
+            self._show_side()
+
+    def on_session_lost(self, message: SessionLost) -> None:
+        super().on_session_lost(message)
+        self.query_one(BoardView).show(self.query_one(BoardView).drawing)
+
+    @on(BoardView.Chosen)
+    def _chosen(self, message: BoardView.Chosen) -> None:
+        if self.position is None or (mine := self._mine(self.position)) is None:
+            return
+        self.send({"do": "act", "seat": mine, "action": message.action})
+
+    def on_key(self, event: events.Key) -> None:
+        """A digit that no move has as its key begins a typed move."""
+        typed = self.query_one("#typed", Input)
+        if event.character and event.character.isdigit() and not typed.has_focus and self.query_one(BoardView).legal:
+            event.stop()
+            self.action_type(event.character)
+
+    def action_type(self, begin: str = "") -> None:
+        typed = self.query_one("#typed", Input)
+        typed.display = True
+        typed.value = begin
+        typed.cursor_position = len(begin)
+        typed.focus()
+
+    @on(Input.Submitted, "#typed")
+    def _typed(self, event: Input.Submitted) -> None:
+        move = event.value.strip()
+        self._close_input()
+        if move and self.position is not None and (mine := self._mine(self.position)) is not None:
+            self.send({"do": "act", "seat": mine, "move": move})
+
+    def _close_input(self) -> None:
+        self.query_one("#typed", Input).display = False
+        self.query_one(BoardView).focus()
+
+    def action_hint(self) -> None:
+        if self.position is None or (mine := self._mine(self.position)) is None:
+            return
+        if self.send({"do": "hint", "seat": mine}):
+            self.say("asking the strongest agent…", "$text-muted")
+
+    def action_undo(self) -> None:
+        def take_back(yes: bool | None) -> None:
+            if yes and self.position is not None:
+                mine = self._mine(self.position)
+                self.send({"do": "undo", "seat": self.people[0] if mine is None else mine})
+
+        if self.position is not None and self.position.rated:
+            question = "Take your last move back? The game no longer counts then."
+            self.app.push_screen(ConfirmScreen(question), take_back)
+        else:
+            take_back(True)
+
+    def action_resign(self) -> None:
+        def resign(yes: bool | None) -> None:
+            if yes and self.position is not None:
+                mine = self._mine(self.position)
+                self.send({"do": "resign", "seat": self.people[0] if mine is None else mine})
+
+        question = (
+            "Resign? The game is stored as a loss." if len(self.seats) > 1 else "Give up? The return so far is stored."
+        )
+        self.app.push_screen(ConfirmScreen(question), resign)
+
+    def action_step(self) -> None:
+        self.stop_clock()
+        self.tick()
+        self._show_side()
+
+    def tick(self) -> None:
+        if self.position is not None and not self.position.over:
+            self.send({"do": "step"})
+
+    def action_toggle_clock(self) -> None:
+        if not self.over:
+            super().action_toggle_clock()
+
+    def action_mind(self) -> None:
+        self._mind = not self._mind
+        self._show_side()
+
+    def action_new(self) -> None:
+        """The same players again, everybody one seat on."""
+
+        def again(yes: bool | None) -> None:
+            if yes:
+                self.stop_clock()
+                self.seats = [*self.seats[1:], self.seats[0]]
+                self.say("starting…")
+                self.open()
+
+        self._ask_to_abandon("Begin anew, seats changed?", again)
+
+    def action_leave(self) -> None:
+        if self.query_one("#typed", Input).display:
+            self._close_input()
+            return
+        self._ask_to_abandon("Leave?", lambda yes: super(PlayScreen, self).action_leave() if yes else None)
+
+    def _ask_to_abandon(self, question: str, then: Any) -> None:
+        """Ask first where a person is in the middle of a game."""
+        if self.people and self.position is not None and not self.over and self.session and self.position.ply:
+            self.app.push_screen(ConfirmScreen(f"{question} This game is not finished and will not be kept."), then)
+        else:
+            then(True)

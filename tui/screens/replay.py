@@ -1,0 +1,152 @@
+"""A stored episode, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Footer, Static
+
+from arena.session_client import Position, Verified, replay_request
+from tui.messages import SessionSays
+from tui.screens.dialogs import AskScreen
+from tui.screens.session_screen import COMMON, SessionScreen
+from tui.text import inert
+from tui.widgets import panels
+from tui.widgets.board import BoardView
+
+
+class ReplayScreen(SessionScreen):
+    """Walks through an episode."""
+
+    CSS_PATH = "session_screen.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "move(-1)", "Back", id="replay.back", key_display="←"),
+        Binding("right", "move(1)", "On", id="replay.on", key_display="→"),
+        Binding("home", "jump(0)", "Start", id="replay.start"),
+        Binding("end", "jump(-1)", "End", id="replay.end"),
+        Binding("g", "go", "Go to", id="replay.go"),
+        Binding("v", "verify", "Verify", id="replay.verify"),
+        Binding("n", "reopen", "Again", show=False, id="replay.again"),
+        *COMMON,
+    ]
+
+    def __init__(self, episode: int) -> None:
+        super().__init__()
+        self.episode = episode
+        self._wanted = 0
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="banner")
+        with Horizontal():
+            with Vertical(id="left"):
+                yield BoardView()
+                yield Static(id="status")
+            with VerticalScroll(id="side", can_focus=False):
+                yield Static(id="players")
+                yield Static(id="progress")
+                yield Static(id="outcome")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def request(self) -> Mapping[str, Any]:
+        self._wanted = 0
+        return replay_request(str(self.arena.db), self.episode)
+
+    def show_position(self, position: Position) -> None:
+        self.query_one(BoardView).show(position.drawing)
+        if position.id == self._opening:
+            self.say("← → step · space plays · g goes to a ply · v verifies")
+        if self._wanted != position.ply:
+            self.send({"do": "seek", "ply": self._wanted})
+        if position.over:
+            self.stop_clock()
+        self.show_clock()
+
+    def show_clock(self) -> None:
+        position = self.position
+        if position is None:
+            return
+        rated = "rated" if position.rated else "unrated"
+        self.query_one("#banner", Static).update(
+            Content.assemble(
+                (f" replay {self.episode} · {inert(position.game)} ", "bold"),
+                (f" {rated} · {self.clock_words()}", "$text-muted"),
+            )
+        )
+        wide = self.app.size.width >= 120
+        length = position.length or 0
+        bar = 40 if wide else 24
+        done = round(bar * position.ply / length) if length else bar
+        self.query_one("#players", Static).update(panels.players(position, (), 44 if wide else 28))
+        self.query_one("#progress", Static).update(
+            Content.assemble(
+                f"ply {position.ply} of {length}\n", ("━" * done, "$primary"), ("─" * (bar - done), "$panel-lighten-3")
+            )
+        )
+        end = self.query_one("#outcome", Static)
+        end.display = position.over
+        if position.over:
+            end.update(panels.outcome(position, ()))
+
+    def on_session_says(self, message: SessionSays) -> None:
+        super().on_session_says(message)
+        if isinstance(message.event, Verified):
+            if message.event.ok:
+                self.say("verified: re-simulated, every step is as recorded", "bold")
+            else:
+                self.say(f"NOT as recorded: {message.event.message}", "$error")
+            self._catch_up()
+
+    def tick(self) -> None:
+        """One ply on, but never ahead of what is shown: late frames are dropped."""
+        if self.position is not None and self._wanted == self.position.ply:
+            self._seek(self._wanted + 1)
+
+    def _seek(self, ply: int) -> None:
+        """Go to a ply; while an answer is awaited the newest wish counts."""
+        if self.position is None:
+            return
+        self._wanted = max(0, min(self.position.length or 0, ply))
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self.position is not None and self._wanted != self.position.ply:
+            self.send({"do": "seek", "ply": self._wanted})
+
+    def action_move(self, change: int) -> None:
+        self.stop_clock()
+        self._seek(self._wanted + change)
+        self.show_clock()
+
+    def action_jump(self, ply: int) -> None:
+        self.stop_clock()
+        self._seek((self.position.length or 0) if ply < 0 and self.position else ply)
+        self.show_clock()
+
+    def action_toggle_clock(self) -> None:
+        if self.position is not None and self.position.over and not self.running:
+            self._seek(0)
+        super().action_toggle_clock()
+
+    def action_go(self) -> None:
+        def go(text: str | None) -> None:
+            if text is None or self.position is None:
+                return
+            if not (text.isascii() and text.isdigit() and int(text) <= (self.position.length or 0)):
+                self.say(f"{text!r} is no ply from 0 to {self.position.length}", "$error")
+                return
+            self.action_jump(int(text))
+
+        length = self.position.length if self.position is not None else 0
+        self.app.push_screen(AskScreen(f"Go to which ply (0 … {length})?"), go)
+
+    def action_verify(self) -> None:
+        if self.send({"do": "verify"}):
+            self.say("re-simulating…", "$text-muted")
+
+    def action_reopen(self) -> None:
+        self.open()

@@ -1,0 +1,68 @@
+"""Tables of facts: the rows of a leaderboard in the one table widget."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import DataTable
+
+from tui.facts import GameFacts
+from tui.text import inert, kind_name, rating, share, shorten
+
+Cells = DataTable[Text]
+
+
+def _cells(*values: str, you: bool = False) -> list[Text]:
+    return [Text(value, style="bold" if you else "") for value in values]
+
+
+def fill(table: Cells, columns: list[tuple[str, int]], rows: list[tuple[str, list[Text]]]) -> None:
+    """Show these rows (key, cells); the cursor stays where it was."""
+    cursor = table.cursor_row
+    table.clear(columns=True)
+    for label, width in columns:
+        table.add_column(Text(label), width=width)
+    for key, cells in rows:
+        table.add_row(*cells, key=key)
+    if rows:
+        table.move_cursor(row=min(cursor, len(rows) - 1))
+
+
+def fill_standings(
+    table: Cells, facts: GameFacts, *, full: bool, others: bool = False, name: int = 16, you: str | None = None
+) -> None:
+    """The game's leaderboard (`full`: all columns), then `others`: agents without games. Names get `name` columns."""
+    rows: list[tuple[str, list[Text]]] = []
+    columns: list[tuple[str, int]]
+    if facts.players == 1:
+        columns = [("#", 2), ("player", name), ("kind", 7), ("mean ± sd", 14), ("games", 5)]
+        columns += [("best", 8), ("length", 6)] if full else []
+        for row in facts.scores:
+            cells = [str(row.rank or "–"), shorten(row.agent, name), kind_name(row.kind)]
+            cells += [f"{row.mean:.4g} ± {row.std:.3g}", str(row.episodes)]
+            cells += [f"{row.best:.5g}", f"{row.mean_length:.1f}"] if full else []
+            rows.append((row.agent, _cells(*cells, you=row.agent == you)))
+    else:
+        columns = [("#", 2), ("player", name), ("kind", 7), ("Elo", 10), ("games", 5)]
+        columns += [("W/D/L", 11), ("1st", 4), ("2nd", 4)] if full else []
+        for line in facts.standings:
+            cells = [str(line.rank or "–"), shorten(line.agent, name), kind_name(line.kind)]
+            cells += [rating(line.elo, line.low, line.high), str(line.games)]
+            if full:
+                cells += [f"{line.wins}/{line.draws}/{line.losses}", share(line.first_score), share(line.second_score)]
+            rows.append((line.agent, _cells(*cells, you=line.agent == you)))
+    if others:
+        for agent, kind in facts.others:
+            rows.append(
+                (agent, _cells("", shorten(agent, name), kind_name(kind), "–", "0", *[""] * (len(columns) - 5)))
+            )
+    fill(table, columns, rows)
+
+
+def outcome(players: list[str], scores: list[float | None], returns: list[float], reason: str) -> str:
+    """How an episode ended, in a few words."""
+    resigned = " (resigned)" if reason == "resigned" else " (cut)" if reason == "truncated" else ""
+    if len(players) == 1:
+        return f"return {returns[0]:g}{resigned}"
+    best = max((score for score in scores if score is not None), default=0.0)
+    winners = [inert(name) for name, score in zip(players, scores, strict=True) if score == best]
+    return f"{winners[0]} won{resigned}" if len(winners) == 1 else f"draw{resigned}"
