@@ -1,0 +1,71 @@
+"""Settings: every field explained and in range, presets that fit, bad values refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, fields
+
+import pytest
+
+from agents.configs import CONFIGS, PPOConfig, config_from, default_config
+from agents.presets import EVERY_ALGORITHM, PRESETS
+from agents.registry import ALGORITHMS, find_algorithm
+from envs.errors import UnknownNameError, UsageError
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_setting_is_explained_and_its_default_is_in_range(name: str) -> None:
+    config = CONFIGS[name]()
+    assert ALGORITHMS[name].config is CONFIGS[name]
+    assert (config.__doc__ or "").strip()
+    for f in fields(config):
+        assert f.metadata["help"], f.name
+        assert {"min", "max", "choices"} <= set(f.metadata), f.name
+    assert config_from(name, json.loads(json.dumps(asdict(config)))) == config
+
+
+@pytest.mark.parametrize(("name", "game"), [(name, game) for name in PRESETS for game in PRESETS[name]])
+def test_every_preset_is_a_valid_config(name: str, game: str) -> None:
+    values = PRESETS[name][game] | EVERY_ALGORITHM.get(game, {})
+    config = default_config(name, game)
+    assert values.items() <= asdict(config).items()
+
+
+def test_a_longer_prefix_wins_and_other_games_keep_the_defaults() -> None:
+    assert default_config("ppo", "gridworld/recycling").gamma == 0.9  # type: ignore[attr-defined]
+    assert default_config("ppo", "gridworld/recycling?minutes=3").gamma == 1.0  # type: ignore[attr-defined]
+    assert default_config("ppo", "some/other_game") == PPOConfig()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"gamma": 1.5}, "gamma=1.5 must be between 0.0 and 1.0"),
+        ({"gamma": float("nan")}, "gamma=nan"),
+        ({"num_envs": 0}, "num_envs=0"),
+        ({"num_envs": 2.5}, "must be a whole number"),
+        ({"network": "transformer"}, "none of auto, mlp, cnn, nature"),
+        ({"pool_share": 0.7, "random_share": 0.7}, "at most 1"),
+        ({"gama": 0.9}, "did you mean gamma"),
+    ],
+)
+def test_bad_values_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        config_from("ppo", values)
+
+
+def test_unknown_algorithms_are_refused_with_the_nearest() -> None:
+    for call in (lambda: default_config("pp", "x"), lambda: config_from("pp", {}), lambda: find_algorithm("pp")):
+        with pytest.raises(UnknownNameError, match="did you mean ppo"):
+            call()
+
+
+def test_whole_numbers_pass_for_real_ones() -> None:
+    assert type(config_from("ppo", {"gamma": 1}).gamma) is float  # type: ignore[attr-defined]
+
+
+def test_listing_algorithms_imports_no_torch() -> None:
+    code = "import sys, agents.registry; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,264 @@
+"""DQN: targets by hand, transitions per seat against a slow reference, what exploration and play look like."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from agents import losses
+from agents.buffers import Transitions
+from agents.configs import DQNConfig, default_config
+from agents.dqn import Learner, QNetwork, QPolicy, collect, load_dqn, train, update
+from agents.greedy import epsilon_greedy
+from agents.selfplay import Opponents
+from envs.errors import UsageError
+from envs.protocol import Step, Turn, VecEnv
+from envs.registry import make
+
+
+def config(**values: Any) -> DQNConfig:
+    small = {"num_envs": 4, "hidden_size": 8, "hidden_layers": 1, "learning_starts": 0, "batch_size": 8}
+    return DQNConfig(**{**small, **values})
+
+
+def test_targets_by_hand() -> None:
+    q_target = torch.tensor([[1.0, 2.0, 9.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    q_online = torch.tensor([[5.0, 4.0, 9.0], [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
+    mask = torch.tensor([[True, True, False], [True, True, True], [True, True, True]])
+    reward, terminated = torch.tensor([1.0, -1.0, 0.5]), torch.tensor([False, True, False])
+    plain = losses.q_learning_target(reward, terminated, 0.5, q_target, q_target, mask)
+    double = losses.q_learning_target(reward, terminated, 0.5, q_target, q_online, mask)
+    assert plain.tolist() == [2.0, -1.0, 2.0]  # 1 + ½·2 (9 is illegal), the reward alone, ½ + ½·3
+    assert double.tolist() == [1.5, -1.0, 1.0]  # the learning network would play action 0 in the first and in the last
+
+
+def test_losses_by_hand() -> None:
+    q, target = torch.tensor([1.0, 1.0]), torch.tensor([1.5, 4.0])
+    assert losses.td_loss(q, target, huber=False).item() == pytest.approx((0.125 + 4.5) / 2)
+    assert losses.td_loss(q, target, huber=True).item() == pytest.approx((0.125 + 2.5) / 2)
+
+
+def test_epsilon_greedy_by_hand() -> None:
+    q_values = torch.tensor([[1.0, 3.0, 2.0, 9.0]])
+    mask = torch.tensor([[True, True, True, False]])
+    torch.testing.assert_close(epsilon_greedy(q_values, mask, 0.3), torch.tensor([[0.1, 0.8, 0.1, 0.0]]))
+    ties = epsilon_greedy(torch.zeros(1, 4), mask, 0.0)
+    torch.testing.assert_close(ties, torch.tensor([[1 / 3, 1 / 3, 1 / 3, 0.0]]))
+
+
+class Script(VecEnv):
+    """Games that follow a random script whatever is played: who decides when, what everybody gets, how it ends.
+
+    The observation of a slot is (game, global step, seat), so that every transition says where it comes from.
+    """
+
+    def __init__(self, num_envs: int, num_players: int, num_slots: int, length: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.num_envs, self.device, self.time = num_envs, torch.device("cpu"), 0
+        self.seeds = torch.zeros(num_envs, dtype=torch.int64)
+        self.spec = dataclasses.replace(
+            make("tic_tac_toe").spec,
+            num_players=num_players, num_slots=num_slots, num_actions=3, observation_shape=(3,),
+            observation_dtype="float32", zero_sum=False, max_steps=99,
+        )  # fmt: skip
+        shape = (length + 2, num_envs)
+        if num_slots == 1:
+            self.player = torch.from_numpy(rng.integers(0, num_players, (2, *shape, 1)))
+        else:
+            seats = np.broadcast_to(np.arange(num_players), (2, *shape, num_slots))
+            self.player = torch.from_numpy(np.where(rng.random(seats.shape) < 0.2, -1, seats))
+        self.mask = torch.from_numpy(rng.random((2, *shape, num_slots, 3)) < 0.5)
+        self.mask[..., 0] = True
+        self.rewards = torch.from_numpy(rng.integers(-9, 10, (*shape, num_players))).float()
+        self.kind = torch.from_numpy(rng.choice(3, shape, p=[0.7, 0.2, 0.1]))  # goes on, terminated, truncated
+
+    def turn(self, fresh: Tensor) -> Turn:
+        """The turn at the present time; `fresh` [N] says which games have just started anew."""
+        which = fresh.long()
+        pick = (which, self.time, torch.arange(self.num_envs))
+        player = self.player[pick]
+        where = torch.stack([torch.arange(self.num_envs), self.time + 1000 * which], 1)
+        observation = torch.cat([where.unsqueeze(1).expand(-1, player.shape[1], -1), player.unsqueeze(-1)], -1)
+        return Turn(observation.float(), self.mask[pick], player)
+
+    def reset(self, seeds: Tensor) -> Turn:
+        return self.turn(torch.ones(self.num_envs, dtype=torch.bool))
+
+    def step(self, action: Tensor) -> Step:
+        rewards, kind = self.rewards[self.time], self.kind[self.time]
+        self.time += 1
+        final = self.turn(torch.zeros(self.num_envs, dtype=torch.bool))
+        return Step(rewards, kind == 1, kind == 2, final, self.turn(kind > 0))
+
+    def state(self) -> Any:
+        raise NotImplementedError
+
+    def load(self, state: Any) -> Turn:
+        raise NotImplementedError
+
+    def fingerprints(self) -> Any:
+        raise NotImplementedError
+
+    def draw(self, index: int = 0, seat: int | None = None) -> Any:
+        raise NotImplementedError
+
+
+def expected_transitions(env: Script, length: int) -> set[tuple[Any, ...]]:
+    """One game, one seat, one step at a time: (game, when, seat, reward, when next, mask there, terminated)."""
+    found = set()
+    for game in range(env.num_envs):
+        open_decisions: dict[int, list[Any]] = {}
+        fresh = 1
+        for time in range(length):
+            for slot in range(env.spec.num_slots):
+                seat = int(env.player[fresh, time, game, slot])
+                if seat < 0:
+                    continue
+                if seat in open_decisions:
+                    mask = tuple(env.mask[fresh, time, game, slot].tolist())
+                    found.add((game, *open_decisions.pop(seat), time + 1000 * fresh, mask, False))
+                open_decisions[seat] = [time + 1000 * fresh, seat, 0.0]
+            for seat, decision in open_decisions.items():
+                decision[2] += float(env.rewards[time, game, seat])
+            kind = int(env.kind[time, game])
+            if kind == 1:
+                found |= {(game, *decision, None, None, True) for decision in open_decisions.values()}
+            if kind == 2:
+                for slot in range(env.spec.num_slots):
+                    seat = int(env.player[0, time + 1, game, slot])
+                    if seat in open_decisions:
+                        mask = tuple(env.mask[0, time + 1, game, slot].tolist())
+                        found.add((game, *open_decisions[seat], time + 1, mask, False))
+            if kind:
+                open_decisions = {}
+            fresh = int(kind > 0)
+    return found
+
+
+def stored(rows: Transitions, count: int) -> list[tuple[Any, ...]]:
+    found = []
+    for i in range(count):
+        game, time, seat = (int(x) for x in rows.observation[i])
+        reward = float(rows.reward[i])
+        if rows.terminated[i]:
+            found.append((game, time, seat, reward, None, None, True))
+        else:
+            next_game, next_time, next_seat = (int(x) for x in rows.next_observation[i])
+            assert (next_game, next_seat) == (game, seat)
+            found.append((game, time, seat, reward, next_time, tuple(rows.next_mask[i].tolist()), False))
+    return found
+
+
+@pytest.mark.parametrize(("num_players", "num_slots"), [(1, 1), (2, 1), (3, 1), (2, 2), (3, 3)])
+def test_transitions_per_seat(num_players: int, num_slots: int) -> None:
+    length = 60
+    env = Script(5, num_players, num_slots, length, seed=num_players + 10 * num_slots)
+    learner = Learner(config(num_envs=5, buffer_size=2000, pool_share=0.0), env, 0, None, None)
+    for _ in range(length):
+        collect(learner, 1.0)
+    found = stored(learner.buffer.rows, len(learner.buffer))
+    expected = expected_transitions(env, length)
+    assert len(found) == len(set(found))
+    assert len(expected) > 100
+    assert set(found) == expected
+
+
+def test_frozen_opponents_and_openings_are_not_learnt_from() -> None:
+    """Against first-legal in every game: one seat's transitions only, and its replies in between."""
+    from agents.scripted import first_legal_policy
+
+    env = make("tic_tac_toe", 32)
+    learner = Learner(
+        config(num_envs=32, pool_share=1.0, pool_blocks=1, buffer_size=4000),
+        env, 0, Opponents([first_legal_policy], lambda n, count, rng: [0] * count), None,
+    )  # fmt: skip
+    for _ in range(60):
+        collect(learner, 1.0)
+    rows, size = learner.buffer.rows, len(learner.buffer)
+    assert size > 500
+    pieces = rows.observation[:size].sum((2, 3))  # own, other's
+    assert set((pieces[:, 1] - pieces[:, 0]).tolist()) == {0, 1}  # as first and as second player
+    going_on = ~rows.terminated[:size]
+    # Between two decisions of one seat each side has put one mark.
+    grown = (rows.next_observation[:size].int() - rows.observation[:size].int()).flatten(2).sum(-1)
+    assert (grown[going_on] == 1).all()
+    reply = (rows.next_observation[:size].int() - rows.observation[:size].int())[going_on][:, 1]
+    free = (rows.observation[:size].sum(1) == 0)[going_on].transpose(1, 2).flatten(1)
+    free[torch.arange(len(free)), rows.action[:size][going_on]] = False
+    assert torch.equal(reply.transpose(1, 2).flatten(1).argmax(-1), free.int().argmax(-1))
+
+    openings = Learner(config(num_envs=32, pool_share=0.0, random_plies=1000, buffer_size=4000), env, 0, None, None)
+    for _ in range(30):
+        collect(openings, 0.0)
+    assert len(openings.buffer) < 20  # almost every game is all opening
+
+
+def test_update_counts_and_target_copies() -> None:
+    env = make("gridworld/recycling", 4)
+    learner = Learner(config(train_ratio=0.5, learning_starts=8, target_update=5), env, 0, None, None)
+    same = []
+    for _ in range(8):
+        collect(learner, 1.0)
+        update(learner, 1e-2)
+        pairs = zip(learner.network.parameters(), learner.target.parameters(), strict=True)
+        same.append(all(torch.equal(a, b) for a, b in pairs))
+    # env steps 4, 8, 12 …; gradient steps 0, 0, 2, 4, 6, 8, 10, 12: a copy at the fifth and at the tenth
+    assert learner.gradient_steps == 12
+    assert same == [True, True, False, False, False, False, True, False]
+
+
+def test_play_is_greedy_with_a_share_of_random_moves() -> None:
+    spec = make("tic_tac_toe").spec
+    network = QNetwork(spec, config(), torch.Generator().manual_seed(0))
+    observation = torch.eye(3, dtype=torch.uint8).expand(1, 2, 3, 3)
+    mask = torch.ones(1, 9, dtype=torch.bool)
+    mask[0, network(observation).argmax()] = False
+    decision = QPolicy(network, 0.1, 10.0)(observation, mask)
+    assert decision.value is not None
+    assert decision.q_values is not None
+    torch.testing.assert_close(decision.q_values, network(observation).detach() * 10)
+    best = int(decision.q_values.masked_fill(~mask, -torch.inf).argmax())
+    assert decision.value.item() == decision.q_values[0, best].item()
+    assert decision.probabilities[0, best].item() == pytest.approx(0.9 + 0.1 / 8)
+    assert decision.probabilities[0, ~mask[0]].item() == 0.0
+    assert decision.probabilities.sum().item() == pytest.approx(1.0)
+
+
+def test_shaping_changes_what_is_learnt_but_not_what_is_reported() -> None:
+    env = make("gridworld/recycling", 4)
+    *_, last = train(
+        config(report_steps=400), env, seed=0, total_steps=400, reward=lambda o, a, r, n: torch.full_like(r, -5.0)
+    )
+    assert last.state is not None
+    assert set(last.state.tensors["memory/reward"].tolist()) == {-5.0}
+    assert last.values["charts/episodic_return"] > 0
+    with pytest.raises(UsageError, match="one-player"):
+        next(train(config(), make("tic_tac_toe", 4), seed=0, total_steps=10, reward=lambda o, a, r, n: r))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("game", ["gridworld/recycling", "gridworld/tiny"])
+def test_learns_the_optimum(game: str) -> None:
+    from agents import planning
+    from envs.gridworld.dynamics import exact_dynamics
+
+    settings = default_config("dqn", game)
+    assert isinstance(settings, DQNConfig)
+    *_, last = train(settings, make(game, settings.num_envs), seed=1, total_steps=5000)
+    assert last.policy is not None
+    dynamics = exact_dynamics(make(game))
+    best = planning.value_iteration(dynamics, settings.gamma)
+    decision = load_dqn(make(game).spec, last.policy)(
+        torch.from_numpy(dynamics.observation).float(), torch.from_numpy(dynamics.legal)
+    )
+    assert decision.q_values is not None
+    chosen = np.eye(len(dynamics.action_names))[decision.q_values.argmax(-1).numpy()]
+    values = planning.solve_policy(dynamics, chosen, settings.gamma)
+    start = dynamics.start > 0
+    np.testing.assert_allclose(values[start], best.values[start], atol=1e-9)
+    np.testing.assert_allclose(decision.q_values.max(-1).values.numpy()[start], best.values[start], rtol=0.1)

@@ -1,0 +1,126 @@
+"""Networks: shapes, initialisation, scaling, running statistics, storing and loading."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from agents.configs import PPOConfig
+from agents.metrics import PolicyWeights
+from agents.networks import ActorCritic, NetworkPolicy, RunningStatistics, build_trunk, choose_network, freeze
+from agents.registry import load_policy
+from envs.errors import ArenaError, UsageError
+from envs.specs import GameSpec
+
+
+def spec(shape: tuple[int, ...], dtype: str = "uint8", scale: float = 1.0, actions: int = 5) -> GameSpec:
+    return GameSpec("test", 1, 1, 1, actions, shape, dtype, scale=scale)
+
+
+def network(game: GameSpec, config: PPOConfig | None = None, seed: int = 0) -> ActorCritic:
+    return ActorCritic(game, config or PPOConfig(), torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        ((4,), "mlp"),
+        ((2, 3, 3), "mlp"),
+        ((2, 6, 7), "mlp"),
+        ((4, 9, 9), "cnn"),
+        ((8, 8, 111), "mlp"),
+        ((4, 84, 84), "nature"),
+    ],
+)
+def test_auto_network_follows_the_observation(shape: tuple[int, ...], kind: str) -> None:
+    assert choose_network(shape) == kind
+    logits, value = network(spec(shape))(torch.zeros(3, *shape, dtype=torch.uint8))
+    assert logits.shape == (3, 5)
+    assert value.shape == (3,)
+
+
+def test_convolutions_need_planes() -> None:
+    with pytest.raises(UsageError, match="needs planes"):
+        network(spec((4,)), PPOConfig(network="cnn"))
+
+
+def test_orthogonal_initialisation_and_its_gains() -> None:
+    net = network(spec((64,), "float32"), PPOConfig(hidden_size=64))
+    for layer, gain in ((net.policy_trunk[1], 2**0.5), (net.policy_head, 0.01), (net.value_head, 1.0)):
+        rows = layer.weight @ layer.weight.T
+        torch.testing.assert_close(rows, gain**2 * torch.eye(len(rows)), atol=1e-5, rtol=0)
+        assert layer.bias.eq(0).all()
+
+
+def test_a_seed_decides_the_weights() -> None:
+    one, two, other = (network(spec((4,), "float32"), seed=seed) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    assert not torch.equal(one.policy_head.weight, other.policy_head.weight)
+
+
+def test_uint8_observations_are_divided_by_the_scale() -> None:
+    pixels = torch.randint(0, 256, (4, 6), dtype=torch.uint8)
+    net = network(spec((6,), scale=255.0))
+    same = network(spec((6,), "float32"))
+    torch.testing.assert_close(net(pixels)[1], same(pixels.float() / 255)[1])
+
+
+def test_shared_trunk_shares_and_separate_does_not() -> None:
+    shared, separate = (network(spec((4,), "float32"), PPOConfig(shared_trunk=flag)) for flag in (True, False))
+    for net, touched in ((shared, True), (separate, False)):
+        net.value(torch.ones(2, 4)).sum().backward()
+        assert (net.policy_trunk[1].weight.grad is not None) is touched
+    logits, value = separate(torch.ones(2, 4))
+    assert torch.equal(logits, separate.logits(torch.ones(2, 4)))
+    assert torch.equal(value, separate.value(torch.ones(2, 4)))
+
+
+def test_running_statistics_equal_those_of_all_batches_at_once() -> None:
+    data = 5 + 3 * torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
+    statistics = RunningStatistics((2,))
+    for batch in data.split([10, 400, 1, 589]):
+        statistics.update(batch)
+    torch.testing.assert_close(statistics.mean, data.mean(0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(statistics.variance, data.var(0, correction=0), atol=1e-2, rtol=1e-3)
+
+
+def test_a_stored_policy_plays_as_the_network_did() -> None:
+    game = spec((4,), "float32")
+    config = PPOConfig(normalise_observations=True, normalise_rewards=True, reward_scale=3.0)
+    net = network(game, config)
+    assert net.normaliser is not None
+    assert net.rewards is not None
+    net.normaliser.update(10 + torch.randn(100, 4))
+    net.rewards.update(7 * torch.randn(100))
+    weights = freeze("ppo", config, net)
+    observation, mask = 10 + torch.randn(6, 4), torch.rand(6, 5) < 0.7
+    mask[:, 0] = True
+    before = NetworkPolicy(net)(observation, mask)
+    with torch.no_grad():
+        net.policy_head.weight.add_(1)  # the stored weights are copies
+    after = load_policy(game, weights)(observation, mask)
+    assert torch.equal(before.probabilities, after.probabilities)
+    assert before.value is not None
+    assert after.value is not None
+    assert torch.equal(before.value, after.value)
+    torch.testing.assert_close(after.value, net.value(observation).detach() * 3.0 * net.rewards.deviation)
+    torch.testing.assert_close(after.probabilities.sum(-1), torch.ones(6))
+    assert after.probabilities[~mask].eq(0).all()
+
+
+def test_weights_of_another_game_are_refused_in_one_line() -> None:
+    weights = freeze("ppo", PPOConfig(), network(spec((4,), "float32")))
+    for game in (spec((5,), "float32"), spec((4,), "float32", actions=2)):
+        with pytest.raises(ArenaError, match="do not fit ppo on test") as error:
+            load_policy(game, weights)
+        assert "\n" not in str(error.value)
+    missing = PolicyWeights("ppo", weights.config, {k: v for k, v in weights.tensors.items() if "head" not in k})
+    with pytest.raises(ArenaError, match="do not fit"):
+        load_policy(spec((4,), "float32"), missing)
+
+
+def test_trunk_width_without_hidden_layers() -> None:
+    config = replace(PPOConfig(), hidden_layers=0)
+    assert build_trunk(spec((2, 3)), config, torch.Generator())[1] == 6

@@ -1,0 +1,137 @@
+"""Rollouts: what is recorded, what is learnt from, and with which advantage."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from agents.configs import PPOConfig
+from agents.losses import log_prob, masked_log_softmax
+from agents.networks import ActorCritic
+from agents.resume import named_seeds
+from agents.rollout import Games, _by_seat, advantages, collect_rollout
+from agents.shaping import Shaping
+from envs.errors import UsageError
+from envs.protocol import Step, Turn, VecEnv
+from envs.registry import make
+from envs.specs import GameSpec
+
+
+class Walk(VecEnv):
+    """Every game shows how many steps were taken, pays 1 a step and is truncated after two."""
+
+    def __init__(self, num_envs: int) -> None:
+        self.spec = GameSpec("walk", 1, 1, 1, 2, (1,), "float32", max_steps=2)
+        self.num_envs, self.device, self.seeds = num_envs, torch.device("cpu"), torch.zeros(num_envs).long()
+        self.ply = 0
+
+    def turn(self, ply: int) -> Turn:
+        ones = torch.ones(self.num_envs, 1, 2, dtype=torch.bool)
+        return Turn(torch.full((self.num_envs, 1, 1), float(ply)), ones, torch.zeros(self.num_envs, 1).long())
+
+    def reset(self, seeds: Tensor) -> Turn:
+        return self.turn(0)
+
+    def step(self, action: Tensor) -> Step:
+        self.ply += 1
+        final, ended = self.turn(self.ply), torch.full((self.num_envs,), self.ply == 2)
+        self.ply %= 2
+        return Step(torch.ones(self.num_envs, 1), torch.zeros_like(ended), ended, final, self.turn(self.ply))
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load(self, state: dict[str, Tensor]) -> Turn:
+        return self.turn(self.ply)
+
+    def fingerprints(self) -> list[bytes]:
+        return []
+
+    def draw(self, index: int = 0, seat: int | None = None) -> None:  # type: ignore[override]
+        return None
+
+
+def play(env: VecEnv, config: PPOConfig, shaping: Shaping | None = None) -> tuple[Games, ActorCritic]:
+    network = ActorCritic(env.spec, config, torch.Generator().manual_seed(0))
+    return Games(config, env, named_seeds(0), None, shaping), network
+
+
+def test_truncated_games_go_on_with_the_value_of_their_last_state() -> None:
+    config = PPOConfig(num_envs=3, num_steps=5, hidden_layers=0, gamma=0.5, gae_lambda=1.0, reward_scale=2.0)
+    games, network = play(Walk(3), config)
+    with torch.no_grad():
+        network.value_head.weight.fill_(10.0)  # V(ply) = 10 ply
+    rollout, charts = collect_rollout(games, network)
+    assert charts == {"charts/episodic_return": 2.0, "charts/episodic_length": 2.0}
+    samples = advantages(games, network, rollout)
+    at_1 = 0.5 + 0.5 * 20  # the truncated step: its own reward, then V(2)
+    at_0 = 0.5 + 0.5 * at_1
+    boundary = 0.5 + 0.5 * 10  # the last step of the rollout: then V(1)
+    torch.testing.assert_close(samples.returns.view(5, 3)[:, 0], torch.tensor([at_0, at_1, at_0, at_1, boundary]))
+    torch.testing.assert_close(samples.advantage + samples.value, samples.returns)
+
+
+def test_rewards_are_clipped_before_they_are_scaled() -> None:
+    config = PPOConfig(num_envs=1, num_steps=2, hidden_layers=0, gamma=0.0, reward_scale=2.0, reward_clip=0.25)
+    games, network = play(Walk(1), config)
+    rollout, _ = collect_rollout(games, network)
+    assert advantages(games, network, rollout).returns.tolist() == [0.125, 0.125]
+
+
+def test_shaping_changes_what_is_learnt_and_not_what_is_reported() -> None:
+    def by_position(observation: Tensor, action: Tensor, reward: Tensor, next_observation: Tensor) -> Tensor:
+        return reward + 100 * observation[:, 0] + 10 * next_observation[:, 0]
+
+    config = PPOConfig(num_envs=2, num_steps=2, hidden_layers=0, gamma=0.0)
+    games, network = play(Walk(2), config, by_position)
+    rollout, charts = collect_rollout(games, network)
+    assert rollout.rewards[:, 0, 0].tolist() == [11.0, 121.0]
+    assert charts["charts/episodic_return"] == 2.0
+    with pytest.raises(UsageError, match="one-player"):
+        play(make("tic_tac_toe", 2), config, by_position)
+
+
+def test_recorded_log_probabilities_are_those_of_the_network() -> None:
+    games, network = play(make("connect_four", 8), PPOConfig(num_envs=8, num_steps=30, pool_share=0.5, pool_blocks=2))
+    with torch.no_grad():
+        network.policy_head.weight.mul_(100)
+    rollout, _ = collect_rollout(games, network)
+    samples = advantages(games, network, rollout)
+    assert samples.mask.gather(1, samples.action.unsqueeze(1)).all()
+    logits, values = network(samples.observation)
+    torch.testing.assert_close(
+        samples.log_prob, log_prob(masked_log_softmax(logits, samples.mask), samples.action), atol=1e-5, rtol=1e-5
+    )
+    torch.testing.assert_close(samples.value, values, atol=1e-5, rtol=1e-5)
+    assert samples.log_prob.std() > 0.01
+
+
+def test_in_self_play_every_decision_has_an_advantage_in_zero_sum_games() -> None:
+    games, network = play(make("tic_tac_toe", 16), PPOConfig(num_envs=16, num_steps=7, pool_share=0.0))
+    rollout, _ = collect_rollout(games, network)
+    assert len(advantages(games, network, rollout).action) == 7 * 16
+
+
+def test_without_bootstrap_only_finished_games_teach_and_wins_are_worth_one() -> None:
+    config = PPOConfig(num_envs=16, num_steps=12, pool_share=0.0, gamma=1.0)
+    games, network = play(make("tic_tac_toe", 16), config)
+    rollout, _ = collect_rollout(games, network)
+    samples = advantages(games, network, rollout, bootstrap=False)
+    ended = rollout.terminated
+    last_end = torch.where(ended.any(0), 11 - ended.flip(0).int().argmax(0), -1)
+    assert len(samples.action) == int((last_end + 1).sum())
+    assert set(samples.returns.tolist()) <= {-1.0, 0.0, 1.0}
+    assert torch.equal(samples.returns, samples.advantage)
+
+
+def test_slots_to_seats() -> None:
+    values, known = _by_seat(torch.tensor([[3.0], [4.0], [5.0]]), torch.tensor([[1], [0], [-1]]), 2)
+    assert values.tolist() == [[0, 3], [4, 0], [0, 0]]
+    assert known.tolist() == [[False, True], [True, False], [False, False]]
+    values, known = _by_seat(torch.tensor([[3.0], [4.0], [5.0]]), torch.tensor([[1], [0], [-1]]), 2, zero_sum=True)
+    assert values[:2].tolist() == [[-3, 3], [4, -4]]
+    assert known.tolist() == [[True, True], [True, True], [False, False]]
+    values, known = _by_seat(torch.tensor([[3.0, 4.0]]), torch.tensor([[0, 1]]), 2)
+    assert values.tolist() == [[3, 4]]
+    assert known.all()

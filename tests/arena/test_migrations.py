@@ -1,0 +1,44 @@
+"""The schema: what the records and the data model's page say is what a new file has; facts cannot be changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from arena import migrations
+from arena.records import TABLES, columns
+
+PAGE = Path(__file__).parents[2] / "docs" / "2-data-model.md"
+
+
+@pytest.fixture(scope="module")
+def connection() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrations.migrate(connection)
+    return connection
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_record_has_the_columns_of_its_table(connection: sqlite3.Connection, table: str) -> None:
+    stored = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    assert sorted(stored) == sorted(columns(TABLES[table]))
+
+
+def test_the_page_shows_the_schema(connection: sqlite3.Connection) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.endswith(migrations.describe(connection)), "run `python -m arena.migrations` and replace the page's end"
+
+
+def test_every_table_is_strict(connection: sqlite3.Connection) -> None:
+    tables = connection.execute("PRAGMA table_list").fetchall()
+    loose = {row[1] for row in tables if not row[5] and row[2] == "table"}
+    assert loose <= {"sqlite_schema", "sqlite_temp_schema", "sqlite_sequence", "_sqlite_migrations"}
+
+
+def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None:
+    before = list(connection.iterdump())
+    migrations.migrate(connection)
+    assert list(connection.iterdump()) == before
+    assert migrations.applied(connection) == migrations.LATEST

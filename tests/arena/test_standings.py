@@ -1,0 +1,70 @@
+"""Leaderboards: what is counted, who is ranked, and that they are quick to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from arena.match import evaluate, play_match
+from arena.roster import resolve
+from arena.standings import score_table, standings
+from arena.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "league.db")
+
+
+def test_a_rating_table(store: Store) -> None:
+    game = "connect_four"
+    random, first, tactician = (resolve(store, game, name) for name in ("random", "first-legal", "tactician"))
+    result = play_match(store, game, tactician, random, games=40)
+    play_match(store, game, first, random, games=40)
+    play_match(store, game, tactician, first, games=40)
+    rows = standings(store, game)
+    assert [(row.rank, row.agent) for row in rows] == [(1, "tactician"), (2, "first-legal"), (3, "random")]
+    assert rows[2].elo == rows[2].low == rows[2].high == 0
+    assert all(row.low < row.elo < row.high for row in rows[:2])
+    assert [row.games for row in rows] == [80] * 3
+    assert sum(row.wins - row.losses for row in rows) == 0
+    assert rows[0].online > 0 > rows[2].online
+    against = sum(r.wins + r.draws / 2 for r in store.pair_results(game) if r.agent_0 == tactician.agent.id)
+    assert rows[0].first_score == against / 40
+    assert result.seats[0].score <= 1
+    store.retire_agent(game, "first-legal")
+    assert [(row.rank, row.agent) for row in standings(store, game)] == [(1, "tactician"), (2, "random")]
+    assert [(row.rank, row.agent) for row in standings(store, game, retired=True)][1] == (None, "first-legal")
+    assert standings(store, "tic_tac_toe") == []
+
+
+def test_who_never_met_the_others_is_not_ranked(store: Store) -> None:
+    game = "tic_tac_toe"
+    names = ("random", "tactician", "minimax", "first-legal")
+    random, tactician, minimax, first = (resolve(store, game, name) for name in names)
+    play_match(store, game, tactician, random, games=10)
+    play_match(store, game, minimax, first, games=10)
+    rows = {row.agent: row for row in standings(store, game)}
+    assert (rows["tactician"].rank, rows["random"].rank) == (1, 2)
+    assert rows["minimax"].rank is None
+    assert not rows["minimax"].connected
+
+
+def test_a_score_table(store: Store) -> None:
+    game = "gridworld/cliff"
+    for name in ("random", "value-iteration"):
+        evaluate(store, game, resolve(store, game, name), episodes=5)
+    best, worst = score_table(store, game)
+    assert (best.rank, best.agent, best.mean, best.std, best.episodes) == (1, "value-iteration", -13.0, 0.0, 5)
+    assert (worst.rank, worst.agent) == (2, "random")
+    assert worst.mean < worst.best < 0
+    assert standings(store, game) == []
+
+
+def test_tables_need_no_torch() -> None:
+    code = "import sys, arena.standings, arena.store; print('torch' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

@@ -1,0 +1,73 @@
+"""Strength against perfect play: perfect players have no fault, others' faults are counted and named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from arena.match import evaluate
+from arena.roster import resolve
+from arena.store import Store
+from arena.strength import _distances, check_strength, optimum
+from envs.errors import UsageError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "league.db")
+
+
+def test_tic_tac_toe_is_gone_through_whole(store: Store) -> None:
+    perfect = check_strength("tic_tac_toe", resolve(store, "tic_tac_toe", "minimax").policy)
+    assert (perfect.perfect, perfect.fault, perfect.checked) == (True, "", "lines")
+    tactician = check_strength("tic_tac_toe", resolve(store, "tic_tac_toe", "tactician").policy)
+    assert not tactician.perfect
+    assert 0.5 * tactician.cases < tactician.faultless < tactician.cases
+    assert tactician.fault.startswith("as first player it loses 1 ")
+
+
+@pytest.mark.parametrize(
+    ("game", "best"),
+    [
+        ("gridworld/recycling", 11.0),
+        ("gridworld/recycling?minutes=3", 11.0),
+        ("gridworld/cliff", -13.0),
+        ("gridworld/trap", 1000.0),
+        ("gridworld/maze?level=3", None),
+    ],
+)
+def test_the_optimum_is_what_the_planner_gets(store: Store, game: str, best: float | None) -> None:
+    planner = resolve(store, game, "value-iteration")
+    assert check_strength(game, planner.policy).perfect
+    assert optimum(game) == pytest.approx(evaluate(None, game, planner, episodes=3).mean, abs=1e-5)
+    assert best is None or optimum(game) == best
+
+
+def test_faults_in_gridworlds_are_named(store: Store) -> None:
+    first = check_strength("gridworld/cliff", resolve(store, "gridworld/cliff", "first-legal").policy)
+    assert (first.cases, first.faultless, first.mean, first.optimum) == (1, 0, -100.0, -13.0)
+    assert first.fault == "from row 4, column 1 it gets -100 instead of -13"
+    everywhere = check_strength(
+        "gridworld/cliff?start=any", resolve(store, "gridworld/cliff", "value-iteration").policy
+    )
+    assert (everywhere.cases, everywhere.perfect) == (37, True)
+
+
+def test_mazes_are_compared_one_by_one(store: Store) -> None:
+    walls = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 0, 1, 0, 1], [1, 0, 1, 0, 1], [1, 1, 1, 1, 1]])
+    distances = _distances(walls.bool().view(1, 25), torch.tensor([16]), 5).view(5, 5)
+    assert distances[1:4, 1].tolist() == [2, 1, 0]
+    assert distances[1:4, 3].tolist() == [4, 5, 6]
+    wandering = check_strength("gridworld/maze", resolve(store, "gridworld/maze", "first-legal").policy, games=100)
+    assert wandering.mean is not None
+    assert wandering.optimum is not None
+    assert wandering.mean < 0 < wandering.optimum
+    assert 0 < wandering.faultless < 50
+
+
+def test_other_games_are_refused(store: Store) -> None:
+    for game in ("connect_four", "gridworld/sumo"):
+        with pytest.raises(UsageError, match="perfect play is known for"):
+            check_strength(game, resolve(store, game, "random").policy)

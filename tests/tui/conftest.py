@@ -1,0 +1,126 @@
+"""The app on a league of its own, its sessions in this process: the real games without the seconds a child takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from arena.session import Server, _line
+from arena.session_client import AsyncSession, Event, Refusal, SessionDied, decode_event, encode
+from arena.store import Store
+from envs.errors import ArenaError
+from tui.app import ArenaApp
+from tui.children import Children
+
+
+class LocalSession:
+    """What `AsyncSession` is to the app, around a `Server` in this process."""
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.requests: list[dict[str, Any]] = []
+        self._server = Server()
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def send(self, request: Mapping[str, Any]) -> int:
+        self.requests.append(dict(request))
+        number = len(self.requests)
+        answer: int | None = number
+        assert encode(request)
+        try:
+            for event in self._server.handle(request):
+                self._events.put_nowait(decode_event(_line(event, answer)))
+                answer = None
+        except ArenaError as error:
+            self._events.put_nowait(decode_event(_line(Refusal(str(error)), number)))
+        return number
+
+    def __aiter__(self) -> LocalSession:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._events.get()
+        if event is None:
+            raise SessionDied("the game's process ended (killed by signal 9)")
+        return event
+
+    def die(self) -> None:
+        self.alive = False
+        self._events.put_nowait(None)
+
+    async def close(self) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        self.alive = False
+        self._server.close()
+
+
+@pytest.fixture(autouse=True)
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[LocalSession]:
+    """All sessions that the app has started."""
+    started: list[LocalSession] = []
+
+    async def start() -> LocalSession:
+        started.append(LocalSession())
+        return started[-1]
+
+    async def never() -> None:
+        return None
+
+    monkeypatch.setattr(AsyncSession, "start", start)
+    monkeypatch.setattr(Children, "warm", lambda self: never())
+    return started
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "league.db"
+
+
+@pytest.fixture
+def league(db: Path) -> Path:
+    """A league in which Ann has beaten first-legal at tic-tac-toe and walked the cliff."""
+    server = Server()
+    for game, opponents, moves in (
+        ("tic_tac_toe", ["first-legal"], ["5", "3", "7"]),
+        ("gridworld/tiny", [], ["up"]),
+    ):
+        seats = [{"human": "Ann"}, *opponents]
+        list(server.handle({"do": "open", "db": str(db), "game": game, "seats": seats, "seed": 1}))
+        for move in moves:
+            list(server.handle({"do": "act", "seat": 0, "move": move}))
+    list(server.handle({"do": "resign", "seat": 0}))
+    server.close()
+    with Store(db) as store:
+        store.set_setting("name", "Ann")
+    return db
+
+
+async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
+    """Wait for workers and messages until something holds."""
+    for _ in range(400):
+        await pilot.pause()
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"it never came true; the screen shows\n{shown(pilot.app)}")
+
+
+async def ready(pilot: Pilot[Any]) -> ArenaApp:
+    """The app once its league and the first game have been read."""
+    app = pilot.app
+    assert isinstance(app, ArenaApp)
+    await until(pilot, lambda: app.home._facts is not None and not app.workers._workers)
+    return app
+
+
+def shown(app: Any) -> str:
+    """What the terminal would show, as text."""
+    lines = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in line).rstrip() for line in lines)

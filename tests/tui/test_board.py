@@ -1,0 +1,115 @@
+"""BoardView draws any Drawing: styles, cursor, targets, small and large."""
+
+from __future__ import annotations
+
+from textual.app import App, ComposeResult
+
+from envs.rendering import Drawing, draw_grid, grid_box
+from tests.tui.conftest import shown
+from tui.theme import style_of
+from tui.widgets.board import BoardView
+
+GRID = Drawing(
+    draw_grid([[("x", "player0"), (" ", "legal")], [(" ", "legal"), ("o", "player1 last")]]),
+    targets={1: [grid_box(0, 1)], 2: [grid_box(1, 0)]},
+    caption="x to move",
+)
+
+
+class BoardApp(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.chosen: list[int] = []
+
+    def compose(self) -> ComposeResult:
+        yield BoardView()
+
+    def on_board_view_chosen(self, message: BoardView.Chosen) -> None:
+        self.chosen.append(message.action)
+
+
+async def test_the_drawing_is_in_the_middle_with_its_caption() -> None:
+    app = BoardApp()
+    async with app.run_test(size=(21, 11)) as pilot:
+        app.query_one(BoardView).show(GRID)
+        await pilot.pause()
+        lines = shown(app).splitlines()
+        assert lines[2:9] == [" " * 6 + line for line in GRID.text().splitlines()] + ["", "      x to move"]
+
+
+async def test_only_the_cells_of_the_cursor_are_marked() -> None:
+    app = BoardApp()
+    async with app.run_test(size=(21, 11)) as pilot:
+        board = app.query_one(BoardView)
+        board.show(GRID, {1: "b", 2: "c"})
+        await pilot.pause()
+        cursor = style_of("cursor", True).bgcolor
+        marked = []
+        for y in range(11):
+            x = 0
+            for segment in board.render_line(y):
+                if segment.style is not None and segment.style.bgcolor == cursor:
+                    marked.append((x, y, segment.text))
+                x += len(segment.text)
+        x, y, *_ = grid_box(1, 0)
+        assert board.cursor == 2
+        assert marked == [(6 + x + 1, 2 + y + 1, "   ")]
+
+
+async def test_keys_mouse_and_nothing_when_nothing_is_legal() -> None:
+    app = BoardApp()
+    async with app.run_test(size=(21, 11)) as pilot:
+        board = app.query_one(BoardView)
+        board.focus()
+        board.show(GRID, {1: "b", 2: "c"})
+        await pilot.press("enter", "up", "right", "enter")
+        await pilot.click(BoardView, offset=(6 + 5, 2 + 1))
+        await pilot.pause()
+        assert app.chosen == [2, 1, 1]
+        board.show(GRID)
+        await pilot.press("enter", "down")
+        await pilot.click(BoardView, offset=(6 + 5, 2 + 1))
+        await pilot.pause()
+        assert app.chosen == [2, 1, 1]
+
+
+async def test_a_games_own_keys_come_first() -> None:
+    app = BoardApp()
+    walk = Drawing([[("◆", "agent")]], targets={0: [(0, 0, 1, 1)]}, keys={0: ["left"], 1: ["1"], 2: ["up"]})
+    async with app.run_test(size=(21, 11)) as pilot:
+        board = app.query_one(BoardView)
+        board.focus()
+        board.show(walk, {0: "west", 1: "one"})
+        assert not board.uses_cursor
+        await pilot.press("left", "1", "up", "enter")
+        await pilot.pause()
+        assert app.chosen == [0, 1]
+
+
+async def test_a_board_larger_than_its_space_scrolls_to_the_cursor() -> None:
+    app = BoardApp()
+    size = 20
+    cells = [[(str((row + column) % 10), "legal") for column in range(size)] for row in range(size)]
+    targets = {row * size + column: [grid_box(row, column)] for row in range(size) for column in range(size)}
+    async with app.run_test(size=(30, 12)) as pilot:
+        board = app.query_one(BoardView)
+        board.focus()
+        board.show(Drawing(draw_grid(cells), targets), {action: str(action) for action in targets})
+        for _ in range(size):
+            await pilot.press("right", "down")
+        await pilot.pause()
+        assert board.cursor == size * size - 1
+        assert board.scroll_offset.y > 0
+        assert board.scroll_offset.x > 0
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.chosen == [size * size - 1]
+
+
+async def test_text_in_a_drawing_is_inert() -> None:
+    app = BoardApp()
+    async with app.run_test(size=(40, 5)) as pilot:
+        app.query_one(BoardView).show(Drawing([[("\x1b[2J[red]", "#zzzzzz")], [("ok", "on #102030")]], caption="\x07"))
+        await pilot.pause()
+        assert "\\x1b[2J[red]" in shown(app)
+        assert "\\x07" in shown(app)

@@ -1,0 +1,278 @@
+"""Playing and watching, by every kind of input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from arena.store import Store
+from tests.tui.conftest import LocalSession, ready, shown, until
+from tui.app import ArenaApp
+from tui.screens.home import HomeScreen
+from tui.screens.play import PlayScreen
+from tui.widgets.board import BoardView
+
+SIZE = (80, 24)
+
+
+async def play(pilot, game: str, opponents: list[str], seat: int = 0) -> PlayScreen:
+    """Ann opens a game."""
+    app = await ready(pilot)
+    app.play_game(game, opponents, seat, seed=1)
+    await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.position is not None)
+    assert isinstance(app.screen, PlayScreen)
+    return app.screen
+
+
+async def press(pilot, screen: PlayScreen, *keys: str) -> None:
+    """Press keys, waiting after each until the session has answered."""
+    for key in keys:
+        await pilot.press(key)
+        await until(pilot, lambda: screen._waiting is None)
+
+
+async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
+    app = ArenaApp(db)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        for name in ("tic_tac_toe", "connect_four", "gridworld/tron", "random", "first-legal", "tactician", "minimax"):
+            assert name in shown(app)
+        assert not db.exists()
+        await pilot.press("enter", "down", "enter")  # the second agent: first-legal
+        await until(pilot, lambda: "your seat?" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "What is your name?" in shown(app))
+        app.screen.query_one(Input).value = "Ann"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.position is not None)
+        screen = app.screen
+        assert isinstance(screen, PlayScreen)
+        assert "legal  1 2 3 4 5 6 7 8 9" in shown(app)
+        await press(pilot, screen, "5", "3", "7")
+        await until(pilot, lambda: "You win" in shown(app))
+        assert "first rating" in shown(app)
+        assert "stored as replay 1" in shown(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "Ann" in shown(app).split("#", 1)[1])
+    with Store(db, create=False) as store:
+        assert store.setting("name") == "Ann"
+        assert [episode.rated for episode in store.episodes()] == [True]
+
+
+async def test_arrows_and_enter(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "tic_tac_toe", ["first-legal"])
+        board = screen.query_one(BoardView)
+        assert board.legal[board.cursor or 0] == "5"
+        await pilot.press("up", "right", "right")
+        assert board.cursor is not None
+        assert board.legal[board.cursor] == "3"
+        await press(pilot, screen, "enter")
+        assert screen.position is not None
+        assert screen.position.last == {0: "3", 1: "1"}
+        await pilot.press("down")
+        await press(pilot, screen, "space")
+        assert screen.position.last[0] == "9"  # the cursor had stayed near, on 6
+
+
+async def test_the_mouse_plays_where_it_is_clicked(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "tic_tac_toe", ["first-legal"])
+        board = screen.query_one(BoardView)
+        row, line = next((y, text) for y, text in enumerate(shown(app).splitlines()) if "│  4  │" in text)
+        await pilot.click(offset=(line.index("6  │"), row))
+        await until(pilot, lambda: screen.position is not None and screen.position.last.get(0) == "6")
+        assert "6" not in board.legal.values()
+        await pilot.click(offset=(line.index("6  │"), row))  # taken: nothing is sent
+        await pilot.click(offset=(1, 1))
+        assert screen._waiting is None
+        assert screen.position is not None
+        assert screen.position.ply == 2
+
+
+async def test_typed_moves_and_what_is_no_move(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "othello", ["first-legal"])
+        assert screen.position is not None
+        move = screen.position.legal[0][0][1]
+        await pilot.press("colon", "z", "9", "enter")
+        await until(pilot, lambda: "is no move of" in shown(app))
+        assert screen.position.ply == 0
+        assert screen.query_one(BoardView).has_focus
+        await pilot.press("colon")
+        await press(pilot, screen, *move, "enter")
+        assert screen.position.last[0] == move
+        await pilot.press("4")  # a digit begins a typed move where it is no key of the game
+        assert screen.query_one(Input).value == "4"
+        await pilot.press("escape")
+        assert not screen.query_one(Input).display
+        assert app.screen is screen
+
+
+async def test_undo_asks_and_makes_the_game_unrated(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "tic_tac_toe", ["first-legal"])
+        await press(pilot, screen, "5")
+        await pilot.press("u")
+        await until(pilot, lambda: "no longer counts" in shown(app))
+        await pilot.press("n")
+        assert screen.position is not None
+        assert screen.position.ply == 2
+        await pilot.press("u", "y")
+        await until(pilot, lambda: screen.position is not None and screen.position.ply == 0)
+        assert " unrated " in shown(app)
+        await press(pilot, screen, "5", "3", "7")
+        await until(pilot, lambda: "You win" in shown(app) and "unrated" in shown(app))
+    with Store(db, create=False) as store:
+        assert [episode.rated for episode in store.episodes()] == [False]
+
+
+async def test_resigning_asks_and_a_rematch_changes_seats(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "tic_tac_toe", ["first-legal"])
+        await pilot.press("r", "y")
+        await until(pilot, lambda: "you resigned" in shown(app))
+        assert "to move" not in shown(app)
+        await press(pilot, screen, "n")
+        await until(pilot, lambda: screen.position is not None and screen.position.ply == 1)
+        assert screen.position is not None
+        assert list(screen.position.seats) == ["first-legal", "Ann"]
+        await pilot.press("escape")
+        await until(pilot, lambda: "will not be kept" in shown(app))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+    with Store(db, create=False) as store:
+        assert [episode.reason for episode in store.episodes()] == ["resigned"]
+
+
+async def test_hint_and_mind(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "tic_tac_toe", ["minimax"])
+        await press(pilot, screen, "1", "h")
+        await until(pilot, lambda: "minimax would play" in shown(app))
+        board = screen.query_one(BoardView)
+        assert board.hinted in board.legal
+        assert board.cursor == board.hinted
+        assert "hint: minimax" in shown(app)
+        before = shown(app).count("minimax")
+        await pilot.press("m")
+        await until(pilot, lambda: shown(app).count("minimax") == before + 1)
+        assert "value +0.00" in shown(app)
+        assert "5 ██████████ 100%" in shown(app)
+
+
+async def test_gridworlds_are_walked_by_arrow_keys(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "gridworld/recycling", [])
+        await press(pilot, screen, "right")
+        assert "return 0" in shown(app) or "return" not in shown(app)
+        await press(pilot, screen, "right", "right")
+        await until(pilot, lambda: "Finished: return 11" in shown(app))
+    with Store(db, create=False) as store:
+        (score,) = store.scores("gridworld/recycling")
+        assert (score.mean, score.episodes) == (11.0, 1)
+
+
+async def test_where_both_decide_at_once_a_key_is_the_action_of_the_tick(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "gridworld/tron", ["random"], seat=1)
+        legal = dict(screen.query_one(BoardView).legal)
+        action = next(iter(legal))
+        (key, *_) = screen.query_one(BoardView).drawing.keys[action]
+        await press(pilot, screen, key)
+        assert screen.position is not None
+        assert screen.position.ply == 1
+        assert screen.position.last[1] == legal[action]
+
+
+async def test_watching_two_agents(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("w")
+        await until(pilot, lambda: "who has seat 1?" in shown(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "who has seat 2? (first-legal)" in shown(app))
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.position is not None)
+        screen = app.screen
+        assert isinstance(screen, PlayScreen)
+        assert screen.running
+        await pilot.press("space")
+        assert not screen.running
+        assert "❚❚" in shown(app)
+        ply = screen.position.ply if screen.position else 0
+        await press(pilot, screen, "full_stop")
+        assert screen.position is not None
+        assert screen.position.ply == ply + 1
+        await pilot.press("plus", "plus", "plus", "plus", "space")
+        await until(pilot, lambda: screen.over)
+        assert "minimax wins" in shown(app)
+        assert not screen.running
+
+
+async def test_the_death_of_the_games_process_is_told_and_survived(db: Path, sessions: list[LocalSession]) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "tic_tac_toe", ["first-legal"])
+        await press(pilot, screen, "5")
+        sessions[-1].die()
+        await until(pilot, lambda: "killed by signal 9" in shown(app))
+        await pilot.press("7", "h", "n")
+        await until(
+            pilot, lambda: screen.position is not None and screen.position.ply <= 1 and screen.session is not None
+        )
+        assert len(sessions) == 2
+
+
+async def test_what_cannot_be_opened_is_said(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.play_game("tic_tac_toe", ["minimaks"], 0)
+        await until(pilot, lambda: "you mean minimax?" in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+
+
+async def test_a_session_that_is_used_again_does_not_show_its_last_game(
+    db: Path, sessions: list[LocalSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    games: list[str] = []
+    show = PlayScreen.show_position
+    monkeypatch.setattr(PlayScreen, "show_position", lambda self, p: (games.append(p.game), show(self, p)))
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        await play(pilot, "tic_tac_toe", ["first-legal"])
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        sessions[0].send({"do": "act", "seat": 0, "action": 4})
+        games.clear()
+        await play(pilot, "connect_four", ["random"])
+        assert len(sessions) == 1
+        assert set(games) == {"connect_four"}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_every_key_of_the_footer_fits(db: Path, size: tuple[int, int]) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+
+        def ends() -> list[int]:
+            return [key.region.right for key in app.screen.query("FooterKey")]
+
+        assert max(ends()) <= size[0]
+        await play(pilot, "connect_four", ["random"])
+        assert max(ends()) <= size[0]
+        assert len(ends()) >= 7

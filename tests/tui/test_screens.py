@@ -1,0 +1,259 @@
+"""Leaderboard, replays, help, settings; stored text is inert; a broken file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.widgets import DataTable, Input
+
+from agents.scripted import scripted_policies
+from arena.records import Agent
+from arena.roster import game_spec
+from arena.store import Store
+from tests.tui.conftest import ready, shown, until
+from tui.app import ArenaApp, run
+from tui.facts import known_games, scripts
+from tui.screens.help import HelpScreen, key_rows
+from tui.screens.home import HomeScreen
+from tui.screens.leaderboard import LeaderboardScreen
+from tui.screens.replay import ReplayScreen
+from tui.screens.replays import ReplaysScreen
+
+SIZE = (80, 24)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_the_leaderboard_shows_the_table(league: Path, size: tuple[int, int]) -> None:
+    app = ArenaApp(league)
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen) and "Ann" in shown(app))
+        row = next(line for line in shown(app).splitlines() if "Ann" in line)
+        assert "person" in row
+        assert "1/0/0" in row
+        assert "100%" in row
+        app.screen.show_game("gridworld/tiny")  # type: ignore[attr-defined]
+        await until(pilot, lambda: "mean ± sd" in shown(app) and "Ann" in shown(app))
+        await pilot.press("right")
+        await until(pilot, lambda: "gridworld/trap" in shown(app) and "No rated game yet" in shown(app))
+        await pilot.press("left", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and "gave" not in shown(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_replays_are_listed_and_walked_through(league: Path, size: tuple[int, int]) -> None:
+    app = ArenaApp(league)
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and "Ann – first-legal" in shown(app))
+        table = app.screen.query_one(DataTable)
+        assert [str(row.value) for row in table.rows] == ["2", "1"]
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "ply 0 of 5" in shown(app))
+        screen = app.screen
+        assert isinstance(screen, ReplayScreen)
+        await pilot.press("right", "right", "right")
+        await until(pilot, lambda: "ply 3 of 5" in shown(app))
+        assert screen.position is not None
+        assert screen.position.last == {0: "3", 1: "1"}
+        await pilot.press("left")
+        await until(pilot, lambda: "ply 2 of 5" in shown(app))
+        await pilot.press("end")
+        await until(pilot, lambda: "Ann wins" in shown(app))
+        await pilot.press("g", "1", "enter")
+        await until(pilot, lambda: "ply 1 of 5" in shown(app))
+        await pilot.press("g", "6", "enter")
+        await until(pilot, lambda: "no ply from 0 to 5" in shown(app))
+        await pilot.press("v")
+        await until(pilot, lambda: "verified" in shown(app))
+        await pilot.press("plus", "plus", "plus", "space")
+        await until(pilot, lambda: "ply 5 of 5" in shown(app) and not screen.running)
+        await pilot.press("home")
+        await until(pilot, lambda: "ply 0 of 5" in shown(app))
+
+
+async def test_replays_of_one_game_and_one_player(league: Path) -> None:
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.open_replays("gridworld/tiny", "Ann")
+        await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and app.screen.query_one(DataTable).row_count)
+        assert app.screen.query_one(DataTable).row_count == 1
+        await pilot.press("a")
+        await until(pilot, lambda: app.screen.query(Input))
+        app.screen.query_one(Input).value = "first-legal"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and "No episode here yet" in shown(app))
+
+
+async def test_a_long_list_is_read_page_by_page(league: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(league) as store:
+        episode, match = store.episode(1), store.match(1)
+        for _ in range(7):
+            store.add_match(match, [episode])
+    monkeypatch.setattr("tui.screens.replays.PAGE", 4)
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.open_replays("tic_tac_toe")
+        await until(pilot, lambda: isinstance(app.screen, ReplaysScreen))
+        table = app.screen.query_one(DataTable)
+        await until(pilot, lambda: table.row_count == 4)
+        await pilot.press(*["down"] * 3)
+        await until(pilot, lambda: table.row_count == 8)
+        assert len({row.value for row in table.rows}) == 8
+
+
+async def test_stored_text_is_shown_as_it_is(db: Path) -> None:
+    with Store(db) as store:
+        store.add_agent(Agent("tic_tac_toe", "[red]x[/]", "scripted", policy="random"))
+        store.add_agent(Agent("no_such_game", "x", "scripted", policy="random"))
+        store.set_setting("name", "a\x1b[31m[b]")
+        store.set_setting("theme", "no such theme")
+        store.set_setting("keymap", "[1]")
+    app = ArenaApp(db)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "you are" in shown(app))
+        assert "[red]x[/]" in shown(app)
+        assert "no_such_game" not in shown(app)
+        assert "you are a\\x1b[31m[b]" in shown(app)
+        app.on_read_failed(type("Failed", (), {"problem": "[bold]no\x07"})())
+        await until(pilot, lambda: "[bold]no\\x07" in shown(app))
+
+
+async def test_what_is_no_league_is_told_and_left_alone(db: Path) -> None:
+    db.write_text("my diary")
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.home.is_mounted and "is no league" in shown(app).replace("\n", " "))
+        assert isinstance(app.screen, HomeScreen)
+    assert db.read_text() == "my diary"
+
+
+async def test_the_name_is_asked_kept_and_changed(db: Path) -> None:
+    app = ArenaApp(db)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await ready(pilot)
+        for name, keeps in (("Ann", True), ("-x", False), ("Bob", True)):
+            await pilot.press("n")
+            await until(pilot, lambda: app.screen.query(Input))
+            app.screen.query_one(Input).value = name
+            await pilot.press("enter")
+            if keeps:
+                await until(pilot, lambda name=name: f"you are {name}" in shown(app) and not app.workers._workers)
+            else:
+                await until(pilot, lambda: "must not begin" in shown(app))
+                await pilot.press("escape")
+                await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+    with Store(db, create=False) as store:
+        assert store.setting("name") == "Bob"
+
+
+async def test_a_name_given_on_the_command_line_is_not_kept(league: Path) -> None:
+    app = ArenaApp(league, "Zoe")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        assert "you are Zoe" in shown(app)
+    with Store(league, create=False) as store:
+        assert store.setting("name") == "Ann"
+    with pytest.raises(Exception, match="must not begin with -"):
+        run(league, "-x")
+
+
+async def test_a_key_is_rebound_and_stays_so(league: Path) -> None:
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.action_rebind()
+        await until(pilot, lambda: "Rebind which key?" in shown(app))
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: "press the new key" in shown(app))
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and not app.workers._workers)
+        assert app.keys == {"home.leaderboard": "f2"}
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("l")
+        assert isinstance(app.screen, HomeScreen)
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "f2" in shown(app))
+
+
+async def test_help_names_every_key_and_every_key_has_an_id(league: Path) -> None:
+    for title, rows in key_rows({}):
+        assert all(keys and words and name for keys, words, name in rows), title
+        assert len({name for _, _, name in rows}) == len(rows)
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        for start in ("home", "leaderboard", "replays"):
+            if start == "leaderboard":
+                app.open_leaderboard("tic_tac_toe")
+            elif start == "replays":
+                app.open_replays(None)
+            await pilot.pause()
+            screen = app.screen
+            ids = {name for _, rows in key_rows({}) for _, _, name in rows}
+            own = [b for b in type(screen).BINDINGS if isinstance(b, Binding)]
+            assert {b.id for b in own} <= ids
+            await pilot.press("question_mark")
+            await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+            await pilot.press("escape")
+            await until(pilot, lambda screen=screen: app.screen is screen)
+
+
+async def test_quitting(db: Path) -> None:
+    for key in ("q", "ctrl+q"):
+        app = ArenaApp(db, "Ann")
+        async with app.run_test(size=SIZE) as pilot:
+            await ready(pilot)
+            await pilot.press(key)
+            await until(pilot, lambda app=app: not app.is_running or app._exit)
+        assert app.return_code == 0
+
+
+async def test_a_variant_is_typed(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await ready(pilot)
+        for text, told in (("gridworld/mase", "unknown game"), ("gridworld/maze?size=9", "gridworld/maze?size=9")):
+            await pilot.press("g")
+            await until(pilot, lambda: app.screen.query(Input))
+            app.screen.query_one(Input).value = text
+            await pilot.press("enter")
+            await until(pilot, lambda told=told: isinstance(app.screen, HomeScreen) and told in shown(app))
+        assert app.home.game == "gridworld/maze?size=9"
+
+
+def test_the_home_screen_offers_the_scripts_that_there_are() -> None:
+    for game in [
+        *known_games([]),
+        "gridworld/maze?level=3",
+        "pettingzoo/classic/tictactoe_v3",
+        "pettingzoo/classic/connect_four_v3",
+    ]:
+        assert [name for name, _ in scripts(game)] == list(scripted_policies(game_spec(game))), game
+
+
+async def test_the_palette_has_the_screens_commands_and_the_theme_is_kept(league: Path) -> None:
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"Play", "Watch", "Leaderboard", "Replays", "Rebind a key", "Your name"} <= titles
+        await pilot.press("ctrl+p", *"leaderboard", "enter")
+        await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen))
+        app.theme = "arena-light"
+        await until(pilot, lambda: not app.workers._workers)
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        assert app.theme == "arena-light"

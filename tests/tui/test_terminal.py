@@ -1,0 +1,134 @@
+"""The real command in a pseudo-terminal: it paints, takes keys, and leaves the terminal as it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from arena.store import Store
+
+RESTORED = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?25h", b"\x1b[?2004l")
+
+
+class Terminal:
+    """A command in an 80×24 pseudo-terminal."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.output = b""
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(directory)
+            os.environ.update(
+                TERM="xterm-256color", PYTHONPATH=str(Path(__file__).parents[2]), TEXTUAL_ANIMATIONS="none"
+            )
+            os.execv(sys.executable, [sys.executable, "-m", "arena", *arguments])
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+
+    def wait_for(self, text: bytes, seconds: float = 60) -> None:
+        """Read until `text` has been painted since the last key."""
+        end = time.monotonic() + seconds
+        while text not in self.output:
+            assert time.monotonic() < end, self.output[-2000:]
+            self._read()
+
+    def press(self, keys: bytes) -> None:
+        self.output = b""
+        os.write(self._fd, keys)
+
+    def children(self) -> list[int]:
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
+    def end(self) -> int:
+        """Read to the end; the exit status."""
+        end = time.monotonic() + 60
+        while self._read():
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _read(self) -> bool:
+        if not select.select([self._fd], [], [], 0.5)[0]:
+            return True
+        try:
+            chunk = os.read(self._fd, 1 << 16)
+        except OSError:
+            return False
+        self.output += chunk
+        return bool(chunk)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    terminal = Terminal(tmp_path)
+    try:
+        terminal.wait_for(b"gridworld/tron")
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def test_keys_and_quitting(terminal: Terminal, tmp_path: Path) -> None:
+    assert b"\x1b[?1049h" in terminal.output
+    terminal.press(b"l")
+    terminal.wait_for(b"Leaderboard")
+    terminal.press(b"\x1b")
+    terminal.wait_for(b"Watch")  # the home screen's footer; a q right behind the escape would be another key
+    terminal.press(b"q")
+    assert terminal.end() == 0
+    for sequence in RESTORED:
+        assert sequence in terminal.output
+    assert not (tmp_path / "league.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_game_in_a_child_and_the_end_by_a_signal(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "play", "tic_tac_toe", "--vs", "first-legal", "--as", "Ann")
+    try:
+        terminal.wait_for(b"your move")
+        for key in (b"5", b"3"):
+            terminal.press(key)
+            terminal.wait_for(b"your move")
+        terminal.press(b"7")
+        terminal.wait_for(b"You win")
+        with Store(tmp_path / "league.db", create=False) as store:
+            assert [episode.rated for episode in store.episodes()] == [True]
+        children = terminal.children()
+        assert children
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.end() == 128 + signal.SIGTERM
+        for sequence in RESTORED:
+            assert sequence in terminal.output
+        assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    finally:
+        terminal.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_when_the_terminal_goes_away_so_does_everything(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "play", "tic_tac_toe", "--vs", "random", "--as", "Ann")
+    terminal.wait_for(b"your move")
+    pids = [terminal.pid, *terminal.children()]
+    terminal.close()
+    end = time.monotonic() + 30
+    while os.waitpid(terminal.pid, os.WNOHANG)[0] == 0:
+        assert time.monotonic() < end, "the app outlived its terminal"
+        time.sleep(0.1)
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < end, "a child outlived the app"
+        time.sleep(0.1)
