@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import os
 import random
 import signal
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path, PurePath
+from threading import Thread
 from typing import ClassVar
 
 from textual import work
@@ -31,6 +34,8 @@ from tui.theme import DARK, LIGHT
 
 WARM_UP_SECONDS = 0.4
 """How long after the first paint the spare session starts."""
+END_SECONDS = 10.0
+"""How long a signal leaves the app to end in good order."""
 
 
 class ArenaApp(App[None]):
@@ -65,12 +70,20 @@ class ArenaApp(App[None]):
 
     def on_mount(self) -> None:
         if not self.is_headless:
+            loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):
-                asyncio.get_running_loop().add_signal_handler(number, self._end_by_signal, number)
+                signal.signal(number, partial(self._on_signal, loop))
         self.call_after_refresh(self._after_first_paint)
 
-    def _end_by_signal(self, number: int) -> None:
-        self.exit(return_code=128 + number)
+    def _on_signal(self, loop: asyncio.AbstractEventLoop, number: int, _frame: object) -> None:
+        # In a thread of its own: writing to a terminal that is gone or does not read blocks the loop for ever.
+        Thread(target=self._end_by_signal, args=(loop, number), daemon=True).start()
+
+    def _end_by_signal(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
+        time.sleep(END_SECONDS)
+        self.sessions.kill()
+        os._exit(128 + number)
 
     async def on_unmount(self) -> None:
         await self.sessions.close()
