@@ -34,6 +34,7 @@ from agents.resume import (
 from agents.selfplay import Opponents, SelfPlay, in_random_opening
 from agents.shaping import Shaping, one_player_only
 from agents.tally import Tally
+from envs.native import NativeEnv
 from envs.protocol import VecEnv
 
 
@@ -78,6 +79,11 @@ class Samples(NamedTuple):
     value: Tensor
     advantage: Tensor
     returns: Tensor
+
+
+def may_truncate(env: VecEnv) -> bool:
+    """Whether a limit outside the rules may end its games: only native ones tell all their limits in the spec."""
+    return env.spec.max_steps is not None or not isinstance(env, NativeEnv)
 
 
 class Games:
@@ -132,7 +138,7 @@ class Games:
             rewards=zeros(*lead[:2], spec.num_players),
             terminated=zeros(*lead[:2], dtype=torch.bool),
             truncated=zeros(*lead[:2], dtype=torch.bool),
-            final_observation=None if spec.max_steps is None else zeros(*lead, *spec.observation_shape, dtype=dtype),
+            final_observation=zeros(*lead, *spec.observation_shape, dtype=dtype) if may_truncate(env) else None,
             final_player=zeros(*lead, dtype=torch.int64),
             last_value=zeros(*lead[1:]),
             last_player=zeros(*lead[1:], dtype=torch.int64),

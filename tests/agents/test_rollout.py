@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gymnasium
+import numpy as np
 import pytest
 import torch
+from gymnasium.envs.registration import EnvSpec
 from torch import Tensor
 
-from agents.configs import PPOConfig
+from agents.configs import ActorCriticConfig, PPOConfig, VPGConfig
 from agents.losses import log_prob, masked_log_softmax
 from agents.networks import ActorCritic
 from agents.resume import named_seeds
-from agents.rollout import Games, _by_seat, advantages, collect_rollout
+from agents.rollout import Games, _by_seat, advantages, collect_rollout, may_truncate
 from agents.shaping import Shaping
 from envs.errors import UsageError
 from envs.protocol import Step, Turn, VecEnv
@@ -52,7 +57,7 @@ class Walk(VecEnv):
         return None
 
 
-def play(env: VecEnv, config: PPOConfig, shaping: Shaping | None = None) -> tuple[Games, ActorCritic]:
+def play(env: VecEnv, config: ActorCriticConfig, shaping: Shaping | None = None) -> tuple[Games, ActorCritic]:
     network = ActorCritic(env.spec, config, torch.Generator().manual_seed(0))
     return Games(config, env, named_seeds(0), None, shaping), network
 
@@ -70,6 +75,57 @@ def test_truncated_games_go_on_with_the_value_of_their_last_state() -> None:
     boundary = 0.5 + 0.5 * 10  # the last step of the rollout: then V(1)
     torch.testing.assert_close(samples.returns.view(5, 3)[:, 0], torch.tensor([at_0, at_1, at_0, at_1, boundary]))
     torch.testing.assert_close(samples.advantage + samples.value, samples.returns)
+
+
+class SelfTruncating(gymnasium.Env[np.ndarray, int]):
+    """Pays 1 a step and stops by itself after two, without a word about it in its spec."""
+
+    observation_space = gymnasium.spaces.Box(0, 2, (1,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        self.ply = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.ply += 1
+        return np.full(1, self.ply, np.float32), 1.0, False, self.ply == 2, {}
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "vpg"])
+def test_games_of_other_libraries_that_stop_by_themselves_are_not_taken_for_ended(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(gymnasium.registry, "SelfTruncating-v0", EnvSpec("SelfTruncating-v0", SelfTruncating))
+    env = make("gym/SelfTruncating-v0", 2)
+    assert env.spec.max_steps is None
+    kind = {"ppo": PPOConfig, "vpg": VPGConfig}[algorithm]
+    config = kind(num_envs=2, num_steps=2, hidden_layers=0, gamma=0.5, gae_lambda=1.0)
+    games, network = play(env, config)
+    with torch.no_grad():
+        network.value_head.weight.fill_(10.0)  # V(ply) = 10 ply
+    rollout, _ = collect_rollout(games, network)
+    assert rollout.truncated[1].all()
+    samples = advantages(games, network, rollout)
+    torch.testing.assert_close(samples.returns.view(2, 2)[:, 0], torch.tensor([1 + 0.5 * (1 + 0.5 * 20), 1 + 0.5 * 20]))
+
+
+def test_a_parallel_game_of_pettingzoo_cut_by_its_limit_goes_on_with_the_value_of_every_seat() -> None:
+    env = make("pettingzoo/classic/rps_v2?max_cycles=2", 2)
+    config = PPOConfig(num_envs=2, num_steps=2, hidden_layers=0, gamma=0.5, gae_lambda=1.0, pool_share=0.0)
+    games, network = play(env, config)
+    with torch.no_grad():
+        network.value_head.weight.zero_()
+        network.value_head.bias.fill_(8.0)
+    rollout, _ = collect_rollout(games, network)
+    assert rollout.truncated[1].all()
+    samples = advantages(games, network, rollout)
+    torch.testing.assert_close(samples.returns.view(2, 2, 2)[1], rollout.rewards[1] + 4.0)
+
+
+def test_only_native_games_without_a_limit_keep_no_final_observations() -> None:
+    for game, kept in (("tic_tac_toe", False), ("gridworld/tiny", True), ("pettingzoo/classic/tictactoe_v3", True)):
+        assert may_truncate(make(game)) is kept
 
 
 def test_rewards_are_clipped_before_they_are_scaled() -> None:
