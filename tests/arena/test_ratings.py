@@ -6,14 +6,16 @@ import math
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from arena import ratings
-from arena.ratings import ELO, elo_difference, elo_update, fit_bradley_terry, win_matrix
+from arena import davidson, ratings
+from arena.davidson import ELO, elo_scale, expected_scores
+from arena.ratings import elo_difference, elo_update, fit_bradley_terry, win_matrix
 from arena.records import PairResult
 
 
@@ -33,8 +35,18 @@ def league(
     return results
 
 
-def to_elo(nu: float) -> float:
-    return ELO * 2 / (2 + nu)
+def true_elo(strengths: Sequence[float] | np.ndarray, gamma: float, nu: float) -> np.ndarray:
+    """[A] Elo over the first agent of a league whose strengths are known."""
+    scale, _ = elo_scale(np.array([*strengths, gamma, math.log(nu)]), np.zeros(len(strengths), dtype=np.int64))
+    return np.asarray(ELO * (scale - scale[0]))
+
+
+def score_elo(score: float) -> float:
+    return 400 * math.log10(score / (1 - score))
+
+
+def elo_score(difference: np.ndarray | float) -> np.ndarray:
+    return np.asarray(1 / (1 + 10 ** (-np.asarray(difference) / 400)))
 
 
 def test_online_elo() -> None:
@@ -63,7 +75,7 @@ def test_the_interval_of_a_match() -> None:
         assert elo_difference(games // 2, 0, games // 2).high == pytest.approx(half, abs=1.6)
     assert elo_difference(35, 30, 35).high < elo_difference(50, 0, 50).high
     # 400 wins of 400: Wilson's lower bound of the score is n / (n + z²).
-    score = 400 / (400 + ratings.Z**2)
+    score = 400 / (400 + davidson.Z**2)
     assert elo_difference(400, 0, 0).low == pytest.approx(400 * math.log10(score / (1 - score)), abs=1e-6)
     assert elo_difference(400, 0, 0)[::2] == (1200, 1200)
     assert elo_difference(0, 0, 0) == (0, -1200, 1200)
@@ -95,16 +107,33 @@ def test_two_players_with_draws() -> None:
     """Davidson's model has as many terms as outcomes here, so that it fits them exactly: e^x = w/l, ν = d/√(wl)."""
     fit = fit_bradley_terry([result(1, 2, 600, 200, 200), result(2, 1, 200, 200, 600)], anchor=2)
     nu = 200 / math.sqrt(600 * 200)
-    assert fit.ratings[0].elo == pytest.approx(to_elo(nu) * math.log(3), abs=1)
     assert fit.draw_rate == pytest.approx(nu / (2 + nu), abs=0.002)
-    # Draws do not stretch the ratings: the difference says nearly the same as the score.
-    assert fit.ratings[0].elo == pytest.approx(elo_difference(1200, 400, 400).difference, abs=3)
+    assert fit.ratings[0].elo == pytest.approx(elo_difference(1200, 400, 400).difference, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((48, 52, 0), (0, 60, 40)),
+        ((890, 110, 0), (2, 198, 800)),
+        ((3, 990, 7), (9, 986, 5)),
+        ((70, 0, 30), (45, 0, 55)),
+    ],
+)
+def test_two_players_differ_by_their_score_however_many_draws(
+    first: tuple[int, int, int], second: tuple[int, int, int]
+) -> None:
+    """In both seats together the likeliest parameters expect exactly the points that were made, but for the priors."""
+    rating = fit_bradley_terry([result(1, 2, *first), result(2, 1, *second)], anchor=2).ratings
+    told = next(r for r in rating if r.agent == 1)
+    match = elo_difference(*(a + b for a, b in zip(first, reversed(second), strict=True)))
+    assert told.elo == pytest.approx(match.difference, rel=0.03, abs=1)
+    assert told.high - told.low == pytest.approx(match.high - match.low, rel=0.25)
 
 
 def test_the_first_players_advantage_of_equals() -> None:
     fit = fit_bradley_terry([result(1, 2, 600, 100, 300), result(2, 1, 600, 100, 300)])
-    nu = 100 / math.sqrt(600 * 300)
-    assert fit.first_player.difference == pytest.approx(to_elo(nu) * math.log(2), abs=1)
+    assert fit.first_player.difference == pytest.approx(score_elo(0.65), abs=1)
     assert fit.first_player.low < fit.first_player.difference < fit.first_player.high
     assert [rating.elo for rating in fit.ratings] == pytest.approx([0, 0], abs=1e-6)
     assert (fit.ratings[0].first_score, fit.ratings[0].second_score) == (0.65, 0.35)
@@ -181,8 +210,8 @@ def slow_log_posterior(parameters: list[float], agents: list[int], results: list
     """As the docstring has it, game by game."""
     *strengths, gamma, eta = parameters
     theta = dict(zip(agents, strengths, strict=True))
-    total = -sum(t**2 for t in strengths) / (2 * ratings.STRENGTH_SD**2)
-    total -= gamma**2 / (2 * ratings.FIRST_PLAYER_SD**2) + eta**2 / (2 * ratings.DRAW_SD**2)
+    total = -sum(t**2 for t in strengths) / (2 * davidson.STRENGTH_SD**2)
+    total -= gamma**2 / (2 * davidson.FIRST_PLAYER_SD**2) + eta**2 / (2 * davidson.DRAW_SD**2)
     for r in results:
         x = theta[r.agent_0] - theta[r.agent_1] + gamma
         whole = math.log(math.exp(x / 2) + math.exp(eta) + math.exp(-x / 2))
@@ -204,44 +233,139 @@ def test_a_slow_optimiser_agrees() -> None:
                 if (value := slow_log_posterior(trial, agents, results)) > best:
                     parameters, best, moved = trial, value, True
         size = size if moved else size / 2
-    scale = to_elo(math.exp(parameters[-1]))
     fit = fit_bradley_terry(results, anchor=10)
     told = fit.by_agent()
+    truth = slow_scale(parameters)
     for n, agent in enumerate(agents):
-        assert told[agent].elo == pytest.approx(scale * (parameters[n] - parameters[0]), abs=0.05)
-    assert fit.first_player.difference == pytest.approx(scale * parameters[-2], abs=0.05)
+        assert told[agent].elo == pytest.approx(truth[n] - truth[0], abs=0.05)
+    gamma, nu = parameters[-2], math.exp(parameters[-1])
+    win, loss = math.exp(gamma / 2), math.exp(-gamma / 2)
+    assert fit.first_player.difference == pytest.approx(score_elo((win + nu / 2) / (win + nu + loss)), abs=0.05)
+
+
+def slow_scale(parameters: list[float]) -> list[float]:
+    """Plain Bradley-Terry ratings of the expected round robin by its classical iteration (Zermelo 1929)."""
+    *strengths, gamma, eta = parameters
+    size, nu = len(strengths), math.exp(eta)
+
+    def score(a: float, b: float) -> float:
+        weights = [math.exp((a - b) / 2), nu, math.exp((b - a) / 2)]
+        return (weights[0] + nu / 2) / sum(weights)
+
+    expected = [
+        sum(
+            (score(strengths[i] + gamma, strengths[j]) + score(strengths[i], strengths[j] + gamma)) / 2
+            for j in range(size)
+            if j != i
+        )
+        for i in range(size)
+    ]
+    power = [1.0] * size
+    for _ in range(10_000):
+        power = [
+            expected[i] / sum(1 / (power[i] + power[j]) for j in range(size) if j != i)
+            for i in range(size)
+        ]  # fmt: skip
+    return [400 * math.log10(p) for p in power]
+
+
+def test_without_draws_and_advantage_the_scale_is_bradley_terrys() -> None:
+    strengths = np.array([0.0, 0.7, -2.0, 9.0])
+    assert true_elo(strengths, 0.0, 1e-12) == pytest.approx(ELO * strengths, abs=1e-6)
+    # With ν = 2 a Davidson score is a logistic function too, of half the difference.
+    assert true_elo(strengths, 0.0, 2.0) == pytest.approx(ELO * strengths / 2, abs=1e-6)
+
+
+def test_the_scale_rises_with_strength_and_survives_certainty() -> None:
+    strengths = np.sort(np.random.default_rng(0).normal(0, 12, 30))
+    for nu in (1e-6, 0.5, 30.0, 1e4):
+        elo = true_elo(strengths, 0.4, nu)
+        assert np.isfinite(elo).all()
+        assert (np.diff(elo) > 0).all()
+    assert true_elo([0.0, 18.0], 0.0, 1e-12)[1] == pytest.approx(ELO * 18, rel=1e-3)
+
+
+def test_the_scales_change_with_the_parameters_is_its_derivative() -> None:
+    groups = np.array([0, 0, 0, 3, 3])
+    at = np.array([0.3, -1.0, 4.0, 0.5, -0.5, 0.4, 1.2])
+    ratings_at, change = elo_scale(at, groups)
+    for n in range(len(at)):
+        ahead, behind = (elo_scale(at + sign * 1e-4 * np.eye(len(at))[n], groups)[0] for sign in (1, -1))
+        mean = [0.0] * 5  # a group's mean is held at 0; its uncertainty is passed on at the slope between equals
+        if n < 5:
+            mean = [2 / (2 + math.exp(1.2)) / (groups == groups[n]).sum() * (g == groups[n]) for g in groups]
+        assert change[:, n] == pytest.approx((ahead - behind) / 2e-4 + mean, abs=1e-5)
+    assert ratings_at[:3].sum() == pytest.approx(0, abs=1e-9)
+
+
+def drawish_league() -> list[PairResult]:
+    """Four that draw nearly all games with each other, one that loses half to them, one that loses nearly all."""
+    counts = {
+        (a, b): (2, 97, 1) if a < b < 4 else (48, 52, 0) if b == 4 else (89, 11, 0)
+        for a in range(5)
+        for b in range(a + 1, 6)
+    }
+    counts[4, 5] = (83, 11, 6)
+    return [
+        result(*seats, *score)
+        for (a, b), (w, d, lost) in counts.items()
+        for seats, score in (((a, b), (w, d, lost)), ((b, a), (lost, d, w)))
+    ]
+
+
+@pytest.mark.parametrize("kind", ["drawish", "intransitive"])
+def test_differences_say_what_was_scored(kind: str) -> None:
+    """A pair's score is 1 / (1 + 10^(−d/400)) as nearly as one number an agent can tell, and every total is exact."""
+    if kind == "drawish":
+        results, tolerance = drawish_league(), 0.035
+    else:  # each beats the next; all of them beat the last
+        cycle = [(a, (a + 1) % 3, 500, 400, 100) for a in range(3)] + [(a, 3, 700, 250, 50) for a in range(3)]
+        results = [r for a, b, w, d, lost in cycle for r in (result(a, b, w, d, lost), result(b, a, lost, d, w))]
+        tolerance = 0.21
+    shares, games = win_matrix(results, range(max(r.agent_1 for r in results) + 1))
+    by_agent = fit_bradley_terry(results, anchor=len(shares) - 1).by_agent()
+    elo = np.array([by_agent[n].elo for n in range(len(shares))])
+    told = elo_score(elo[:, None] - elo[None, :])
+    met = games > 0
+    assert np.abs(told - shares)[met].max() < tolerance
+    assert np.where(met, told, 0).sum(1) == pytest.approx(np.where(met, shares, 0).sum(1), abs=0.01)
+    assert by_agent[len(shares) - 1].elo == 0
 
 
 def test_known_strengths_are_recovered() -> None:
     rng = np.random.default_rng(3)
     strengths = rng.normal(0, 1.5, 12)
-    fit = fit_bradley_terry(league(rng, strengths, 2000, gamma=0.4, nu=0.7), anchor=10)
-    scale = to_elo(0.7)
+    results = league(rng, strengths, 2000, gamma=0.4, nu=0.7)
+    fit = fit_bradley_terry(results, anchor=10)
     told = fit.by_agent()
-    assert [told[n + 10].elo for n in range(12)] == pytest.approx(list(scale * (strengths - strengths[0])), abs=15)
-    assert fit.first_player.difference == pytest.approx(scale * 0.4, abs=4)
+    assert [told[n + 10].elo for n in range(12)] == pytest.approx(list(true_elo(strengths, 0.4, 0.7)), abs=15)
+    win, loss = math.exp(0.2), math.exp(-0.2)
+    assert fit.first_player.difference == pytest.approx(score_elo((win + 0.35) / (win + 0.7 + loss)), abs=4)
     assert fit.draw_rate == pytest.approx(0.7 / 2.7, abs=0.01)
+    expected = expected_scores(np.array([*strengths, 0.4, math.log(0.7)]))
+    shares, _ = win_matrix(results, range(10, 22))
+    assert np.abs(expected - shares)[~np.eye(12, dtype=bool)].max() < 0.03
 
 
-@pytest.mark.parametrize(("spread", "gamma", "nu"), [(1.0, 0.3, 0.5), (2.5, 0.0, 0.1)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("spread", "gamma", "nu"), [(1.0, 0.3, 0.5), (2.5, 0.0, 0.1), (4.0, 0.3, 10.0)])
 def test_intervals_cover_the_truth(spread: float, gamma: float, nu: float) -> None:
     rng = np.random.default_rng(4)
     covered = []
-    for _ in range(200):
+    for _ in range(500):
         strengths = rng.normal(0, spread, 5)
-        fit = fit_bradley_terry(league(rng, strengths, 12, gamma, nu), anchor=10)
-        for rating in fit.ratings:
+        truth = true_elo(strengths, gamma, nu)
+        for rating in fit_bradley_terry(league(rng, strengths, 12, gamma, nu), anchor=10).ratings:
             if rating.agent != 10:
-                truth = to_elo(nu) * (strengths[rating.agent - 10] - strengths[0])
-                covered.append(rating.low <= truth <= rating.high)
-    assert 0.92 < np.mean(covered) < 0.98
+                covered.append(rating.low <= truth[rating.agent - 10] <= rating.high)
+    assert 0.93 <= np.mean(covered) <= 0.97
 
 
 def test_large_leagues_get_symmetric_intervals_that_agree(monkeypatch) -> None:
     rng = np.random.default_rng(6)
     results = league(rng, rng.normal(size=5), 200)
     exact = fit_bradley_terry(results, 10)
-    monkeypatch.setattr(ratings, "PROFILE_LIMIT", 0)
+    monkeypatch.setattr(davidson, "PROFILE_LIMIT", 0)
     normal = fit_bradley_terry(results, 10)
     for a, b in zip(exact.ratings, normal.ratings, strict=True):
         assert b.high - b.elo == pytest.approx(b.elo - b.low)
@@ -274,7 +398,7 @@ def test_a_thousand_agents_and_a_million_games() -> None:
     counts = rng.multinomial(5, weights / weights.sum(1, keepdims=True))
     results = [result(int(a), int(b), *map(int, c)) for (a, b), c in zip(pairs, counts, strict=True)]
     told = fit_bradley_terry(results, anchor=0).by_agent()
-    truth = to_elo(0.5) * (strengths - strengths[0])
+    truth = true_elo(strengths, 0.2, 0.5)
     inside = [told[n].low <= truth[n] <= told[n].high for n in range(1, 1000)]
     errors = [told[n].elo - truth[n] for n in range(1000)]
     assert np.std(errors) < 15
