@@ -139,3 +139,15 @@ def td_loss(q_tm1: Tensor, target_tm1: Tensor, huber: bool) -> Tensor:
     if huber:
         return torch.nn.functional.smooth_l1_loss(q_tm1, target_tm1)
     return 0.5 * (target_tm1 - q_tm1).square().mean()
+
+
+def preference_loss(difference: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy of σ(difference) with the probability `target` that the first is preferred (Bradley and Terry 1952).
+
+    The difference is one of rewards (a reward model) or of β-scaled log-ratios (DPO); a tie has target ½. All [B] →
+    scalar: the mean weighted by `weight`, which must not be zero throughout.
+    """
+    assert difference.ndim == 1
+    assert difference.shape == target.shape == weight.shape
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(difference, target, reduction="none")
+    return (loss * weight).sum() / weight.sum()

@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,8 +22,8 @@ Shaping = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 before any reset."""
 
 
-def load_shaping(name: str) -> Shaping:
-    """The function that `module:function` names, looked up in the working directory too; its results are checked.
+def load_function(name: str) -> Callable[..., Any]:
+    """The function that `module:function` names, looked up in the working directory too.
 
     This runs the module's code: only for names that a person typed. Raises UsageError where there is no such function.
     """
@@ -42,6 +43,12 @@ def load_shaping(name: str) -> Shaping:
     if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UnknownNameError(f"function of {module_name}", function_name, known)
+    return function
+
+
+def load_shaping(name: str) -> Shaping:
+    """`load_function` as a shaping function whose results are checked."""
+    function = load_function(name)
 
     def checked(observation: Tensor, action: Tensor, reward: Tensor, next_observation: Tensor) -> Tensor:
         shaped = function(observation, action, reward, next_observation)
