@@ -10,6 +10,19 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
+from arena.records_text import (
+    Annotator,
+    Completion,
+    CompletionScore,
+    Demonstration,
+    Label,
+    Note,
+    Pair,
+    Prompt,
+    Ranking,
+    TextModel,
+)
+
 AgentKind = Literal["checkpoint", "scripted", "solver", "engine", "human"]
 RunStatus = Literal["running", "finished", "stopped", "failed"]
 MatchKind = Literal["match", "evaluation", "play", "league", "training"]
@@ -202,10 +215,20 @@ TABLES: dict[str, type] = {
     "episode_players": EpisodePlayer,
     "pair_results": PairResult,
     "online_ratings": OnlineRating,
+    "text_models": TextModel,
+    "prompts": Prompt,
+    "demonstrations": Demonstration,
+    "completions": Completion,
+    "annotators": Annotator,
+    "pairs": Pair,
+    "labels": Label,
+    "rankings": Ranking,
+    "scores": CompletionScore,
+    "notes": Note,
 }
 
-_JSON = frozenset({"config", "versions", "rules"})
-_BOOL = frozenset({"rated"})
+_JSON = frozenset({"config", "versions", "rules", "shown", "ranks"})
+_BOOL = frozenset({"rated", "ended"})
 _NO_COLUMN = frozenset({"players"})
 
 Record = TypeVar("Record")

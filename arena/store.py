@@ -2,13 +2,13 @@
 
 Every method is one transaction or one read. Names that do not exist raise UnknownNameError, bad names UsageError,
 everything that goes wrong with the file ArenaError; then nothing has been written. Imports no torch, and sqlite_utils
-only when a file is made or migrated. Methods about runs are in `store_runs.RunStore`.
+only when a file is made or migrated. Methods about runs are in `store_runs.RunStore`, those about text in
+`store_text.TextStore`, those about judgements of it in `store_labels.LabelStore` and `store_rankings.RankingStore`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,12 +30,22 @@ from arena.records import (
     from_row,
 )
 from arena.store_file import LeagueFile
-from arena.store_rows import CHUNK_BYTES, MAX_BLOB_BYTES, add_agent, add_checkpoint, filters, insert, utc_ms, valid_name
+from arena.store_rows import (
+    add_agent,
+    add_checkpoint,
+    checkpoint,
+    checkpoint_data,
+    filters,
+    insert,
+    utc_ms,
+    valid_name,
+)
 from arena.store_runs import RunStore
+from arena.store_text import TextStore
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
 
-class Store(RunStore):
+class Store(RunStore, TextStore):
     """A league's facts.
 
     Args:
@@ -126,25 +136,11 @@ class Store(RunStore):
         return policy.sha256
 
     def checkpoint(self, sha256: str) -> Checkpoint:
-        rows = self._file.rows("SELECT * FROM checkpoints WHERE sha256 = ?", sha256)
-        if not rows:
-            raise ArenaError(f"{self.path}: there is no checkpoint {sha256}")
-        return from_row(Checkpoint, rows[0])
+        return checkpoint(self._file, sha256)
 
     def checkpoint_data(self, sha256: str) -> bytes:
         """A checkpoint's bytes, verified: ArenaError names the checkpoint whose bytes are not what its hash says."""
-        size = self.checkpoint(sha256).size
-        if size > MAX_BLOB_BYTES:
-            raise ArenaError(f"checkpoint {sha256} is too large ({size:,} bytes)")
-        rows = self._file.rows(
-            "SELECT data FROM checkpoint_chunks WHERE sha256 = ? ORDER BY position LIMIT ?",
-            sha256,
-            size // CHUNK_BYTES + 1,
-        )
-        data = b"".join(row["data"] for row in rows)
-        if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
-            raise ArenaError(f"checkpoint {sha256} is corrupt; restore a backup made by `arena db backup`")
-        return data
+        return checkpoint_data(self._file, sha256)
 
     # Matches and episodes
 
@@ -301,7 +297,7 @@ class Store(RunStore):
         store_check.backup(self._file, Path(path).absolute())
 
     def gc(self) -> dict[str, int]:
-        """Drop `checkpoints` without agents, resume `states` and `sidecars` of finished runs; `bytes` are freed."""
+        """Drop `checkpoints` that nothing names, resume `states` and `sidecars` of finished runs; `bytes` are freed."""
         return store_check.gc(self._file)
 
 

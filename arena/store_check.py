@@ -13,6 +13,7 @@ from typing import Any
 
 from arena import store_results
 from arena.store_file import LeagueFile
+from arena.store_rows import FILE_ALGORITHM
 from envs.errors import ArenaError, UsageError
 from envs.specs import find_game
 
@@ -61,7 +62,10 @@ def _checkpoints(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"checkpoint {row['sha256']}: {size} bytes instead of {row['size']}"
         elif digest != row["sha256"]:
             yield f"checkpoint {row['sha256']} is corrupt: its bytes have the hash {digest}"
-        elif _metadata(head) != {"algorithm": row["algorithm"], "config": json.loads(row["config"])}:
+        elif row["algorithm"] != FILE_ALGORITHM and _metadata(head) != {
+            "algorithm": row["algorithm"],
+            "config": json.loads(row["config"]),
+        }:
             yield f"checkpoint {row['sha256']}: its algorithm and config are not those in its bytes"
 
 
@@ -155,7 +159,26 @@ def _results(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"online_ratings {key}: {rating:.3f} after {games} games instead of {right:.3f} after {right_games}"
 
 
-_PARTS = (_foreign_keys, _checkpoints, _run_states, _matches, _episodes, _results)
+def _judgements(connection: sqlite3.Connection) -> Iterator[str]:
+    about = {"labels": "pair", "rankings": "prompt", "scores": "completion"}
+    for table, thing in about.items():
+        sql = f"""SELECT {table}.id FROM {table} JOIN {table} AS undone ON undone.id = {table}.undoes
+            WHERE undone.undoes IS NOT NULL OR undone.annotator <> {table}.annotator
+            OR undone.{thing} <> {table}.{thing} OR undone.id >= {table}.id"""
+        for (row,) in connection.execute(sql):
+            yield f"{table}: row {row} undoes what it is not about"
+    sql = """SELECT pairs.id FROM pairs JOIN completions AS a ON a.id = completion_a
+        JOIN completions AS b ON b.id = completion_b WHERE a.text = b.text"""
+    for (pair,) in connection.execute(sql):
+        yield f"pair {pair}: its two texts are the same"
+    for row in connection.execute("SELECT id, shown, ranks FROM rankings WHERE undoes IS NULL"):
+        shown, ranks = json.loads(row["shown"]), json.loads(row["ranks"])
+        labels = connection.execute("SELECT count(*) FROM labels WHERE ranking = ?", (row["id"],)).fetchone()[0]
+        if len(shown) != len(ranks) or labels != len(shown) * (len(shown) - 1) // 2:
+            yield f"ranking {row['id']}: {labels} labels from {len(shown)} completions with {len(ranks)} ranks"
+
+
+_PARTS = (_foreign_keys, _checkpoints, _run_states, _matches, _episodes, _results, _judgements)
 
 
 def stats(file: LeagueFile) -> dict[str, int]:
@@ -208,12 +231,11 @@ def drop_sidecars(database: Path, run: int, keep_step: int | None = None) -> int
 
 
 def gc(file: LeagueFile) -> dict[str, int]:
-    """Drop checkpoints that no agent names, finished runs' resume states and sidecars; say how many of each."""
+    """Drop checkpoints that nothing names, finished runs' resume states and sidecars; say how many of each."""
     with file.write() as connection:
         before = _bytes(connection)
-        unnamed = (
-            "DELETE FROM checkpoints WHERE sha256 NOT IN (SELECT checkpoint FROM agents WHERE checkpoint IS NOT NULL)"
-        )
+        unnamed = """DELETE FROM checkpoints WHERE sha256 NOT IN (SELECT sha256 FROM text_model_files)
+            AND sha256 NOT IN (SELECT checkpoint FROM agents WHERE checkpoint IS NOT NULL)"""
         checkpoints = connection.execute(unnamed).rowcount
         finished = "run IN (SELECT id FROM runs WHERE state = 'finished')"
         states = connection.execute(f"SELECT count(DISTINCT run) FROM run_states WHERE {finished}").fetchone()[0]

@@ -40,15 +40,17 @@ class LeagueFile:
     def __init__(self, path: str | Path, create: bool = True) -> None:
         self.path = Path(path).absolute()
         self._lock = threading.RLock()
-        if _inspect(self.path):
-            up_to_date = self._is_up_to_date()
-        elif create:
-            up_to_date = False
-        else:
+        exists = _inspect(self.path)
+        if not exists and not create:
             raise UsageError(f"{self.path} does not exist yet; `arena train GAME` or `arena play GAME` creates it")
+        if not exists or not self._is_up_to_date():
+            try:
+                with self.errors():
+                    self._migrate()
+            except ArenaError as error:
+                older = "; an older Arena made it, and opening it brings it up to date" if exists else ""
+                raise ArenaError(f"{error}{older}") from error
         with self.errors():
-            if not up_to_date:
-                self._migrate()
             self._connection = self._connect("rw")
 
     def close(self) -> None:
@@ -130,7 +132,8 @@ class LeagueFile:
             if _inspect(self.path) and self._is_up_to_date():
                 return
             with contextlib.closing(self._connect("rwc")) as connection:
-                connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
+                if not migrations.applied(connection):
+                    connection.execute(f"PRAGMA application_id = {migrations.APPLICATION_ID}")
                 migrations.migrate(connection)
                 connection.execute("PRAGMA journal_mode = WAL")
 

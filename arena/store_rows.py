@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import sqlite3
 import time
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from arena.records import Agent, Checkpoint, PackedPolicy, to_row
+from arena.records import Agent, Checkpoint, PackedPolicy, from_row, to_row
+from arena.store_file import LeagueFile
 from envs.errors import ArenaError, UsageError
 
 CHUNK_BYTES = 8 * 2**20
 MAX_BLOB_BYTES = 2 * 2**30
+FILE_ALGORITHM = "file"
+"""The `algorithm` of a blob that is a file of a model's directory, whatever its format."""
 MAX_NAME = 64
+MAX_TEXT = 100_000
+"""Characters of a prompt, a completion or a note."""
 
 
 def valid_name(name: str, kind: str) -> str:
@@ -34,6 +40,17 @@ def valid_name(name: str, kind: str) -> str:
     if problem:
         raise UsageError(f"the {kind}'s name {name[: MAX_NAME + 1]!r} will not do: a name {problem}")
     return name
+
+
+def valid_text(text: str, kind: str, may_be_empty: bool = False) -> str:
+    """`text` as it is, or a UsageError that says why it cannot be kept."""
+    if not text and not may_be_empty:
+        raise UsageError(f"the {kind} is empty")
+    if len(text) > MAX_TEXT:
+        raise UsageError(f"the {kind} has {len(text):,} characters; at most {MAX_TEXT:,} are taken")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise UsageError(f"the {kind} is no Unicode text: it has half of a surrogate pair in it")
+    return text
 
 
 def utc_ms() -> int:
@@ -73,6 +90,25 @@ def add_checkpoint(connection: sqlite3.Connection, policy: PackedPolicy) -> None
     )
     rows = ((policy.sha256, position, chunk) for position, chunk in chunks(policy.data))
     connection.executemany("INSERT INTO checkpoint_chunks VALUES (?, ?, ?)", rows)
+
+
+def checkpoint(file: LeagueFile, sha256: str) -> Checkpoint:
+    rows = file.rows("SELECT * FROM checkpoints WHERE sha256 = ?", sha256)
+    if not rows:
+        raise ArenaError(f"{file.path}: there is no checkpoint {sha256}")
+    return from_row(Checkpoint, rows[0])
+
+
+def checkpoint_data(file: LeagueFile, sha256: str) -> bytes:
+    """A checkpoint's bytes, verified: ArenaError names the checkpoint whose bytes are not what its hash says."""
+    size = checkpoint(file, sha256).size
+    if size > MAX_BLOB_BYTES:
+        raise ArenaError(f"checkpoint {sha256} is too large ({size:,} bytes)")
+    sql = "SELECT data FROM checkpoint_chunks WHERE sha256 = ? ORDER BY position LIMIT ?"
+    data = b"".join(row["data"] for row in file.rows(sql, sha256, size // CHUNK_BYTES + 1))
+    if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+        raise ArenaError(f"checkpoint {sha256} is corrupt; restore a backup made by `arena db backup`")
+    return data
 
 
 def add_agent(connection: sqlite3.Connection, agent: Agent, policy: PackedPolicy | None) -> int:
