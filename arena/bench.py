@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -45,9 +46,14 @@ def random_play(game: str, num_games: int, seconds: float, device: str = "cpu") 
 
 
 def sample_legal(mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """One uniformly drawn legal action per slot: mask [N, K, A] → [N, K]; the largest random key wins."""
-    keys = torch.rand(mask.shape, generator=generator, device=mask.device).mul_(mask)
-    return keys.argmax(-1)
+    """One uniformly drawn legal action per slot: mask [N, K, A] → [N, K], from one draw a slot."""
+    kind = torch.uint8 if mask.shape[-1] < 256 else torch.int16
+    # How many of the actions up to this one are legal: [A, N · K], all slots of one action together.
+    count = mask.flatten(0, 1).view(torch.uint8).t().contiguous().to(kind)
+    for row, following in itertools.pairwise(count):
+        following += row
+    draw = torch.rand(count.shape[1], generator=generator, device=mask.device).mul_(count[-1]).to(kind)
+    return (count <= draw).sum(0, dtype=kind).long().view(mask.shape[:-1])
 
 
 def synchronize(env: VecEnv) -> None:

@@ -6,9 +6,12 @@ every byte stay empty, so that no line runs round an edge, and one shift and one
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
+from envs.boards.rewards import to_the_mover
 from envs.native import NativeEnv, State
 from envs.protocol import Turn
 from envs.rendering import Drawing, draw_grid, grid_box
@@ -22,13 +25,19 @@ _STEPS = (1, 7, 8, 9)  # north, south-east, east, north-east
 _MARKS = ("●", "○")
 
 
+@cache
+def _steps(device: torch.device, rank: int) -> Tensor:
+    """_STEPS along a first dimension before `rank` others."""
+    return torch.tensor(_STEPS, device=device).view(-1, *[1] * rank)
+
+
 def has_four(board: Tensor) -> Tensor:
     """[...] bool: whether these boards (int64) hold four in a row."""
-    found = torch.zeros_like(board)
-    for step in _STEPS:
-        pairs = (board >> step).bitwise_and_(board)
-        found |= (pairs >> (2 * step)).bitwise_and_(pairs)
-    return found != 0
+    steps = _steps(board.device, board.dim())
+    pairs = (board >> steps).bitwise_and_(board)
+    fours = (pairs >> (2 * steps)).bitwise_and_(pairs)
+    halves = fours[:2].bitwise_or_(fours[2:])
+    return halves[0].bitwise_or_(halves[1]) != 0
 
 
 def winning_moves(observation: Tensor) -> Tensor:
@@ -52,7 +61,7 @@ class ConnectFour:
     `last` [N] int64, the column just played, -1 at first."""
 
     def __init__(self, device: torch.device) -> None:
-        self._heights = torch.arange(ROWS - 1, -1, -1, device=device)
+        self._heights = torch.arange(ROWS - 1, -1, -1, device=device).view(ROWS, 1, 1)
 
     def init(self, seeds: Tensor) -> State:
         zeros = torch.zeros_like(seeds)
@@ -61,18 +70,24 @@ class ConnectFour:
     def step(self, state: State, action: Tensor, seeds: Tensor) -> tuple[State, Tensor, Tensor]:
         column = action.squeeze(1)
         own, other = state["own"], state["other"]
-        moved = own | _landing(own | other, column)
+        occupied = own | other
+        # A one added at the foot of a column runs up to the first empty place.
+        occupied |= occupied + (1 << (column << 3))
+        moved = occupied ^ other
         won = has_four(moved)
-        sign = won * (1 - 2 * (state["ply"] & 1))
-        rewards = torch.stack([sign, -sign], 1).float()
-        return {"own": other, "other": moved, "last": column}, rewards, won | ((moved | other) == _FULL)
+        return (
+            {"own": other, "other": moved, "last": column},
+            to_the_mover(won, state["ply"]),
+            (occupied == _FULL).logical_or_(won),
+        )
 
     def observe(self, state: State) -> Turn:
+        """Rows of a byte per column, all games' rows of one height together: few and long operations."""
         own, other = state["own"], state["other"]
-        rows = (torch.stack([own, other], 1).unsqueeze(-1) >> self._heights).bitwise_and_(_LOWEST)
-        top = (~(own | other) >> (ROWS - 1)).bitwise_and_(_LOWEST)
+        rows = (torch.stack([own, other]) >> self._heights).bitwise_and_(_LOWEST)  # [6, 2, N]
+        top = (own | other).bitwise_not_().__irshift__(ROWS - 1).bitwise_and_(_LOWEST)
         return Turn(
-            _bytes(rows, torch.uint8).unsqueeze(1),
+            _bytes(rows, torch.uint8).permute(2, 1, 0, 3).unsqueeze(1),
             _bytes(top, torch.bool).unsqueeze(1),
             (state["ply"] & 1).unsqueeze(1),
         )

@@ -1,0 +1,29 @@
+"""The benchmarks' own parts: a biased or illegal player would play other games than its peers'."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from arena.bench import sample_legal
+
+
+@pytest.mark.parametrize(("num_actions", "legal"), [(7, [1, 2, 6]), (2, [1]), (300, [0, 270, 299])])
+def test_legal_actions_are_drawn_alike(num_actions: int, legal: list[int]) -> None:
+    mask = torch.zeros(10_000, 3, num_actions, dtype=torch.bool)
+    mask[..., legal] = True
+    drawn = sample_legal(mask, torch.Generator().manual_seed(0))
+    assert drawn.shape == (10_000, 3)
+    counts = drawn.flatten().bincount(minlength=num_actions)
+    assert counts[legal].sum() == 30_000
+    assert (counts[legal] - 30_000 / len(legal)).abs().max() < 400  # five standard deviations
+
+
+def test_every_slot_draws_from_its_own_mask() -> None:
+    mask = torch.rand(64, 2, 9, generator=torch.Generator().manual_seed(1)) < 0.3
+    mask[..., 4] = True
+    generator = torch.Generator().manual_seed(2)
+    seen = torch.zeros_like(mask)
+    for _ in range(300):
+        seen.scatter_(-1, sample_legal(mask, generator).unsqueeze(-1), True)
+    assert torch.equal(seen, mask)
