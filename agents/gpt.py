@@ -150,13 +150,14 @@ def residual(
     weights: Weights,
     tokens: Tensor,
     attention_mask: Tensor | None = None,
+    *,
     start: int = 0,
     stop: int | None = None,
     given: Tensor | None = None,
 ) -> Tensor:
-    """[B, T, d]: the residual stream after the layers `start` … `stop` − 1; mask as in `hidden`.
+    """[B, T, d]: the residual stream after the layers from `start` up to but without `stop` (None: all that follow).
 
-    `given` is the stream before layer `start`: what this function returned with `stop=start`.
+    `given` is the stream before layer `start`; None: the embedded tokens, for layer 0.
     """
     assert tokens.ndim == 2
     assert (given is None) == (start == 0)
@@ -170,12 +171,7 @@ def residual(
         seen = causal & attention_mask.bool()[:, None, :]
         # A padding token sees itself, so that no softmax is over nothing.
         mask = (seen | torch.eye(length, dtype=torch.bool, device=tokens.device))[:, None]
-    if given is not None:
-        x = given
-    else:
-        x = F.embedding(tokens, weights.embed)
-        if weights.positions is not None:
-            x = x + F.embedding(places, weights.positions)
+    x = embedded(weights, tokens, places) if given is None else given
     turn = rotation(weights, places) if weights.rotary else None
     for layer in weights.layers[start:stop]:
         y = _normed(x, layer.norm1, weights.eps)
@@ -193,8 +189,14 @@ def residual(
     return x
 
 
+def embedded(weights: Weights, tokens: Tensor, places: Tensor) -> Tensor:
+    """[..., d]: token embeddings, with learnt positions where the model has them."""
+    x = F.embedding(tokens, weights.embed)
+    return x if weights.positions is None else x + F.embedding(places, weights.positions)
+
+
 def final_norm(weights: Weights, residual: Tensor) -> Tensor:
-    """[..., d] → [..., d]: the final layer norm."""
+    """The final layer norm of a residual stream, of any leading shape."""
     return _normed(residual, weights.norm, weights.eps)
 
 
