@@ -48,8 +48,10 @@ def valid_text(text: str, kind: str, may_be_empty: bool = False) -> str:
         raise UsageError(f"the {kind} is empty")
     if len(text) > MAX_TEXT:
         raise UsageError(f"the {kind} has {len(text):,} characters; at most {MAX_TEXT:,} are taken")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise UsageError(f"the {kind} is no Unicode text: it has half of a surrogate pair in it")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the {kind} is no Unicode text: it has half of a surrogate pair in it") from None
     return text
 
 
