@@ -60,7 +60,11 @@ class VecEnv(ABC):
         num_envs: N.
         device: where all tensors live.
         seeds: [N] int64, of the games being played now. A game is a function of its seed and its actions alone.
+        exact: False where that holds only for the games that `reset` begins, not for those that follow by themselves;
+            then `load` may begin new games, and fingerprints are not those of an env made with `autoreset=False`.
     """
+
+    exact: bool = True
 
     spec: GameSpec
     num_envs: int

@@ -49,7 +49,7 @@ class Game:
         num_players: None where only the made environment knows.
         turns: "one player", "turn-based", "simultaneous", or "any" for families.
         observation, actions: in words, for lists.
-        source: "native", "gymnasium" or "pettingzoo".
+        source: "native", "ale-py", "gymnasium" or "pettingzoo".
         module: where `make(options, num_envs, device, autoreset)` lives.
     """
 
@@ -159,7 +159,7 @@ def parse_variant(text: str) -> Variant:
             raise UsageError(f"{text!r}: option {name} is given twice")
         if name in known:
             options[name] = known[name].parse(unquote(value), game_id)
-        elif game.id.endswith("/*"):
+        elif game.id.endswith("/*") and not game.options:
             options[name] = _guess(unquote(value))
         else:
             raise UnknownNameError(f"option of {game_id}", name, known)
@@ -303,6 +303,27 @@ GAMES: tuple[Game, ...] = (
         "light cycles: who runs into a trail or a wall loses",
         "envs.gridworld.tron",
         options=(Option("size", 10, "cells along a side", 6, 18), _FOG),
+    ),
+    Game(
+        "ALE/*",
+        1,
+        1,
+        "one player",
+        "the last pictures, 84×84",
+        "the game's buttons",
+        "Atari: ALE/Pong-v5, ALE/Breakout-v5 and a hundred others",
+        "envs.atari",
+        source="ale-py",
+        options=(
+            Option("sticky", 0.25, "how often the last action comes again instead of the chosen one", 0, 1),
+            Option("frame_skip", 4, "frames that an action is held", 1, 32),
+            Option("stack", 4, "pictures seen at a time", 1, 16),
+            Option("color", False, "colours instead of greys"),
+            Option("idle_frames", 30, "a game begins with fewer idle frames than this, by its seed", 0, 1000),
+            Option("fire_start", True, "press FIRE at the start, where the game has it"),
+            Option("all_actions", False, "all 18 actions, also those without an effect in the game"),
+            Option("life_loss", False, "a lost life terminates; for learning, where the game then goes on"),
+        ),
     ),
     Game(
         "gym/*",

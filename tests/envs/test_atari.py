@@ -1,0 +1,79 @@
+"""Atari: the emulators for learning and for playing show the same games; lives, seeds, recordings, errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from envs import chance
+from envs.atari import shrink
+from envs.conformance import check_env
+from envs.errors import UnknownNameError, UsageError
+from envs.registry import make
+
+SEEDS = torch.tensor([5, 2**62 + 1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("game", ["ALE/Breakout-v5?sticky=0"])
+def test_conforms(game: str) -> None:
+    assert check_env(game, steps=4) == []
+
+
+@pytest.mark.parametrize(
+    ("game", "steps"),
+    [("ALE/Breakout-v5", 160), ("ALE/Freeway-v5?frame_skip=3", 60), ("ALE/Seaquest-v5?color=true&sticky=0.5", 40)],
+)
+def test_learning_and_playing_see_the_same_game(game: str, steps: int) -> None:
+    """Two implementations of one preparation: pictures, rewards and ends agree to the last bit."""
+    learning, playing = make(game, 2), make(game, 2, autoreset=False)
+    assert not learning.exact
+    assert playing.exact
+    assert torch.equal(learning.reset(SEEDS).observation, playing.reset(SEEDS).observation)
+    generator = torch.Generator().manual_seed(0)
+    actions = torch.randint(0, learning.spec.num_actions or 0, (steps, 2, 1), generator=generator)
+    over = torch.zeros(2, dtype=torch.bool)
+    for action in actions:
+        ours, theirs = learning.step(action), playing.step(action)
+        assert torch.equal(ours.final.observation[~over], theirs.final.observation[~over])
+        assert torch.equal(ours.rewards[~over], theirs.rewards[~over])
+        assert torch.equal(ours.terminated[~over], theirs.terminated[~over])
+        over |= ours.terminated
+    assert bool(over.any()) == game.startswith("ALE/Breakout")  # else nothing was said about ends
+
+
+def test_a_lost_life_terminates_and_the_game_goes_on() -> None:
+    env = make("ALE/Breakout-v5?sticky=0&life_loss=true", 1)
+    env.reset(torch.tensor([3]))
+    seed, lives, fire = env.seeds.clone(), 0, torch.tensor([[1]])
+    while True:
+        step = env.step(fire)
+        assert not step.truncated.any()
+        if torch.equal(env.seeds, seed):
+            lives += int(step.terminated)
+            assert torch.equal(step.final.observation, step.turn.observation)
+        else:
+            assert step.terminated.all()
+            assert torch.equal(env.seeds, chance.next_seed(seed))
+            assert not torch.equal(step.final.observation, step.turn.observation)
+            break
+    assert lives == 4  # of five
+
+
+def test_shrink_is_the_mean_by_area() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (210, 160, 1), dtype=np.uint8)
+    small = shrink(frame)[..., 0].astype(float)
+    # 210 rows become 84, so two new rows are five old ones; 160 columns become 84, so 21 new ones are 40 old ones.
+    old = frame[..., 0].astype(float).reshape(42, 5, 4, 40).mean((1, 3))
+    new = small.reshape(42, 2, 4, 21).mean((1, 3))
+    assert abs(old - new).max() < 0.5
+
+
+def test_clear_words_for_what_is_not_there() -> None:
+    with pytest.raises(UnknownNameError, match="ALE/Pong-v5"):
+        make("ALE/Pongg-v5")
+    with pytest.raises(UnknownNameError, match="sticky"):
+        make("ALE/Pong-v5?stiky=0")
+    with pytest.raises(UsageError, match="outside 0 … 1"):
+        make("ALE/Pong-v5?sticky=2")
