@@ -69,6 +69,7 @@ class LearnerConfig(Config):
     pool_blocks: int = setting(4, "self-play: how many different frozen policies at a time", min=1, max=64)
     random_share: float = setting(0.0, "self-play: share of games against random moves", min=0.0, max=1.0)
     random_plies: int = setting(0, "games start with 0 to this many random moves, not learnt from", min=0, max=1000)
+    training_options: str = setting("", "options of the game that hold in training only, such as life_loss=true")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -235,6 +236,12 @@ def default_config(algorithm: str, game: str) -> Config:
             if game.startswith(prefix):
                 values |= presets[prefix]
     return replace(CONFIGS[algorithm](), **values)
+
+
+def training_game(game: str, config: Config) -> str:
+    """The variant that `config` learns on, where agents of `game` are made: with its `training_options`."""
+    options = config.training_options if isinstance(config, LearnerConfig) else ""
+    return f"{game}{'&' if '?' in game else '?'}{options}" if options else game
 
 
 def config_from(algorithm: str, values: dict[str, Any]) -> Config:

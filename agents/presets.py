@@ -71,8 +71,29 @@ _VPG_ONE_MAZE: dict[str, Any] = {
     "final_entropy_coef": 0.05,
 }
 
+# The same settings for every game, those of CleanRL's and the RL Zoo's Atari agents.
+_ATARI: dict[str, Any] = {
+    "num_envs": 8,
+    "hidden_size": 512,
+    "hidden_layers": 1,
+    "activation": "relu",
+    "training_options": "life_loss=true",
+    "reward_clip": 1.0,
+}
+
 PRESETS: dict[str, Presets] = {
     "ppo": {
+        "ALE/": _ATARI
+        | {
+            "num_steps": 128,
+            "num_epochs": 4,
+            "num_minibatches": 4,
+            "shared_trunk": True,
+            "clip_range": 0.1,
+            "learning_rate": 2.5e-4,
+            "entropy_coef": 0.01,
+            "final_entropy_coef": 0.01,
+        },
         "gridworld/": {
             "num_steps": 16,
             "gamma": 0.97,
@@ -160,6 +181,16 @@ PRESETS: dict[str, Presets] = {
         },
     },
     "vpg": {
+        "ALE/": _ATARI
+        | {
+            "num_steps": 128,
+            "gae_lambda": 0.95,
+            "learning_rate": 5e-4,
+            "value_learning_rate": 5e-4,
+            "value_steps": 4,
+            "entropy_coef": 0.02,
+            "final_entropy_coef": 0.005,
+        },
         "gridworld/": {
             "num_steps": 16,
             "gamma": 0.97,
