@@ -128,7 +128,13 @@ class DQNConfig(LearnerConfig):
     buffer_size: int = setting(100_000, "transitions kept in the replay memory, the latest", min=1)
     learning_starts: int = setting(1_000, "env steps before the first gradient step", min=0)
     train_ratio: float = setting(0.25, "gradient steps per env step", min=0.0, max=64.0)
-    target_update: int = setting(64, "gradient steps between copies of the network into the target network", min=1)
+    n_steps: int = setting(1, "own decisions whose rewards a target counts before it goes on with a value", min=1)
+    priority_exponent: float = setting(
+        0.0, "prefer what was predicted badly by this much; 0: uniform", min=0.0, max=1.0
+    )
+    priority_beta: float = setting(0.4, "how far weights make up for that at the start; 1 at the end", min=0.0, max=1.0)
+    target_update: int = setting(64, "gradient steps between updates of the target network", min=1)
+    target_rate: float = setting(1.0, "how far it moves to the network at each; 1: it becomes a copy", min=0.0, max=1.0)
     double: bool = setting(True, "choose the next action with the network, value it with the target network")
     huber: bool = setting(True, "Huber loss instead of the squared error")
     epsilon: float = setting(1.0, "share of random moves at the start", min=0.0, max=1.0)

@@ -4,12 +4,15 @@ Hasselt et al. 2016, "Deep Reinforcement Learning with Double Q-learning").
 `train` alternates two verbs: `collect` plays one step of N games, ε-greedily, and remembers the transitions it
 completes; `update` takes gradient steps on batches of the replay memory, `train_ratio` of them per env step.
 
-A transition belongs to one seat: it runs from a decision to the same seat's next decision and sums the seat's rewards
-in between; γ counts own decisions. Where the rules end the game the target is the reward alone; where a limit cuts
-it, the target goes on with the value of the final state. The maximum is over legal actions only.
+A transition belongs to one seat: it runs from a decision to the same seat's n-th decision after it (`n_steps`; Sutton
+and Barto, section 7.1) and sums the seat's rewards in between; γ counts own decisions. Where the rules end the game
+the target is the rewards alone; where a limit cuts it, the target goes on with the value of the final state, from
+however few decisions there were. The maximum is over legal actions only. Replay is uniform or by priority
+(`priority_exponent`; agents/buffers.py).
 
 Deviations from the papers: N games side by side; Adam, with a learning rate that falls linearly; Huber's loss and
-clipping by norm instead of clipped errors; a truncated turn-based game teaches only the seat whose turn it was;
+clipping by norm instead of clipped errors; with n > 1 the rewards of random moves in between count as they came,
+without correction, as in Hessel et al. 2018, "Rainbow"; a truncated turn-based game teaches only the seat whose turn it was;
 several players are learnt by one network in self-play, where every other seat is part of the environment.
 
 Metrics, one report per `report_steps` env steps (keys without a value in it are left out):
@@ -21,7 +24,8 @@ Metrics, one report per `report_steps` env steps (keys without a value in it are
     charts/score_vs_pool       self-play: win 1, draw ½, loss 0 against frozen policies
     charts/score_vs_random     self-play: the same against random moves
     losses/td_loss             as minimised
-    losses/bellman_residual    mean |target − q|, in the game's units
+    losses/bellman_residual    mean |target − q| over the memory, estimated from the batches (priorities weighted back),
+                               in the game's units: 0 where the values satisfy the Bellman equation they are learnt by
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ import torch
 from torch import Tensor, nn
 
 from agents import losses
-from agents.buffers import ReplayBuffer, Transitions
+from agents.buffers import PrioritisedReplay, ReplayBuffer, Transitions
 from agents.configs import DQNConfig, config_from
 from agents.greedy import epsilon_greedy
 from agents.metrics import Metrics, PolicyWeights, TrainingState
@@ -101,19 +105,26 @@ def load_dqn(spec: GameSpec, weights: PolicyWeights) -> QPolicy:
 
 
 class Pending:
-    """Every seat's last decision while it waits for what follows. N games, P seats.
+    """Every seat's last decisions while they wait for what follows. N games, P seats, n = `num_steps`.
+
+    A decision waits until its seat decides for the n-th time after it, or until the game ends.
 
     Attributes:
-        observation: [N, P, *obs]; action: [N, P]; reward: [N, P], summed since; waiting: [N, P] bool.
+        observation: [N, P, n, *obs]; action: [N, P, n]; waiting: [N, P, n] bool.
+        age: [N, P, n] int64, the seat's decisions since.
+        reward: [N, P, n], summed since, discounted by γ per own decision in between.
     """
 
-    def __init__(self, spec: GameSpec, num_envs: int, device: torch.device) -> None:
+    def __init__(self, spec: GameSpec, num_envs: int, device: torch.device, num_steps: int, gamma: float) -> None:
         assert spec.num_actions is not None
-        lead = (num_envs, spec.num_players)
+        lead = (num_envs, spec.num_players, num_steps)
         dtype = getattr(torch, spec.observation_dtype)
+        self.num_steps = num_steps
+        self.discounts = gamma ** torch.arange(num_steps + 1, device=device)
         self.observation = torch.zeros(*lead, *spec.observation_shape, dtype=dtype, device=device)
         self.action = torch.zeros(lead, dtype=torch.int64, device=device)
         self.reward = torch.zeros(lead, device=device)
+        self.age = torch.zeros(lead, dtype=torch.int64, device=device)
         self.waiting = torch.zeros(lead, dtype=torch.bool, device=device)
         self.all_legal = torch.ones(spec.num_actions, dtype=torch.bool, device=device)
 
@@ -121,46 +132,62 @@ class Pending:
         """The slots where `learner` [N, K] chose action [N, K] start to wait."""
         game, slot = learner.nonzero(as_tuple=True)
         seat = turn.player[game, slot]
-        self.observation[game, seat] = turn.observation[game, slot]
-        self.action[game, seat] = action[game, slot]
-        self.reward[game, seat] = 0.0
-        self.waiting[game, seat] = True
+        place = (game, seat, self.waiting[game, seat].int().argmin(-1))
+        self.observation[place] = turn.observation[game, slot]
+        self.action[place] = action[game, slot]
+        self.reward[place] = 0.0
+        self.age[place] = 0
+        self.waiting[place] = True
 
-    def followed_by(self, turn: Turn, games: Tensor | None = None) -> Transitions:
-        """The transitions of waiting seats whose turn it is now, in all games or in `games` [N] only; they are done."""
+    def rewarded(self, rewards: Tensor) -> None:
+        """Every seat got rewards [N, P]."""
+        self.reward += rewards.unsqueeze(2) * self.discounts[self.age]
+
+    def followed_by(self, turn: Turn, cut: Tensor | None = None) -> Transitions:
+        """The seats whose turn it is are about to decide: the transitions of their decisions that waited for this.
+
+        With `cut` [N] the turn is the last of the games in it: all decisions there that wait for these seats go on
+        from it, and seats in other games are left alone.
+        """
         assert turn.legal_action_mask is not None
-        ready = (turn.player >= 0) & self.waiting.gather(1, turn.player.clamp(min=0))
-        if games is not None:
-            ready &= games.unsqueeze(1)
-        game, slot = ready.nonzero(as_tuple=True)
+        to_move = turn.player >= 0
+        if cut is not None:
+            to_move &= cut.unsqueeze(1)
+        game, slot = to_move.nonzero(as_tuple=True)
         seat = turn.player[game, slot]
-        self.waiting[game, seat] = False
+        ready = self.waiting[game, seat]
+        self.age[game, seat] += ready
+        if cut is None:
+            ready &= self.age[game, seat] == self.num_steps
+        row, place = ready.nonzero(as_tuple=True)
+        game, slot, at = game[row], slot[row], (game[row], seat[row], place)
+        self.waiting[at] = False
         return Transitions(
-            self.observation[game, seat],
-            self.action[game, seat],
-            self.reward[game, seat],
+            self.observation[at],
+            self.action[at],
+            self.reward[at],
             turn.observation[game, slot],
             turn.legal_action_mask[game, slot],
-            torch.zeros_like(game, dtype=torch.bool),
+            self.discounts[self.age[at]],
         )
 
     def ended(self, terminated: Tensor) -> Transitions:
-        """The transitions of all seats that wait in the games that the rules ended [N]; they wait no longer."""
-        game, seat = (self.waiting & terminated.unsqueeze(1)).nonzero(as_tuple=True)
-        self.waiting[game, seat] = False
-        observation = self.observation[game, seat]
-        mask = self.all_legal.expand(len(game), -1)
-        return Transitions(
-            observation,
-            self.action[game, seat],
-            self.reward[game, seat],
-            observation,
-            mask,
-            torch.ones_like(mask[:, 0]),
-        )
+        """The transitions of all decisions that wait in the games that the rules ended [N]; they wait no longer."""
+        at = (self.waiting & terminated.view(-1, 1, 1)).nonzero(as_tuple=True)
+        self.waiting[at] = False
+        observation, reward = self.observation[at], self.reward[at]
+        mask = self.all_legal.expand(len(reward), -1)
+        return Transitions(observation, self.action[at], reward, observation, mask, torch.zeros_like(reward))
 
     def tensors(self) -> dict[str, Tensor]:
-        return {name: getattr(self, name) for name in ("observation", "action", "reward", "waiting")}
+        return {name: getattr(self, name) for name in ("observation", "action", "reward", "age", "waiting")}
+
+
+def make_memory(spec: GameSpec, config: DQNConfig, device: torch.device) -> ReplayBuffer:
+    """The replay memory that the config asks for."""
+    if config.priority_exponent > 0:
+        return PrioritisedReplay(spec, config.buffer_size, device, config.priority_exponent)
+    return ReplayBuffer(spec, config.buffer_size, device)
 
 
 class Learner:
@@ -183,8 +210,8 @@ class Learner:
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), config.learning_rate, eps=config.adam_eps, fused=True
         )
-        self.buffer = ReplayBuffer(spec, config.buffer_size, device)
-        self.pending = Pending(spec, env.num_envs, device)
+        self.buffer = make_memory(spec, config, device)
+        self.pending = Pending(spec, env.num_envs, device, config.n_steps, config.gamma)
         self.generator = torch_generator(seeds["policy"], device)
         self.rng = np.random.default_rng(seeds["games"])
         opponents_rng = np.random.default_rng(seeds["opponents"])
@@ -283,7 +310,7 @@ def train(
         epsilon = linear(config.epsilon, config.final_epsilon, progress / max(config.exploration_share, 1e-9))
         rate = config.learning_rate * (1 - progress if config.anneal_learning_rate else 1)
         collect(learner, epsilon)
-        update(learner, rate)
+        update(learner, rate, linear(config.priority_beta, 1.0, progress))
         at_report = learner.step - reported >= config.report_steps
         done = learner.step >= total_steps or (at_report and should_stop())
         due = checkpoint_steps > 0 and learner.previous_step // checkpoint_steps != learner.step // checkpoint_steps
@@ -324,18 +351,18 @@ def collect(learner: Learner, epsilon: float) -> None:
     if learner.shaping:
         shaped = learner.shaping(turn.observation[:, 0], action[:, 0], rewards[:, 0], step.final.observation[:, 0])
         rewards = shaped.unsqueeze(1)
-    pending.reward += rewards
+    pending.rewarded(rewards)
     learner.buffer.add(pending.ended(step.terminated))
     learner.buffer.add(pending.followed_by(step.final, step.truncated))
     ended = step.terminated | step.truncated
-    pending.waiting &= ~ended.unsqueeze(1)
+    pending.waiting &= ~ended.view(-1, 1, 1)
     learner.tally.count(step.rewards, ended)
     learner.turn = step.turn
     learner.previous_step, learner.step = learner.step, learner.step + env.num_envs
 
 
-def update(learner: Learner, learning_rate: float) -> None:
-    """Take the gradient steps that are due; every `target_update` of them the target network becomes a copy."""
+def update(learner: Learner, learning_rate: float, beta: float = 1.0) -> None:
+    """Take the gradient steps that are due; after every `target_update` of them the target network follows."""
     config, network = learner.config, learner.network
     due = int(max(learner.step - config.learning_starts, 0) * config.train_ratio) - learner.gradient_steps
     if due <= 0 or len(learner.buffer) == 0:
@@ -343,22 +370,36 @@ def update(learner: Learner, learning_rate: float) -> None:
     for group in learner.optimizer.param_groups:
         group["lr"] = learning_rate
     for _ in range(due):
-        batch = learner.buffer.sample(config.batch_size, learner.generator)
+        rows, place, weight = learner.buffer.sample(config.batch_size, learner.generator, beta)
         with torch.no_grad():
-            q_t = learner.target(batch.next_observation)
-            selector_t = network(batch.next_observation) if config.double else q_t
-        reward = batch.reward / config.reward_scale
-        target = losses.q_learning_target(reward, batch.terminated, config.gamma, q_t, selector_t, batch.next_mask)
-        q_tm1 = network(batch.observation).gather(1, batch.action.unsqueeze(1)).squeeze(1)
-        loss = losses.td_loss(q_tm1, target, config.huber)
+            q_t = learner.target(rows.next_observation)
+            selector_t = network(rows.next_observation) if config.double else q_t
+        reward = rows.reward / config.reward_scale
+        target = losses.q_learning_target(reward, rows.discount, q_t, selector_t, rows.next_mask)
+        q_tm1 = network(rows.observation).gather(1, rows.action.unsqueeze(1)).squeeze(1)
+        loss = losses.td_loss(q_tm1, target, config.huber, weight)
         learner.optimizer.zero_grad()
         loss.backward()
         if config.max_grad_norm > 0:
             nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
         learner.optimizer.step()
         q_tm1 = q_tm1.detach()
-        learner.seen += torch.stack([loss.detach(), (target - q_tm1).abs().mean(), q_tm1.mean()])
+        error = (target - q_tm1).abs()
+        learner.buffer.learnt(place, error)
+        residual = (weight * error).sum() / weight.sum()
+        learner.seen += torch.stack([loss.detach(), residual, q_tm1.mean()])
         learner.num_seen += 1
         learner.gradient_steps += 1
         if learner.gradient_steps % config.target_update == 0:
-            learner.target.load_state_dict(network.state_dict())
+            follow(learner.target, network, config.target_rate)
+
+
+@torch.no_grad()
+def follow(target: nn.Module, network: nn.Module, rate: float) -> None:
+    """Move the target's parameters this share of the way to the network's; 1, and statistics in any case: a copy."""
+    if rate < 1:
+        torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), rate)
+        for kept, new in zip(target.buffers(), network.buffers(), strict=True):
+            kept.copy_(new)
+    else:
+        target.load_state_dict(network.state_dict())

@@ -114,31 +114,30 @@ def explained_variance(values_t: Tensor, returns_t: Tensor) -> Tensor:
     return torch.where(variance > 0, 1 - residual / variance, 0.0)
 
 
-def q_learning_target(
-    r_t: Tensor, terminated_t: Tensor, gamma: float, q_t: Tensor, selector_t: Tensor, mask_t: Tensor
-) -> Tensor:
-    """y = r + γ q(s′, argmax_a selector(s′, a)) over the legal a, and r alone where the game terminated → [B].
+def q_learning_target(r_t: Tensor, discount_t: Tensor, q_t: Tensor, selector_t: Tensor, mask_t: Tensor) -> Tensor:
+    """y = r + γ q(s′, argmax_a selector(s′, a)) over the legal a; γ is 0 where the game terminated → [B].
 
     With q and selector both the target network's this is Mnih et al. 2015; with the learning network as the selector
     it is Double DQN (van Hasselt et al. 2016, equation 4).
 
     Args:
-        r_t, terminated_t: [B]; q_t, selector_t: [B, A], of the next observation; mask_t: [B, A] bool.
+        r_t, discount_t: [B]; q_t, selector_t: [B, A], of the next observation; mask_t: [B, A] bool.
     """
     assert q_t.shape == selector_t.shape == mask_t.shape
-    assert r_t.shape == terminated_t.shape == q_t.shape[:1]
+    assert r_t.shape == discount_t.shape == q_t.shape[:1]
     best = selector_t.masked_fill(~mask_t, -torch.inf).argmax(-1, keepdim=True)
-    follow_up = q_t.gather(-1, best).squeeze(-1).masked_fill(terminated_t, 0.0)
-    return (r_t + gamma * follow_up).detach()
+    return (r_t + discount_t * q_t.gather(-1, best).squeeze(-1)).detach()
 
 
-def td_loss(q_tm1: Tensor, target_tm1: Tensor, huber: bool) -> Tensor:
-    """Mean of ½ (y − q)², or of Huber's loss with threshold 1, which is linear beyond it; [B], [B] → scalar."""
+def td_loss(q_tm1: Tensor, target_tm1: Tensor, huber: bool, weight: Tensor) -> Tensor:
+    """Mean of weight times ½ (y − q)², or times Huber's loss with threshold 1, which is linear beyond it; all [B]."""
     assert q_tm1.ndim == 1
-    assert q_tm1.shape == target_tm1.shape
+    assert q_tm1.shape == target_tm1.shape == weight.shape
     if huber:
-        return torch.nn.functional.smooth_l1_loss(q_tm1, target_tm1)
-    return 0.5 * (target_tm1 - q_tm1).square().mean()
+        each = torch.nn.functional.smooth_l1_loss(q_tm1, target_tm1, reduction="none")
+    else:
+        each = 0.5 * (target_tm1 - q_tm1).square()
+    return (weight * each).mean()
 
 
 def preference_loss(difference: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ CASES = [
     ("dqn", "gridworld/recycling", DQN | {"normalise_observations": True}),
     ("dqn", "tic_tac_toe", DQN),
     ("dqn", "gridworld/sumo", DQN | {"network": "mlp"}),
-    ("dqn", "gym/CartPole-v1", DQN),
+    ("dqn", "gym/CartPole-v1", DQN | {"n_steps": 3, "priority_exponent": 0.6, "target_rate": 0.1}),
     ("q_learning", "gridworld/cliff", TABLE),
     ("sarsa", "gridworld/cliff", TABLE),
     ("monte_carlo", "gridworld/tiny", TABLE),

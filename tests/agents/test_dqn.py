@@ -30,17 +30,20 @@ def test_targets_by_hand() -> None:
     q_target = torch.tensor([[1.0, 2.0, 9.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
     q_online = torch.tensor([[5.0, 4.0, 9.0], [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
     mask = torch.tensor([[True, True, False], [True, True, True], [True, True, True]])
-    reward, terminated = torch.tensor([1.0, -1.0, 0.5]), torch.tensor([False, True, False])
-    plain = losses.q_learning_target(reward, terminated, 0.5, q_target, q_target, mask)
-    double = losses.q_learning_target(reward, terminated, 0.5, q_target, q_online, mask)
+    reward, discount = torch.tensor([1.0, -1.0, 0.5]), torch.tensor([0.5, 0.0, 0.5])
+    plain = losses.q_learning_target(reward, discount, q_target, q_target, mask)
+    double = losses.q_learning_target(reward, discount, q_target, q_online, mask)
     assert plain.tolist() == [2.0, -1.0, 2.0]  # 1 + ½·2 (9 is illegal), the reward alone, ½ + ½·3
     assert double.tolist() == [1.5, -1.0, 1.0]  # the learning network would play action 0 in the first and in the last
 
 
 def test_losses_by_hand() -> None:
     q, target = torch.tensor([1.0, 1.0]), torch.tensor([1.5, 4.0])
-    assert losses.td_loss(q, target, huber=False).item() == pytest.approx((0.125 + 4.5) / 2)
-    assert losses.td_loss(q, target, huber=True).item() == pytest.approx((0.125 + 2.5) / 2)
+    weight = torch.tensor([1.0, 0.5])
+    assert losses.td_loss(q, target, False, torch.ones(2)).item() == pytest.approx((0.125 + 4.5) / 2)
+    assert losses.td_loss(q, target, True, torch.ones(2)).item() == pytest.approx((0.125 + 2.5) / 2)
+    assert losses.td_loss(q, target, False, weight).item() == pytest.approx((0.125 + 0.5 * 4.5) / 2)
+    assert losses.td_loss(q, target, True, weight).item() == pytest.approx((0.125 + 0.5 * 2.5) / 2)
 
 
 def test_epsilon_greedy_by_hand() -> None:
@@ -75,7 +78,7 @@ class Script(VecEnv):
         self.mask = torch.from_numpy(rng.random((2, *shape, num_slots, 3)) < 0.5)
         self.mask[..., 0] = True
         self.rewards = torch.from_numpy(rng.integers(-9, 10, (*shape, num_players))).float()
-        self.kind = torch.from_numpy(rng.choice(3, shape, p=[0.7, 0.2, 0.1]))  # goes on, terminated, truncated
+        self.kind = torch.from_numpy(rng.choice(3, shape, p=[0.85, 0.08, 0.07]))  # goes on, terminated, truncated
 
     def turn(self, fresh: Tensor) -> Turn:
         """The turn at the present time; `fresh` [N] says which games have just started anew."""
@@ -108,64 +111,76 @@ class Script(VecEnv):
         raise NotImplementedError
 
 
-def expected_transitions(env: Script, length: int) -> set[tuple[Any, ...]]:
-    """One game, one seat, one step at a time: (game, when, seat, reward, when next, mask there, terminated)."""
-    found = set()
+def expected_transitions(env: Script, length: int, n: int, gamma: float) -> dict[tuple[Any, ...], tuple[float, float]]:
+    """One game, one seat, one game's record at a time: (game, when, seat, when next, mask there) → (reward, discount).
+
+    Every seat's decisions and rewards are written down until the game ends; then each decision's sum is taken.
+    """
+    found: dict[tuple[Any, ...], tuple[float, float]] = {}
     for game in range(env.num_envs):
-        open_decisions: dict[int, list[Any]] = {}
+        record: dict[int, list[Any]] = {seat: [] for seat in range(env.spec.num_players)}
         fresh = 1
         for time in range(length):
             for slot in range(env.spec.num_slots):
                 seat = int(env.player[fresh, time, game, slot])
-                if seat < 0:
-                    continue
-                if seat in open_decisions:
+                if seat >= 0:
                     mask = tuple(env.mask[fresh, time, game, slot].tolist())
-                    found.add((game, *open_decisions.pop(seat), time + 1000 * fresh, mask, False))
-                open_decisions[seat] = [time + 1000 * fresh, seat, 0.0]
-            for seat, decision in open_decisions.items():
-                decision[2] += float(env.rewards[time, game, seat])
-            kind = int(env.kind[time, game])
-            if kind == 1:
-                found |= {(game, *decision, None, None, True) for decision in open_decisions.values()}
-            if kind == 2:
-                for slot in range(env.spec.num_slots):
-                    seat = int(env.player[0, time + 1, game, slot])
-                    if seat in open_decisions:
-                        mask = tuple(env.mask[0, time + 1, game, slot].tolist())
-                        found.add((game, *open_decisions[seat], time + 1, mask, False))
+                    record[seat].append([time + 1000 * fresh, mask, 0.0])  # when, what was legal, reward until next
+            for seat, decisions in record.items():
+                if decisions:
+                    decisions[-1][2] += float(env.rewards[time, game, seat])
+            kind, last = int(env.kind[time, game]), time == length - 1
+            for seat, decisions in record.items():
+                if not kind and not last:
+                    continue
+                end = None
+                if kind == 2:
+                    for slot in range(env.spec.num_slots):
+                        if int(env.player[0, time + 1, game, slot]) == seat:
+                            end = (time + 1, tuple(env.mask[0, time + 1, game, slot].tolist()))
+                for i, (when, _, _) in enumerate(decisions):
+                    rewards = [gamma**k * decision[2] for k, decision in enumerate(decisions[i : i + n])]
+                    if i + n < len(decisions):
+                        found[game, when, seat, *decisions[i + n][:2]] = sum(rewards), gamma**n
+                    elif kind == 1:
+                        found[game, when, seat, None, None] = sum(rewards), 0.0
+                    elif end:
+                        found[game, when, seat, *end] = sum(rewards), gamma ** len(rewards)
             if kind:
-                open_decisions = {}
+                record = {seat: [] for seat in range(env.spec.num_players)}
             fresh = int(kind > 0)
     return found
 
 
-def stored(rows: Transitions, count: int) -> list[tuple[Any, ...]]:
-    found = []
+def stored(rows: Transitions, count: int) -> dict[tuple[Any, ...], tuple[float, float]]:
+    found: dict[tuple[Any, ...], tuple[float, float]] = {}
     for i in range(count):
         game, time, seat = (int(x) for x in rows.observation[i])
-        reward = float(rows.reward[i])
-        if rows.terminated[i]:
-            found.append((game, time, seat, reward, None, None, True))
-        else:
+        key: tuple[Any, ...] = (game, time, seat, None, None)
+        if rows.discount[i] > 0:
             next_game, next_time, next_seat = (int(x) for x in rows.next_observation[i])
             assert (next_game, next_seat) == (game, seat)
-            found.append((game, time, seat, reward, next_time, tuple(rows.next_mask[i].tolist()), False))
+            key = (game, time, seat, next_time, tuple(rows.next_mask[i].tolist()))
+        assert key not in found
+        found[key] = float(rows.reward[i]), float(rows.discount[i])
     return found
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 5])
 @pytest.mark.parametrize(("num_players", "num_slots"), [(1, 1), (2, 1), (3, 1), (2, 2), (3, 3)])
-def test_transitions_per_seat(num_players: int, num_slots: int) -> None:
-    length = 60
+def test_transitions_per_seat(num_players: int, num_slots: int, n_steps: int) -> None:
+    """Every seat's own decisions alone, across terminations, truncations and the games that start in the same step."""
+    length, gamma = 120, 0.5
     env = Script(5, num_players, num_slots, length, seed=num_players + 10 * num_slots)
-    learner = Learner(config(num_envs=5, buffer_size=2000, pool_share=0.0), env, 0, None, None)
+    values = config(num_envs=5, buffer_size=2000, pool_share=0.0, n_steps=n_steps, gamma=gamma)
+    learner = Learner(values, env, 0, None, None)
     for _ in range(length):
         collect(learner, 1.0)
     found = stored(learner.buffer.rows, len(learner.buffer))
-    expected = expected_transitions(env, length)
-    assert len(found) == len(set(found))
+    expected = expected_transitions(env, length, n_steps, gamma)
     assert len(expected) > 100
-    assert set(found) == expected
+    assert {discount for _, discount in expected.values()} == {0.0} | {gamma**k for k in range(1, n_steps + 1)}
+    assert found == expected
 
 
 def test_frozen_opponents_and_openings_are_not_learnt_from() -> None:
@@ -183,7 +198,7 @@ def test_frozen_opponents_and_openings_are_not_learnt_from() -> None:
     assert size > 500
     pieces = rows.observation[:size].sum((2, 3))  # own, other's
     assert set((pieces[:, 1] - pieces[:, 0]).tolist()) == {0, 1}  # as first and as second player
-    going_on = ~rows.terminated[:size]
+    going_on = rows.discount[:size] > 0
     # Between two decisions of one seat each side has put one mark.
     grown = (rows.next_observation[:size].int() - rows.observation[:size].int()).flatten(2).sum(-1)
     assert (grown[going_on] == 1).all()
