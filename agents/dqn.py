@@ -12,8 +12,8 @@ however few decisions there were. The maximum is over legal actions only. Replay
 
 Deviations from the papers: N games side by side; Adam, with a learning rate that falls linearly; Huber's loss and
 clipping by norm instead of clipped errors; with n > 1 the rewards of random moves in between count as they came,
-without correction, as in Hessel et al. 2018, "Rainbow"; a truncated turn-based game teaches only the seat whose turn it was;
-several players are learnt by one network in self-play, where every other seat is part of the environment.
+without correction, as in Hessel et al. 2018, "Rainbow"; a truncated turn-based game teaches only the seat whose turn
+it was; several players are learnt by one network in self-play, where every other seat is part of the environment.
 
 Metrics, one report per `report_steps` env steps (keys without a value in it are left out):
     charts/episodic_return     of the games that ended, without shaping; several seats of the learner: their mean
