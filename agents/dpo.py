@@ -1,0 +1,103 @@
+"""Direct preference optimisation (Rafailov et al. 2023, "Direct preference optimization", arXiv 2305.18290).
+
+The policy learns from the labels themselves: β (log π(y) − log π_ref(y)) plays the reward in the Bradley–Terry loss of
+reward models (`agents/losses.preference_loss`), with the same soft labels: ties pull two completions together. The
+reference's log-probabilities are computed once.
+
+Metrics, one report per pass: losses/preference, charts/accuracy (ties left out), charts/margin (β-scaled log-ratio of
+the preferred minus the other, decided labels only), charts/kl (mean log-ratio of labelled completions to the reference,
+nats), charts/learning_rate. A step is a comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from agents.feedback_configs import DPOConfig
+from agents.losses import preference_loss
+from agents.metrics import Metrics, TrainingState
+from agents.resume import named_seeds, pack, pack_generator, pack_optimizer, torch_generator, unpack, unpack_optimizer
+from agents.reward_model import Comparison
+from agents.scoring import Scorer, load_model_state, model_state
+from agents.sequences import Sequences
+from agents.transformer import TextModel
+
+SCORING_BATCH = 256
+
+
+def train(
+    config: DPOConfig,
+    policy: TextModel,
+    reference: TextModel,
+    sequences: Sequences,
+    comparisons: Sequence[Comparison],
+    *,
+    seed: int,
+    resume: TrainingState | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Metrics]:
+    """Train `policy` in place on comparisons of the completions in `sequences`; a report with a state per pass."""
+    assert comparisons
+    device = sequences.tokens.device
+    scorer = Scorer(policy)
+    optimizer = torch.optim.AdamW(scorer.trained_parameters(), config.learning_rate, weight_decay=0.0)
+    generator = torch_generator(named_seeds(seed)["policy"])
+    reference_log_prob = completion_log_probs(Scorer(reference), sequences)
+    sides = torch.tensor([[comparison.a, comparison.b] for comparison in comparisons], device=device)
+    target = torch.tensor([comparison.target for comparison in comparisons], device=device)
+    weight = torch.tensor([comparison.weight for comparison in comparisons], device=device)
+    epoch = 0
+    if resume is not None:
+        load_model_state(policy, unpack("policy", resume.tensors))
+        unpack_optimizer("optimizer", optimizer, resume.tensors)
+        generator.set_state(resume.tensors["generator"])
+        epoch = resume.meta["epoch"]
+    batches = -(-len(comparisons) // config.batch_size)
+    while epoch < config.num_epochs:
+        seen: list[Tensor] = []
+        shuffled = torch.randperm(len(comparisons), generator=generator).to(device)
+        for number, chosen in enumerate(shuffled.split(config.batch_size)):
+            progress = (epoch + number / batches) / config.num_epochs
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * (1 - progress)
+            used, place = sides[chosen].unique(return_inverse=True)
+            log_prob = scorer.log_probs(sequences.select(used), 1.0).sum(1)
+            ratio = log_prob - reference_log_prob[used]
+            difference = config.beta * (ratio[place[:, 0]] - ratio[place[:, 1]])
+            loss = preference_loss(difference, target[chosen], weight[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            if config.max_grad_norm > 0:
+                torch.nn.utils.clip_grad_norm_(scorer.trained_parameters(), config.max_grad_norm)
+            optimizer.step()
+            seen.append(_diagnostics(loss, difference, target[chosen], ratio))
+        epoch += 1
+        names = ("losses/preference", "charts/accuracy", "charts/margin", "charts/kl")
+        values = dict(zip(names, torch.stack(seen).nanmean(0).tolist(), strict=True))
+        values["charts/learning_rate"] = config.learning_rate * (1 - epoch / config.num_epochs)
+        tensors = pack("policy", model_state(policy)) | pack_optimizer("optimizer", optimizer)
+        tensors["generator"] = pack_generator(generator)
+        yield Metrics(epoch * len(comparisons), values, state=TrainingState(tensors, {"epoch": epoch}))
+        if should_stop():
+            return
+
+
+@torch.no_grad()
+def completion_log_probs(scorer: Scorer, sequences: Sequences) -> Tensor:
+    """[B]: log-probability of each whole completion, EOS included, at temperature 1."""
+    found = torch.empty(sequences.size, device=sequences.tokens.device)
+    order = (sequences.lengths + sequences.prompt_mask.sum(1)).argsort()
+    for index in order.split(SCORING_BATCH):
+        found[index] = scorer.log_probs(sequences.select(index), 1.0).sum(1)
+    return found
+
+
+@torch.no_grad()
+def _diagnostics(loss: Tensor, difference: Tensor, target: Tensor, ratio: Tensor) -> Tensor:
+    """[4]: loss, accuracy, margin and mean log-ratio of one batch; NaN where all labels are ties."""
+    decided = target != 0.5
+    margin = torch.where(target > 0.5, difference, -difference)[decided]
+    return torch.stack([loss.detach(), (margin > 0).float().mean(), margin.mean(), ratio.mean()])

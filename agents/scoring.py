@@ -1,0 +1,109 @@
+"""Log-probabilities of completions under a language model, with gradient, and its weights as named tensors.
+
+B sequences, P prompt tokens, T completion tokens, d model width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from agents import gpt
+from agents.losses import log_prob
+from agents.sequences import Sequences
+from agents.transformer import TextModel
+from envs.errors import ArenaError, UsageError
+
+_BLOCK = re.compile(r"(?:^|\.)(?:blocks|h|layers)\.(\d+)\.")
+_FINAL_NORM = re.compile(r"\.(?:ln_f|final_layer_norm)\.")
+
+
+class Scorer:
+    """A model as training sees it: hidden states and log-probabilities at the completion's positions only.
+
+    Args:
+        frozen_layers: the lowest layers that training leaves alone, with the embeddings (so with the unembedding too,
+            where it is the same matrix). What they compute is shared with a reference whose weights are equal there.
+
+    Raises UsageError where the model has fewer layers, or its pass cannot be cut in two.
+    """
+
+    def __init__(self, model: TextModel, frozen_layers: int = 0) -> None:
+        self.model, self.frozen_layers = model, frozen_layers
+        layers = int(model.bridge.cfg.n_layers)
+        if frozen_layers >= layers:
+            raise UsageError(f"frozen_layers={frozen_layers} must be less than the model's {layers} layers")
+        if frozen_layers and model.weights() is None:
+            raise UsageError("frozen_layers is for models of the GPT-2 and GPT-NeoX families")
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """What training changes, always in the same order."""
+        if not self.frozen_layers:
+            return list(self.model.parameters())
+        found = []
+        for name, parameter in self.model.named_parameters():
+            block = _BLOCK.search(name)
+            if (block and int(block[1]) >= self.frozen_layers) or (block is None and _FINAL_NORM.search(name)):
+                found.append(parameter)
+        return found
+
+    @torch.no_grad()
+    def trunk(self, sequences: Sequences) -> Tensor | None:
+        """[B, P + T − 1, d]: what the frozen layers make of everything but the last column; None: nothing is frozen."""
+        if not self.frozen_layers:
+            return None
+        weights = self.model.weights()
+        assert weights is not None
+        tokens, mask = sequences.all_tokens[:, :-1], sequences.attention_mask[:, :-1]
+        return gpt.residual(weights, tokens, mask, stop=self.frozen_layers)
+
+    def hidden(self, sequences: Sequences, trunk: Tensor | None = None) -> Tensor:
+        """[B, T, d]: the final layer norm's output where each completion token is predicted.
+
+        `trunk` is what `trunk(sequences)` gave, of this model or of one with the same frozen layers.
+        """
+        tokens, mask = sequences.all_tokens[:, :-1], sequences.attention_mask[:, :-1]
+        first = sequences.prompt.shape[1] - 1
+        if not self.frozen_layers:
+            return self.model.hidden(tokens, mask)[:, first:]
+        weights = self.model.weights()
+        assert weights is not None
+        if trunk is None:
+            trunk = self.trunk(sequences)
+        residual = gpt.residual(weights, tokens, mask, start=self.frozen_layers, given=trunk)
+        return gpt.final_norm(weights, residual)[:, first:]
+
+    def log_softmax(self, hidden: Tensor, temperature: float) -> Tensor:
+        """[…, V]: log-probabilities of the next token at this temperature, of hidden states […, d]."""
+        return torch.log_softmax(self.model.unembed(hidden).float() / temperature, -1)
+
+    def log_probs(self, sequences: Sequences, temperature: float, trunk: Tensor | None = None) -> Tensor:
+        """[B, T]: log-probability of each completion token at this temperature; 0 outside the mask."""
+        mask = sequences.mask
+        hidden = self.hidden(sequences, trunk)[mask]
+        taken = log_prob(self.log_softmax(hidden, temperature), sequences.tokens[mask])
+        return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, taken)
+
+
+def shared_columns(trunk: Tensor, sequences: Sequences, index: Tensor, batch: Sequences) -> Tensor:
+    """The part of `trunk`, which belongs to `sequences`, for `batch = sequences.select(index)`."""
+    first = sequences.prompt.shape[1] - batch.prompt.shape[1]
+    return trunk[index, first : first + batch.prompt.shape[1] + batch.tokens.shape[1] - 1]
+
+
+def model_state(model: TextModel) -> dict[str, Tensor]:
+    """The live weights by name, each once."""
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+@torch.no_grad()
+def load_model_state(model: TextModel, state: Mapping[str, Tensor]) -> None:
+    """Put `model_state` back in place. Raises ArenaError where it does not fit."""
+    parameters = dict(model.named_parameters())
+    if parameters.keys() != state.keys() or any(parameters[name].shape != state[name].shape for name in state):
+        raise ArenaError("the stored training state does not fit the model it is about")
+    for name, parameter in parameters.items():
+        parameter.copy_(state[name])

@@ -1,0 +1,99 @@
+"""Sequences and their log-probabilities: equal to the whole forward pass, with and without frozen layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from agents.scoring import Scorer, load_model_state, model_state, shared_columns
+from agents.sequences import Sequences, make_sequences
+from agents.transformer import TextModel
+from envs.errors import ArenaError, UsageError
+
+Tiny = Callable[[int], TextModel]
+PROMPTS = [[0, 40, 41, 42], [0, 50], [0, 60, 61]]
+COMPLETIONS = [[70, 1], [71, 72, 73, 74, 1], [75, 76, 77]]
+
+
+def sequences() -> Sequences:
+    return make_sequences(PROMPTS, COMPLETIONS, fill=2)
+
+
+def test_layout() -> None:
+    batch = sequences()
+    assert batch.prompt.tolist() == [[0, 40, 41, 42], [2, 2, 0, 50], [2, 0, 60, 61]]
+    assert batch.tokens.tolist() == [[70, 1, 2, 2, 2], [71, 72, 73, 74, 1], [75, 76, 77, 2, 2]]
+    assert batch.lengths.tolist() == [2, 5, 3]
+    assert batch.all_tokens.gather(1, batch.last[:, None]).squeeze(1).tolist() == [1, 1, 77]
+    assert batch.ended(1).tolist() == [True, True, False]
+    few = batch.select(torch.tensor([2, 2]))
+    assert few.prompt.tolist() == [[0, 60, 61]] * 2
+    assert few.tokens.tolist() == [[75, 76, 77]] * 2
+
+
+def alone(model: TextModel, prompt: list[int], completion: list[int], temperature: float) -> list[float]:
+    """Log-probabilities by the bridge, one sequence, no padding."""
+    logits = model.bridge(torch.tensor([prompt + completion]))[0].float() / temperature
+    log_p = logits.log_softmax(-1)
+    return [float(log_p[len(prompt) - 1 + t, token]) for t, token in enumerate(completion)]
+
+
+@pytest.mark.parametrize("frozen_layers", [0, 1])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@torch.no_grad()
+def test_log_probs_equal_the_bridges_one_by_one(tiny_model: Tiny, frozen_layers: int, temperature: float) -> None:
+    model = tiny_model(0)
+    batch = sequences()
+    scorer = Scorer(model, frozen_layers)
+    found = scorer.log_probs(batch, temperature, scorer.trunk(batch))
+    assert not found[~batch.mask].any()
+    for row, (prompt, completion) in enumerate(zip(PROMPTS, COMPLETIONS, strict=True)):
+        expected = alone(model, prompt, completion, temperature)
+        assert found[row, : len(completion)].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_shared_trunk_serves_a_selection_and_another_top(tiny_model: Tiny) -> None:
+    model, other = tiny_model(0), tiny_model(0)
+    with torch.no_grad():
+        for name, parameter in other.named_parameters():
+            if ".h.1." in name:
+                parameter.add_(0.1)
+    batch, index = sequences(), torch.tensor([2, 1])
+    scorer, reference = Scorer(model, 1), Scorer(other, 1)
+    trunk = scorer.trunk(batch)
+    assert trunk is not None
+    assert torch.equal(reference.log_probs(batch, 1.0, trunk), reference.log_probs(batch, 1.0))
+    few = batch.select(index)
+    whole = scorer.log_probs(batch, 1.0)[index, : few.tokens.shape[1]]
+    part = scorer.log_probs(few, 1.0, shared_columns(trunk, batch, index, few))
+    assert torch.allclose(part, whole, atol=1e-5)
+
+
+def test_frozen_layers_get_no_gradient(tiny_model: Tiny) -> None:
+    model = tiny_model(0)
+    scorer = Scorer(model, 1)
+    trained = {id(parameter) for parameter in scorer.trained_parameters()}
+    names = [name for name, parameter in model.named_parameters() if id(parameter) in trained]
+    assert names
+    assert all(".h.1." in name or ".ln_f." in name for name in names)
+    scorer.log_probs(sequences(), 1.0).sum().backward()
+    for name, parameter in model.named_parameters():
+        below = ".h.0." in name or "wpe" in name
+        assert (parameter.grad is None or not parameter.grad.any()) == below, name
+
+
+def test_more_frozen_layers_than_there_are_are_refused(tiny_model: Tiny) -> None:
+    with pytest.raises(UsageError, match="frozen_layers=2"):
+        Scorer(tiny_model(0), 2)
+
+
+def test_weights_go_out_and_come_back(tiny_model: Tiny) -> None:
+    source, target = tiny_model(1), tiny_model(2)
+    state = {name: tensor.clone() for name, tensor in model_state(source).items()}
+    load_model_state(target, state)
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
+    state.popitem()
+    with pytest.raises(ArenaError, match="does not fit"):
+        load_model_state(target, state)
