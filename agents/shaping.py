@@ -22,21 +22,22 @@ Shaping = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 before any reset."""
 
 
-def load_function(name: str) -> Callable[..., Any]:
+def load_function(name: str, what: str = "reward") -> Callable[..., Any]:
     """The function that `module:function` names, looked up in the working directory too.
 
-    This runs the module's code: only for names that a person typed. Raises UsageError where there is no such function.
+    This runs the module's code: only for names that a person typed. Raises UsageError where there is no such function;
+    `what` is what the message calls it.
     """
     module_name, colon, function_name = name.partition(":")
     if not (module_name and colon and function_name):
-        raise UsageError(f"reward={name!r} is not written module:function (agents.shaping:easy_cart)")
+        raise UsageError(f"{what}={name!r} is not written module:function (agents.shaping:easy_cart)")
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise UsageError(f"reward={name}: there is no module {error.name!r} here or among the installed ones") from None
+        raise UsageError(f"{what}={name}: there is no module {error.name!r} here or among the installed ones") from None
     except Exception as error:
-        raise UsageError(f"reward={name}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{what}={name}: importing {module_name} failed: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(os.getcwd())
     function = getattr(module, function_name, None)
