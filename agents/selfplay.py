@@ -52,6 +52,14 @@ class Opponents:
     key: str = ""
 
 
+def kinds_of_games(spec: GameSpec, config: LearnerConfig, num_envs: int) -> tuple[int, int, int]:
+    """How many of N games the learner plays alone or with itself, against the pool, and against random moves."""
+    several = spec.num_players > 1
+    num_pool = round(num_envs * config.pool_share) if several else 0
+    num_random = min(round(num_envs * config.random_share), num_envs - num_pool) if several else 0
+    return num_envs - num_pool - num_random, num_pool, num_random
+
+
 class SelfPlay:
     """Seats and opponents of N games.
 
@@ -71,10 +79,7 @@ class SelfPlay:
         rng: np.random.Generator,
     ) -> None:
         opponents = opponents or Opponents()
-        several = spec.num_players > 1
-        self.num_pool = round(num_envs * config.pool_share) if several else 0
-        self.num_random = min(round(num_envs * config.random_share), num_envs - self.num_pool) if several else 0
-        self.num_self = num_envs - self.num_pool - self.num_random
+        self.num_self, self.num_pool, self.num_random = kinds_of_games(spec, config, num_envs)
         self.config, self.make_policy, self.rng = config, make_policy, rng
         self.external, self.draw, self.key = opponents.policies, opponents.draw, opponents.key
         count = min(config.pool_blocks, self.num_pool)

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from arena import store_check, store_results
+from arena import store_check
 from arena.records import (
     Agent,
     Checkpoint,
@@ -30,6 +30,7 @@ from arena.records import (
     from_row,
 )
 from arena.store_file import LeagueFile
+from arena.store_matches import add_match
 from arena.store_rows import (
     add_agent,
     add_checkpoint,
@@ -155,14 +156,7 @@ class Store(RunStore, TextStore):
                 sql = "SELECT id FROM matches WHERE league = ? AND round = ? AND slot = ?"
                 if row := connection.execute(sql, slot).fetchone():
                     return row["id"]
-            if not episodes:
-                raise ArenaError("a match has at least one episode")
-            now = utc_ms()
-            match_id = insert(connection, "matches", dataclasses.replace(match, created_at=now))
-            for episode in episodes:
-                _add_episode(connection, dataclasses.replace(episode, match=match_id, created_at=now))
-            store_results.record(connection, episodes)
-            return match_id
+            return add_match(connection, match, episodes)
 
     def match(self, match: int) -> Match:
         rows = self._file.rows("SELECT * FROM matches WHERE id = ?", match)
@@ -303,18 +297,6 @@ class Store(RunStore, TextStore):
 
 def _version(table: str) -> str:
     return f"coalesce(?2, (SELECT max(version) FROM {table} WHERE game = ?1))"
-
-
-def _add_episode(connection: sqlite3.Connection, episode: Episode) -> None:
-    if not episode.players:
-        raise ArenaError("an episode has at least one player")
-    if episode.rated and len(episode.players) > 1 and any(player.score is None for player in episode.players):
-        raise ArenaError("each player of a rated game has a score")
-    episode_id = insert(connection, "episodes", episode)
-    rows = ((episode_id, seat, p.agent, float(p.reward), p.score) for seat, p in enumerate(episode.players))
-    connection.executemany(
-        "INSERT INTO episode_players (episode, seat, agent, reward, score) VALUES (?, ?, ?, ?, ?)", rows
-    )
 
 
 def _players(connection: sqlite3.Connection, episode: int) -> tuple[EpisodePlayer, ...]:

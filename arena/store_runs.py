@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from arena import store_check
-from arena.records import Agent, PackedPolicy, Run, RunState, RunStatus, from_row
+from arena.records import Agent, Episode, Match, PackedPolicy, Run, RunState, RunStatus, from_row
 from arena.store_file import LeagueFile
+from arena.store_matches import add_match
 from arena.store_rows import add_agent, chunks, filters, insert, utc_ms, valid_name
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
@@ -57,6 +58,8 @@ class RunStore:
         state: bytes | None = None,
         agent: Agent | None = None,
         policy: PackedPolicy | None = None,
+        match: Match | None = None,
+        episodes: Sequence[Episode] = (),
     ) -> int | None:
         """Keep a training interval: metrics, progress, resume state, agent and its checkpoint, all or nothing.
 
@@ -65,6 +68,7 @@ class RunStore:
             metrics: (step, key → number); what a resumed run reports once more is ignored, NaN is kept.
             state: replaces the run's resume state.
             agent, policy: a new agent and the checkpoint it plays.
+            match, episodes: games of the interval that are kept; the agent 0 in them is the new one.
 
         Returns:
             The agent's id, if one was given.
@@ -77,6 +81,8 @@ class RunStore:
                 rows = ((run, position, step, chunk) for position, chunk in chunks(state))
                 connection.executemany("INSERT INTO run_states VALUES (?, ?, ?, ?)", rows)
             agent_id = None if agent is None else add_agent(connection, agent, policy)
+            if match is not None and agent_id is not None:
+                add_match(connection, match, [_played_by(agent_id, episode) for episode in episodes])
         if state is not None:
             store_check.drop_sidecars(self.path, run, keep_step=step)
         return agent_id
@@ -121,6 +127,11 @@ class RunStore:
         )
         if cursor.rowcount != 1:
             raise ArenaError(f"{self.path}: there is no run with the id {run}")
+
+
+def _played_by(agent: int, episode: Episode) -> Episode:
+    players = (dataclasses.replace(player, agent=player.agent or agent) for player in episode.players)
+    return dataclasses.replace(episode, players=tuple(players))
 
 
 def _add_metrics(connection: sqlite3.Connection, run: int, metrics: Iterable[tuple[int, Mapping[str, float]]]) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,30 +16,30 @@ from typing import Any
 
 import torch
 
-from agents.configs import Config, config_from, default_config
+from agents.configs import Config, LearnerConfig, config_from, default_config, training_game
 from agents.metrics import Metrics
 from agents.registry import load_train
-from agents.selfplay import Opponents
+from agents.selfplay import Opponents, kinds_of_games
 from agents.shaping import load_shaping
 from arena.checkpoints import pack_policy, pack_state, unpack_state
 from arena.locks import hold
 from arena.matchmaking import Draw, uniform
 from arena.provenance import commit_hash, resolve_device, versions
-from arena.records import Agent, Run, RunStatus
+from arena.recording import RecordingEnv, as_episodes
+from arena.records import Agent, Episode, Match, Run, RunStatus
 from arena.roster import game_spec, on_device, resolve
+from arena.run_names import agent_name, free_name, newest_agent
 from arena.store import Store
+from arena.trial import steps_in
 from envs.errors import ArenaError, UsageError
 from envs.registry import make
-from envs.specs import parse_variant
+from envs.specs import GameSpec, parse_variant
 
 DEFAULT_STEPS = 200_000
 METRIC_POINTS = 400
 """About how many points of each series a run keeps."""
 CHECKPOINTS = 10
 """Checkpoints of a run whose interval is not given."""
-TRIAL_SHARE, TRIAL_REPORTS, TRIAL_SECONDS = 0.04, 6, 10.0
-"""The trial that says how many steps fit into a run's time: its share of that time, at least so many reports, but never
-longer than so many seconds."""
 
 
 def never() -> bool:
@@ -60,6 +58,7 @@ class TrainRequest:
         checkpoint_steps: env steps between checkpoints; None: a tenth of the run.
         opponents: names of agents to play against, besides the learner itself and its snapshots.
         reward: "module:function" that shapes the rewards of a one-player game.
+        record: keep every so-manieth game that the learner plays alone or with itself as an episode; 0: none.
         resume: continue the run `name`; only `steps`, `minutes` and `allow_code` may be given with it.
         allow_code: run a `reward` that stands in a stored run's settings.
         league, learner: the league that the run belongs to, and which of its learners it is.
@@ -76,6 +75,7 @@ class TrainRequest:
     checkpoint_steps: int | None = None
     opponents: tuple[str, ...] = ()
     reward: str = ""
+    record: int = 0
     resume: bool = False
     allow_code: bool = False
     league: int | None = None
@@ -110,7 +110,7 @@ class Progress:
 
 
 def train_agent(store: Store, request: TrainRequest, should_stop: Callable[[], bool] = never) -> Iterator[Progress]:
-    """Train an agent: start a run, or continue one, and report after every update; the last report says how it ended.
+    """Train an agent: start a run, or continue one; report at once and after every update, and how it ended.
 
     When `should_stop()` turns true the run stops at its next update and keeps a checkpoint there. Closing the iterator
     stops it at once: it can be resumed from its last checkpoint. An error leaves the run failed, with the error's line.
@@ -131,6 +131,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
         value = getattr(request, name)
         if value is not None and value <= 0:
             raise UsageError(f"{name}={value} must be more than 0")
+    parse_variant(training_game(game, config))
     spec = game_spec(game)
     if spec.num_actions is None:
         raise UsageError(f"{game} has continuous actions; {request.algorithm} learns games with discrete ones")
@@ -138,14 +139,19 @@ def start_run(store: Store, request: TrainRequest) -> Run:
         raise UsageError(f"{game} has {spec.num_players} players: rewards are shaped in one-player games only")
     if request.reward:
         load_shaping(request.reward)
+    if request.record:
+        _watched(spec, config)
+        RecordingEnv(make(game), request.record, 1).close()
     device = resolve_device(request.device, config, spec.scale)
     for opponent in request.opponents:
         resolve(store, game, opponent, join=False)
     steps = request.steps or (
-        DEFAULT_STEPS if request.minutes is None else _steps_in(request, config, game, device, 60 * request.minutes)
+        DEFAULT_STEPS
+        if request.minutes is None
+        else steps_in(60 * request.minutes, request.algorithm, config, game, device, request.seed)
     )
     run = Run(
-        name=request.name or _free_name(store, request.algorithm),
+        name=request.name or free_name(store, request.algorithm),
         game=game,
         algorithm=request.algorithm,
         config={
@@ -153,6 +159,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
             "checkpoint_steps": request.checkpoint_steps or max(1, steps // CHECKPOINTS),
             "opponents": list(request.opponents),
             "reward": request.reward,
+            "record": request.record,
         }
         | ({} if request.learner is None else {"learner": request.learner}),
         seed=request.seed,
@@ -197,7 +204,7 @@ class _Drive:
     ) -> None:
         self.store, self.run, self.until = store, run, until
         self.started = time.monotonic()
-        self.first_step = run.step
+        self.first_report: tuple[float, int] | None = None
         self.last_agent = newest_agent(store, run)
         self.episodic_return: float | None = None
         self.metrics = _Thinner(max(1, run.total_steps // METRIC_POINTS))
@@ -212,7 +219,11 @@ class _Drive:
         if run.device == "cpu":
             # These networks are small: threads that wait for each other cost more than they gain.
             torch.set_num_threads(1)
-        self.env = make(run.game, getattr(config, "num_envs", 1), run.device)
+        self.random_plies = getattr(config, "random_plies", 0)
+        self.env = make(training_game(run.game, config), getattr(config, "num_envs", 1), run.device)
+        self.recording: RecordingEnv | None = None
+        if every := settings.get("record", 0):
+            self.env = self.recording = RecordingEnv(self.env, every, _watched(self.env.spec, config))
         self.train = functools.partial(
             load_train(run.algorithm),
             config,
@@ -235,6 +246,7 @@ class _Drive:
 
         generator = self.train(should_stop=stop)
         try:
+            yield self._progress(self.run.step, {}, None, None)
             for metrics in generator:
                 self.metrics.add(metrics)
                 report = self._report(metrics, deadline)
@@ -260,33 +272,46 @@ class _Drive:
     def _report(self, metrics: Metrics, deadline: float | None) -> Progress:
         """Keep what this report brings and say where the run is."""
         new_agent = None if metrics.policy is None else self._commit(metrics)
-        seconds = time.monotonic() - self.started
-        rate = (metrics.step - self.first_step) / max(seconds, 1e-9)
+        now = time.monotonic()
+        self.first_report = self.first_report or (now, metrics.step)
+        since, first_step = self.first_report
+        rate = (metrics.step - first_step) / max(now - since, 1e-9)  # what comes before a first update is no rate
         left = (self.run.total_steps - metrics.step) / rate if rate > 0 else None
         if deadline is not None:
-            until_deadline = max(0.0, deadline - time.monotonic())
+            until_deadline = max(0.0, deadline - now)
             left = until_deadline if left is None else min(left, until_deadline)
-        self.episodic_return = metrics.values.get("charts/episodic_return", self.episodic_return)
+        return self._progress(metrics.step, metrics.values, left, new_agent)
+
+    def _progress(
+        self, step: int, values: Mapping[str, float], seconds_left: float | None, new_agent: str | None
+    ) -> Progress:
+        self.episodic_return = values.get("charts/episodic_return", self.episodic_return)
         return Progress(
             run=self.run.name,
-            step=metrics.step,
+            step=step,
             total=self.run.total_steps,
-            sps=metrics.values.get("charts/SPS", rate),
+            sps=values.get("charts/SPS", 0.0),
             episodic_return=self.episodic_return,
-            seconds_left=left,
+            seconds_left=seconds_left,
             new_agent=new_agent,
             last_agent=self.last_agent,
             state="running",
-            values=metrics.values,
+            values=values,
         )
 
     def _commit(self, metrics: Metrics) -> str | None:
         """One interval in one transaction; returns the new agent's name."""
         assert metrics.policy is not None
-        agent = None
+        agent = match = None
+        episodes: list[Episode] = []
         if self.until is None or metrics.step >= self.until:
             name = agent_name(self.store, self.run, metrics.step)
             agent = Agent(game=self.run.game, name=name, kind="checkpoint", run=self.run.id, step=metrics.step)
+            if self.recording is not None:
+                episodes = as_episodes(self.run.game, self.recording.take(), self.random_plies)
+        if episodes:
+            rules = {"greedy": False, "opening_plies": self.random_plies, "seed": self.run.seed, "run": self.run.name}
+            match = Match(self.run.game, "training", rules)
         self.store.commit_interval(
             self.run.id,
             metrics.step,
@@ -295,6 +320,8 @@ class _Drive:
             state=None if metrics.state is None else pack_state(self.store, self.run, metrics.step, metrics.state),
             agent=agent,
             policy=None if agent is None else pack_policy(metrics.policy),
+            match=match,
+            episodes=episodes,
         )
         if agent is None:
             return None
@@ -333,27 +360,13 @@ class _Thinner:
             self._sums = {}
 
 
-def step_label(step: int, digits: int = 0) -> str:
-    """A number of steps as names have it: 950, 2.0k, 20k, 2.0M; `digits` more decimals where labels must differ."""
-    for size, letter in ((1_000_000, "M"), (1_000, "k")):
-        if step >= size * 0.9995:
-            return f"{step / size:.{digits + (step < 9.95 * size)}f}{letter}"
-    return str(step)
-
-
-def agent_name(store: Store, run: Run, step: int) -> str:
-    """NAME@20k, with as many digits as no other agent of the game has."""
-    taken = {agent.name for agent in store.agents(run.game, retired=True)}
-    for label in (*(step_label(step, digits) for digits in range(4)), str(step)):
-        if f"{run.name}@{label}" not in taken:
-            return f"{run.name}@{label}"
-    raise UsageError(f"{run.game} already has an agent {run.name}@{step}; rename it first")
-
-
-def newest_agent(store: Store, run: Run) -> str | None:
-    """The name of the run's newest agent, or None."""
-    agents = [agent for agent in store.agents(run.game, retired=True) if agent.run == run.id]
-    return max(agents, key=lambda agent: agent.step or 0).name if agents else None
+def _watched(spec: GameSpec, config: Config) -> int:
+    """How many of a learner's games it plays alone or with itself; those can be recorded."""
+    num_envs = getattr(config, "num_envs", 1)
+    watched, *_ = kinds_of_games(spec, config, num_envs) if isinstance(config, LearnerConfig) else (num_envs, 0)
+    if not watched:
+        raise UsageError("there are no games of self-play to record: pool_share and random_share take all")
+    return watched
 
 
 def frozen_opponents(store: Store, game: str, names: Sequence[str], device: str, draw: Draw = uniform) -> Opponents:
@@ -367,11 +380,6 @@ def _allowed(reward: str, run: Run, allow_code: bool) -> str:
     if allow_code or reward.partition(":")[0] in ("", "agents.shaping"):
         return reward
     raise UsageError(f"run {run.name} was trained with the code of {reward}; --allow-code runs it again")
-
-
-def _free_name(store: Store, algorithm: str) -> str:
-    taken = {run.name for run in store.runs()}
-    return next(name for number in itertools.count(1) if (name := f"{algorithm}-{number}") not in taken)
 
 
 def _resumed(store: Store, request: TrainRequest) -> Run:
@@ -388,26 +396,3 @@ def _resumed(store: Store, request: TrainRequest) -> Run:
     with hold(store.path, f"run-{run.id}", f"run {run.name}"):
         store.extend_run(run.id, total)
     return store.run(run.name)
-
-
-def _steps_in(request: TrainRequest, config: Config, game: str, device: str, seconds: float) -> int:
-    """How many env steps a run of so many seconds will make, from a short trial that is thrown away.
-
-    A tenth more than the trial's rate says: rather the clock ends the run than the steps before it.
-    """
-    env = make(game, getattr(config, "num_envs", 1), device)
-    generator = load_train(request.algorithm)(config, env, seed=request.seed, total_steps=sys.maxsize)
-    marks: list[tuple[float, int]] = []
-    started = time.monotonic()
-    for metrics in generator:
-        now = time.monotonic() - started
-        marks.append((now, metrics.step))
-        if now >= TRIAL_SECONDS or (now >= TRIAL_SHARE * seconds and len(marks) >= TRIAL_REPORTS):
-            break
-    generator.close()
-    env.close()
-    (first_time, first_step), (last_time, last_step) = marks[len(marks) // 2], marks[-1]
-    if last_step == first_step:
-        first_time, first_step = 0.0, 0
-    rate = (last_step - first_step) / max(last_time - first_time, 1e-9)
-    return last_step + max(1, int(1.1 * rate * (seconds - last_time)))

@@ -71,6 +71,11 @@ class Meter:
             self._said[job] = math.inf if done >= total else time.monotonic()
             say(f"{job} {done:,}/{total:,}{f' · {state}' if state else ''}")
 
+    def wait(self, job: str) -> None:
+        """A bar that only moves to and fro, until `job` ends; nothing without a terminal."""
+        if self._bars is not None:
+            self._tasks[clean(job)] = self._bars.add_task(clean(job), total=None, state="")
+
     def note(self, text: str) -> None:
         """A line that stays, above the bars."""
         if self._bars is not None:
@@ -96,7 +101,7 @@ def parse_line(line: str) -> tuple[str, int, int, str] | None:
 
 def training_state(progress: Progress) -> str:
     """Rate, return (in self-play the score against others, or the length of a game) and time left of a training run."""
-    parts = [f"{progress.sps:,.0f} steps/s"]
+    parts = [f"{progress.sps:,.0f} steps/s" if progress.sps else "starting"]
     scores = {key: progress.values.get(f"charts/score_vs_{key}") for key in ("pool", "random")}
     if any(score is not None for score in scores.values()):
         parts += [f"{score:.0%} against {key}" for key, score in scores.items() if score is not None]

@@ -15,7 +15,7 @@ from arena.cli.output import clean, number, print_json, say
 from arena.cli.progress import Meter, training_state
 from arena.store import Store
 from envs.errors import UsageError
-from envs.specs import find_game
+from envs.specs import find_game, parse_variant
 
 if TYPE_CHECKING:
     from agents.configs import Config
@@ -44,6 +44,10 @@ def train(
         list[str] | None, typer.Option(metavar="AGENT", help="Also learn against this agent; may be repeated.")
     ] = None,
     reward: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="Shape a one-player game's rewards.")] = "",
+    record: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Keep every N-th game it plays alone or with itself as an episode."),
+    ] = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run --name (--steps or --minutes may be new).")
     ] = False,
@@ -69,42 +73,49 @@ def train(
     if resume and name is None:
         raise UsageError("--resume needs the --name of the run to go on with; `arena runs list` shows them")
     chosen = None if resume else configure(algo, game, config, settings or [])
-    if resume and (settings or config):
-        raise UsageError("a resumed run keeps its settings; leave out --set and --config")
+    if resume and (settings or config or record):
+        raise UsageError("a resumed run keeps its settings; leave out --set, --config and --record")
     if show_settings and chosen is not None:
         from arena.config import to_toml
 
         print_json(chosen) if json else print(to_toml(chosen), end="")
         return
-    with Store(db, create=not resume) as store:
-        from arena.training import TrainRequest, train_agent
+    intent = plan(game, name, chosen, algo, steps, minutes)
+    last: Progress | None = None
+    with stoppable() as should_stop, Meter() as meter:
+        meter.wait(intent)
+        with Store(db, create=not resume) as store:
+            from arena.training import TrainRequest, train_agent
 
-        request = TrainRequest(
-            game=game,
-            algorithm=algo,
-            name=name,
-            config=chosen,
-            steps=steps,
-            minutes=minutes,
-            seed=seed,
-            device=device,
-            checkpoint_steps=checkpoint_steps,
-            opponents=tuple(opponent or ()),
-            reward=reward,
-            resume=resume,
-            allow_code=allow_code,
-        )
-        last: Progress | None = None
-        try:
-            with stoppable() as should_stop, Meter() as meter:
-                for last in train_agent(store, request, should_stop):
+            request = TrainRequest(
+                game=game,
+                algorithm=algo,
+                name=name,
+                config=chosen,
+                steps=steps,
+                minutes=minutes,
+                seed=seed,
+                device=device,
+                checkpoint_steps=checkpoint_steps,
+                opponents=tuple(opponent or ()),
+                reward=reward,
+                record=record,
+                resume=resume,
+                allow_code=allow_code,
+            )
+            try:
+                for report in train_agent(store, request, should_stop):
+                    if last is None:
+                        meter.end(intent)
+                        meter.note(f"{intent}, on {store.run(report.run).device}")
+                    last = report
                     meter.update(last.run, last.step, last.total, training_state(last))
-        finally:
-            if last is not None and last.state == "running":
-                say(how_to_go_on(game, last.run, db))
-        assert last is not None
-        run = store.run(last.run)
-        agents = [agent for agent in store.agents(game, retired=True) if agent.run == run.id]
+            finally:
+                if last is not None and last.state == "running":
+                    meter.note(how_to_go_on(game, last.run, db))
+            assert last is not None
+            run = store.run(last.run)
+            agents = [agent for agent in store.agents(game, retired=True) if agent.run == run.id]
     if json:
         print_json({"run": run, "agents": agents, "return": last.episodic_return})
     else:
@@ -117,6 +128,24 @@ def train(
     if run.state == "stopped":
         say(how_to_go_on(game, run.name, db))
         raise typer.Exit(INTERRUPTED if should_stop() else 0)
+
+
+def plan(
+    game: str, name: str | None, config: Config | None, algorithm: str, steps: int | None, minutes: float | None
+) -> str:
+    """What a training is about to do, said before anything slow is loaded."""
+    if config is None:
+        return f"{clean(game)}: going on with {clean(name or '')}"
+    from agents.presets import EVERY_ALGORITHM, PRESETS
+
+    prefixes = sorted({*PRESETS.get(algorithm, {}), *EVERY_ALGORITHM})
+    presets = [prefix for prefix in prefixes if str(parse_variant(game)).startswith(prefix)]
+    settings = f"preset {' + '.join(presets)}" if presets else "its usual settings"
+    length = [f"{steps:,} steps"] if steps else []
+    length += [f"at most {minutes:g} min" if steps else f"{minutes:g} min, after a short trial"] if minutes else []
+    games = getattr(config, "num_envs", 1)
+    together = [f"{games:,} games side by side"] if games > 1 else []
+    return f"{clean(game)}: {algorithm} with {', '.join([settings, *together, *length])}"
 
 
 def configure(algorithm: str, game: str, file: Path | None, settings: list[str]) -> Config:

@@ -114,7 +114,10 @@ def test_train_resumes_and_shows_progress(tmp_path: Path) -> None:
     runner = CliRunner()
     first = runner.invoke(app, [*TRAIN, *SMALL, "--steps", "64", "--db", path, "--json"])
     assert json.loads(first.stdout)["run"]["step"] == 64
-    assert "steps/s" in first.stderr
+    plan, start, *_, end = first.stderr.splitlines()
+    assert plan == "tic_tac_toe: ppo with preset tic_tac_toe, 16 games side by side, 64 steps, on cpu"
+    assert start == "tiny 0/64 · starting"
+    assert "steps/s" in end
     again = runner.invoke(app, [*TRAIN, "--steps", "64", "--db", path])
     assert again.exit_code == 2
     assert "--resume" in again.stderr
@@ -122,6 +125,18 @@ def test_train_resumes_and_shows_progress(tmp_path: Path) -> None:
         app, ["train", "tic_tac_toe", "--name", "tiny", "--resume", "--steps", "128", "--db", path, "--json"]
     )
     assert json.loads(more.stdout)["run"]["step"] == 128, more.output
+    assert more.stderr.startswith("tic_tac_toe: going on with tiny, on cpu\ntiny 64/128 · starting\n")
+
+
+def test_games_from_inside_training_are_kept_when_asked(tmp_path: Path) -> None:
+    path = str(tmp_path / "league.db")
+    runner = CliRunner()
+    assert runner.invoke(app, [*TRAIN, *SMALL, "--steps", "640", "--record", "5", "--db", path]).exit_code == 0
+    listed = json.loads(runner.invoke(app, ["replay", "list", "--db", path, "--json"]).stdout)
+    assert len(listed) > 3
+    assert {row["rated"] for row in listed} == {False}
+    verified = runner.invoke(app, ["replay", "verify", "--all", "--db", path])
+    assert verified.stdout.strip() == f"{len(listed)} of {len(listed)} episodes verified"
 
 
 def test_settings_can_be_shown_and_read_back(tmp_path: Path) -> None:
@@ -257,6 +272,11 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], int, str]] = {
     "resume unnamed": (("train", "tic_tac_toe", "--resume"), 2, "--name"),
     "resume anew": (
         ("train", "tic_tac_toe", "--resume", "--name", "tiny", "--set", "gamma=1"),
+        2,
+        "keeps its settings",
+    ),
+    "resume and record": (
+        ("train", "tic_tac_toe", "--resume", "--name", "tiny", "--record", "2"),
         2,
         "keeps its settings",
     ),

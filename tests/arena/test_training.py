@@ -12,8 +12,9 @@ import pytest
 from agents.configs import Config, DQNConfig, PPOConfig, QLearningConfig, VPGConfig
 from arena.locks import hold
 from arena.roster import known_names, resolve
+from arena.run_names import step_label
 from arena.store import Store
-from arena.training import Progress, TrainRequest, step_label, train_agent
+from arena.training import Progress, TrainRequest, train_agent
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
 SMALL = {"num_envs": 8, "hidden_size": 16, "hidden_layers": 1, "snapshot_steps": 256, "pool_blocks": 2}
@@ -59,7 +60,7 @@ def test_a_run_is_kept_with_all_it_depends_on(store: Store) -> None:
     names = [agent.name for agent in store.agents("tic_tac_toe")]
     assert names == ["x@256", "x@512", "x@768", "x@1.0k"]
     assert [r.new_agent for r in reports if r.new_agent] == names
-    assert [r.step for r in reports[:-1]] == list(range(64, 1025, 64))
+    assert [r.step for r in reports[:-1]] == list(range(0, 1025, 64))
     assert {r.state for r in reports[:-1]} == {"running"}
     assert (reports[-1].state, reports[-1].last_agent) == ("finished", "x@1.0k")
     series = store.metrics(run.id, "losses/entropy")
@@ -86,7 +87,7 @@ def test_an_abandoned_run_goes_on_from_its_last_interval(store: Store) -> None:
     """What a killed process leaves: metrics, state and agent of the last interval, and nothing of what came after."""
     train(store, request(name="whole"))
     killed = train_agent(store, request(name="killed"))
-    for _ in range(7):
+    for _ in range(8):
         report = next(killed)
     assert report.step == 448
     killed.close()
