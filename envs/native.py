@@ -102,21 +102,24 @@ class NativeEnv(VecEnv):
     def _step_learning(self, action: Tensor) -> Step:
         """SAME_STEP: ended games start anew."""
         self._final, rewards, terminated, truncated = self._play(action)
-        final = self.rules.observe(self._final)
-        ended = terminated | truncated
-        if not self._sparse:
+        ended = terminated if self.spec.max_steps is None else terminated | truncated
+        if self._sparse:
+            self._state = self._begin_anew(ended.nonzero().squeeze(1))
+        else:
             self.seeds = torch.where(ended, chance.next_seed(self.seeds), self.seeds)
             self._state = _select(ended, self._init(self.seeds), self._final)
-            return Step(rewards, terminated, truncated, final, self.rules.observe(self._state))
-        index = ended.nonzero().squeeze(1)
+        turn = self.rules.observe(self._state)
+        alike = self._state is self._final or not self.spec.shows_ends
+        return Step(rewards, terminated, truncated, turn if alike else self.rules.observe(self._final), turn)
+
+    def _begin_anew(self, index: Tensor) -> State:
+        """The final state with the games at index [ended] begun anew."""
         if len(index) == 0:
-            self._state = self._final
-            return Step(rewards, terminated, truncated, final, final)
+            return self._final
         seeds = chance.next_seed(self.seeds[index])
         fresh = self._init(seeds)
         self.seeds = self.seeds.index_copy(0, index, seeds)
-        self._state = {name: value.index_copy(0, index, fresh[name]) for name, value in self._final.items()}
-        return Step(rewards, terminated, truncated, final, self.rules.observe(self._state))
+        return {name: value.index_copy(0, index, fresh[name]) for name, value in self._final.items()}
 
     def _step_once(self, action: Tensor) -> Step:
         """Ended games stay as they ended."""

@@ -37,7 +37,8 @@ class Step(NamedTuple):
         rewards: [N, P] float32, of this step, for every player.
         terminated: [N] bool, the rules ended the game with this step.
         truncated: [N] bool, a limit outside the rules cut the game at this step; never True where `terminated` is.
-        final: the turn after the action, before any reset.
+        final: the turn after the action, before any reset; with automatic reset and unless `spec.shows_ends` it may be
+            the same as `turn`.
         turn: the turn to act on now: ended games have been reset (unless the env was made with `autoreset=False`).
     """
 

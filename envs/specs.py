@@ -99,6 +99,12 @@ class GameSpec:
     action_low: float = -1.0
     action_high: float = 1.0
 
+    @property
+    def shows_ends(self) -> bool:
+        """Whether `Step.final` shows how games ended in training too: where a limit may cut them, or one player's
+        rewards may be shaped. In other games no learner looks at it, and `final` may be the same as `turn`."""
+        return self.max_steps is not None or self.num_players == 1
+
     def action(self, name: str) -> int:
         """The action that a person's word stands for (letter case does not matter)."""
         names = [n.lower() for n in self.action_names]

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from envs import chance
 from envs.gridworld.drawing import DIRECTIONS, FLOOR, HIDDEN, PLAYERS, draw_cells
-from envs.gridworld.planes import grid_cells, within
+from envs.gridworld.planes import grid_cells, places, within
 from envs.native import NativeEnv, State
 from envs.protocol import Turn
 from envs.rendering import Drawing
@@ -69,7 +69,7 @@ class SumoRules:
 
     def step(self, state: State, action: Tensor, seeds: Tensor) -> tuple[State, Tensor, Tensor]:
         position = state["position"]
-        offset = self._offset[action]
+        offset = self._offset.index_select(0, action.flatten()).view(action.shape)
         target = position + offset
         other, other_target = position.flip(1), target.flip(1)
         moving = action != _STAY
@@ -78,16 +78,17 @@ class SumoRules:
             (target == other_target) & moving & moving.flip(1)
         )
         position = torch.where(head_on, position, target + offset.flip(1) * pushed)
-        out = self.depth[position] <= ((state["ply"] + 1) // PERIOD).unsqueeze(1)
+        depth = self.depth.index_select(0, position.flatten()).view(position.shape)
+        out = depth <= ((state["ply"] + 1) // PERIOD).unsqueeze(1)
         lost = out.float()
         return {"position": position}, lost.flip(1) - lost, out.any(1)
 
     def observe(self, state: State) -> Turn:
         position, ply = state["position"], state["ply"]
         planes = self._boards.index_select(0, ply)
-        cell, mark = self._cell[position], self._mark[position]
-        cell = torch.stack([cell, cell.flip(1) + self.size * self.size], dim=2)
-        planes.flatten(2).scatter_(2, cell, torch.stack([mark, mark.flip(1)], dim=2))
+        for seen, plane in ((position, 0), (position.flip(1), self.size * self.size)):
+            cell = self._cell.index_select(0, seen.flatten()).view(seen.shape) + plane
+            planes.view(-1).index_copy_(0, places(planes, cell), self._mark.index_select(0, seen.flatten()))
         if self._visible is not None:
             planes[:, :, :3] *= self._visible[position].unsqueeze(2)
         return Turn(

@@ -16,7 +16,7 @@ from torch import Tensor
 from envs import chance
 from envs.gridworld.drawing import DIRECTIONS, FLOOR, HIDDEN, PLAYERS, draw_cells
 from envs.gridworld.maps import MOVES
-from envs.gridworld.planes import grid_cells, within
+from envs.gridworld.planes import grid_cells, places, within
 from envs.native import NativeEnv, State
 from envs.protocol import Turn
 from envs.rendering import Drawing, Span
@@ -39,7 +39,7 @@ class TronRules:
         self._starts = (apart >= size // 2).nonzero().squeeze(1).to(device)
         target = cells.unsqueeze(1) + torch.tensor([DIRECTIONS[name] for name in MOVES])
         inside = ((target >= 0) & (target < size)).all(2)
-        self._target = torch.where(inside, target[..., 0] * size + target[..., 1], size * size).to(device)
+        self._target = torch.where(inside, target[..., 0] * size + target[..., 1], size * size).flatten().to(device)
         self._legal = torch.ones(1 + len(MOVES), len(MOVES), dtype=torch.bool, device=device)
         self._legal[range(1, 1 + len(MOVES)), _BACK] = False
         self._visible = within(cells, cells, fog).to(device) if fog else None
@@ -53,28 +53,29 @@ class TronRules:
 
     def step(self, state: State, action: Tensor, seeds: Tensor) -> tuple[State, Tensor, Tensor]:
         head, trail = state["head"], state["trail"]
-        target = self._target[head, action]
+        target = self._target.index_select(0, (head * len(MOVES) + action).flatten()).view(head.shape)
         outside = target == self.size * self.size
         cell = target.masked_fill(outside, 0)
         occupied = trail[:, 0].gather(1, cell) | trail[:, 1].gather(1, cell)
         crashed = outside | occupied | (target == target.flip(1))
         head = torch.where(crashed, head, target)
-        trail = trail.scatter(2, head.unsqueeze(2), True)
+        trail = trail.clone(memory_format=torch.contiguous_format)
+        trail.view(-1).index_fill_(0, places(trail, head), True)
         lost = crashed.float()
         return {"head": head, "trail": trail, "heading": action + 1}, lost.flip(1) - lost, crashed.any(1)
 
     def observe(self, state: State) -> Turn:
-        head, trail = state["head"], state["trail"]
+        head, trail = state["head"], state["trail"].view(torch.uint8)
         planes = torch.zeros(len(head), 2, 4, self.size * self.size, dtype=torch.uint8, device=head.device)
-        heads = torch.stack([head, head.flip(1) + self.size * self.size], dim=2)
-        planes.flatten(2).scatter_(2, heads, 1)
-        planes[:, :, 2] = trail
-        planes[:, 0, 3], planes[:, 1, 3] = trail[:, 1], trail[:, 0]
+        for cell in (head, head.flip(1) + self.size * self.size):
+            planes.view(-1).index_fill_(0, places(planes, cell), 1)
+        planes[:, 0, 2:] = trail
+        planes[:, 1, 2], planes[:, 1, 3] = trail[:, 1], trail[:, 0]
         if self._visible is not None:
             planes *= self._visible[head].unsqueeze(2)
         return Turn(
             planes.unflatten(-1, (self.size, self.size)),
-            self._legal[state["heading"]],
+            self._legal.index_select(0, state["heading"].flatten()).view(len(head), 2, len(MOVES)),
             self._seats.expand(len(head), 2),
         )
 

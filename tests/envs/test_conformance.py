@@ -95,15 +95,20 @@ def test_a_missed_limit_is_found() -> None:
     assert "goes on after max_steps=3" in problems(type("Wrong", (Broken,), {"change": change}), max_steps=3)
 
 
-def turned(**fields: Callable[[Tensor], Tensor]) -> Change:
-    """Steps whose turn has these fields changed."""
+def test_final_must_show_the_end_where_learners_look_at_it() -> None:
+    change = staticmethod(lambda step: step._replace(final=step.turn))
+    hidden = type("Hidden", (Broken,), {"change": change})
+    assert problems(hidden) == ""
+    assert "final differs without autoreset" in problems(hidden, max_steps=50)
 
-    def change(step: Step) -> Step:
-        return step._replace(
-            turn=step.turn._replace(**{name: f(getattr(step.turn, name)) for name, f in fields.items()})
-        )
 
-    return change
+def turned(*turns: str, **fields: Callable[[Tensor], Tensor]) -> Change:
+    """Steps whose turns (`turn` alone if none is named) have these fields changed."""
+
+    def changed(turn: Turn) -> Turn:
+        return turn._replace(**{name: f(getattr(turn, name)) for name, f in fields.items()})
+
+    return lambda step: step._replace(**{name: changed(getattr(step, name)) for name in turns or ("turn",)})
 
 
 @pytest.mark.parametrize(
@@ -122,8 +127,7 @@ def turned(**fields: Callable[[Tensor], Tensor]) -> Change:
         (lambda step: step._replace(rewards=step.rewards.abs()), "do not add up to zero"),
         (lambda step: step._replace(truncated=step.terminated), "truncated with termination"),
         (lambda step: step._replace(terminated=step.terminated.long()), "terminated is torch.int64"),
-        (lambda step: step._replace(turn=step.final), "not the first turn of its seed"),
-        (lambda step: step._replace(final=step.turn), "final differs without autoreset"),
+        (turned("turn", "final", player=lambda x: 1 - x), "not the first turn of its seed"),
     ],
 )
 def test_a_wrong_step_is_found(change: Change, complaint: str) -> None:
