@@ -137,6 +137,17 @@ def position_ids(attention_mask: Tensor) -> Tensor:
     return (attention_mask.long().cumsum(1) - 1).clamp(min=0)
 
 
+def visible(attention_mask: Tensor) -> Tensor:
+    """[B, 1, T, T] bool: what each token sees of itself and those before it, by an attention mask [B, T].
+
+    A padding token sees itself, so that no softmax is over nothing.
+    """
+    length = attention_mask.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=attention_mask.device).tril()
+    itself = torch.eye(length, dtype=torch.bool, device=attention_mask.device)
+    return ((causal & attention_mask.bool()[:, None, :]) | itself)[:, None]
+
+
 def hidden(weights: Weights, tokens: Tensor, attention_mask: Tensor | None = None) -> Tensor:
     """[B, T, d]: the output of the final layer norm.
 
@@ -167,10 +178,7 @@ def residual(
         places = torch.arange(length, device=tokens.device)[None]
     else:
         places = position_ids(attention_mask)
-        causal = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
-        seen = causal & attention_mask.bool()[:, None, :]
-        # A padding token sees itself, so that no softmax is over nothing.
-        mask = (seen | torch.eye(length, dtype=torch.bool, device=tokens.device))[:, None]
+        mask = visible(attention_mask)
     x = embedded(weights, tokens, places) if given is None else given
     turn = rotation(weights, places) if weights.rotary else None
     for layer in weights.layers[start:stop]:

@@ -1,7 +1,7 @@
 """A byte-level BPE tokenizer, and the one way in which prompts and completions become tokens.
 
 A text is BOS, the prompt's tokens, the completion's (which begin with a space, as words inside a text do), EOS. Every
-part of Arena that builds or takes apart token rows does so by `encode_prompt`, `encode_completion`, `decode_completion`.
+part of Arena that builds or takes apart token rows does so by the functions of this file.
 """
 
 from __future__ import annotations
