@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BLOCK = 64
 """Rows that a policy sees at a time."""
+PIXELS, PIXEL_BLOCK = 4096, 4
+"""Observations of so many numbers cost a network milliseconds a row: their batches are smaller."""
 MAX_PLIES = 10_000
 """Games without an end are cut here; a game that has a limit of its own keeps it."""
 
@@ -220,6 +222,7 @@ def _play(
     max_plies: int | None,
 ) -> list[Episode]:
     """All games to their end; `seating` [N, P] says which contender holds each seat. P games in a row are one pair."""
+    torch.set_num_threads(1)  # the networks are small: threads that wait for each other cost more than they gain
     games, legs = seating.shape
     pair = torch.arange(games) // legs
     seeds = pair_hash(seed, pair, GAME)
@@ -283,11 +286,12 @@ def _decide(
     assert turn.legal_action_mask is not None
     chosen = torch.zeros_like(samples)
     num_games = len(samples)
-    for start in range(0, num_games, BLOCK):
-        rows = slice(start, min(start + BLOCK, num_games))
+    block = PIXEL_BLOCK if turn.observation[0, 0].numel() >= PIXELS else BLOCK
+    for start in range(0, num_games, block):
+        rows = slice(start, min(start + block, num_games))
         if not bool(mine[rows].any()):
             continue
-        missing = BLOCK - (rows.stop - start)
+        missing = block - (rows.stop - start)
         observation = _pad(turn.observation[rows, slot], missing)
         mask = _pad(turn.legal_action_mask[rows, slot], missing)
         probabilities = contender.policy(observation, mask).probabilities[: rows.stop - start].cpu()

@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import torch
+
 from arena.episodes import verify_batch
 from arena.session_client import MAX_LINE, PROTOCOL, Event, Hint, Position, Refusal, Verified, encode
 from arena.session_game import LiveGame, ReplayedGame
@@ -232,6 +234,7 @@ def main() -> int:
     """Serve stdin and stdout. What libraries print goes to stderr, so that it is never taken for an event."""
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)  # one position at a time: more threads only keep each other, and a training, waiting
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     requests: queue.Queue[bytes | None] = queue.Queue()
