@@ -52,7 +52,7 @@ def test_reading_commands_load_nothing_heavy(words: list[str], tmp_path: Path) -
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     environment = {**os.environ, "ARENA_DB": str(db)}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -101,7 +101,7 @@ def test_ctrl_c_is_quiet() -> None:
 
 def test_a_reader_that_leaves_is_no_error() -> None:
     command = f"{sys.executable} -m arena games | head -1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
 

@@ -45,8 +45,8 @@ def db(tmp_path: Path) -> str:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie counts) within a few seconds."""
-    for _ in range(200):
+    """Whether a process has ended (a zombie counts); long, for machines that are busy."""
+    for _ in range(2400):
         try:
             if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
                 return True
@@ -125,7 +125,7 @@ def test_garbage_is_answered_and_does_no_harm(db: str) -> None:
     lines.append(
         json.dumps({"do": "open", "db": db, "game": "tic_tac_toe", "seats": [ANN, "random"], "id": 1}).encode()
     )
-    done = subprocess.run(COMMAND, input=b"\n".join(lines) + b"\n", capture_output=True, timeout=60, check=False)
+    done = subprocess.run(COMMAND, input=b"\n".join(lines) + b"\n", capture_output=True, timeout=300, check=False)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0
     assert done.stderr == b""
@@ -150,7 +150,7 @@ def test_the_child_ends_with_its_front_end_and_keeps_nothing_unfinished(db: str)
         f"session.open({db!r}, 'connect_four', [{ANN!r}, 'random'])\nsession.act(0, action=3)\n"
         "print(session.pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL
     assert gone(int(done.stdout))
     with Store(db, create=False) as store:

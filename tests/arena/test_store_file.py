@@ -133,7 +133,7 @@ import arena.config, arena.matchmaking, arena.ratings, arena.checkpoints
 print([name for name in ("torch", "pandas", "sqlite_utils", "textual", "safetensors") if name in sys.modules])
 """
     process = start(script, tmp_path / "league.db")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (out.strip(), err) == ("[]", "")
 
 
@@ -190,7 +190,7 @@ def test_four_racing_to_create_one_file(tmp_path: Path) -> None:
         creator.stdin.write("\n")
         creator.stdin.flush()
     for creator in creators:
-        _, err = creator.communicate(timeout=120)
+        _, err = creator.communicate(timeout=300)
         assert (creator.returncode, err) == (0, "")
     with Store(path) as store:
         assert all(store.setting(f"racer {n}") == "here" for n in range(4))
@@ -211,7 +211,7 @@ def test_four_processes_write_to_one_file(tmp_path: Path) -> None:
     for writer in writers:
         assert writer.stdout is not None
         assert writer.stdout.read().endswith("done\n")
-        assert writer.wait(timeout=60) == 0
+        assert writer.wait(timeout=300) == 0
     with Store(path) as store:
         stats = store.stats()
         assert (stats["matches"], stats["episodes"], stats["episode_players"]) == (4 * count, 8 * count, 16 * count)
@@ -233,7 +233,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_clean_file(tmp_path: Path) -> No
             assert writer.stdout.readline()
         time.sleep(chance.uniform(0, 0.05 if n > 2 else 0.4))
         writer.send_signal(signal.SIGKILL)
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=300)
         with Store(path) as store:
             assert store.check() == []
             stats = store.stats()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,9 @@ def league(db: Path) -> Path:
 
 
 async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
-    """Wait for workers and messages until something holds."""
-    for _ in range(400):
+    """Wait for workers and messages until something holds; long, for machines that are busy."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
         await pilot.pause()
         if true():
             return

@@ -228,11 +228,16 @@ async def test_the_death_of_the_games_process_is_told_and_survived(db: Path, ses
         await press(pilot, screen, "5")
         sessions[-1].die()
         await until(pilot, lambda: "killed by signal 9" in shown(app))
+        assert not any(screen.check_action(action, ()) for action in ("hint", "undo", "resign", "type"))
         await pilot.press("7", "h", "n")
         await until(
             pilot, lambda: screen.position is not None and screen.position.ply <= 1 and screen.session is not None
         )
         assert len(sessions) == 2
+        assert screen.position is not None
+        assert screen.position.seats == ["Ann", "first-legal"], "nobody changes seats for a game that was lost"
+        assert screen.check_action("resign", ())
+        await press(pilot, screen, "5")
 
 
 async def test_what_cannot_be_opened_is_said(db: Path) -> None:

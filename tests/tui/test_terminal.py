@@ -35,7 +35,7 @@ class Terminal:
             os.execv(sys.executable, [sys.executable, "-m", "arena", *arguments])
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 
-    def wait_for(self, text: bytes, seconds: float = 60) -> None:
+    def wait_for(self, text: bytes, seconds: float = 180) -> None:
         """Read until `text` has been painted since the last key."""
         end = time.monotonic() + seconds
         while text not in self.output:
@@ -51,7 +51,7 @@ class Terminal:
 
     def end(self) -> int:
         """Read to the end; the exit status."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while self._read():
             if time.monotonic() > end:
                 os.kill(self.pid, signal.SIGKILL)
@@ -125,7 +125,7 @@ def test_when_the_terminal_goes_away_so_does_everything(tmp_path: Path) -> None:
     terminal.wait_for(b"your move")
     pids = [terminal.pid, *terminal.children()]
     terminal.close()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 180
     while os.waitpid(terminal.pid, os.WNOHANG)[0] == 0:
         assert time.monotonic() < end, "the app outlived its terminal"
         time.sleep(0.1)

@@ -78,10 +78,17 @@ class PlayScreen(SessionScreen):
         if action in ("hint", "undo", "resign", "type"):
             if not self.people:
                 return False
-            return True if self.position is not None and not self.over else None
+            return True if self._alive else None
         if action in ("step", "toggle_clock", "faster"):
-            return not self.people
+            if self.people:
+                return False
+            return True if self._alive else None
         return True
+
+    @property
+    def _alive(self) -> bool:
+        """Whether the game goes on: it has begun, is not over, and its process lives."""
+        return self.session is not None and self.position is not None and not self.over
 
     def show_position(self, position: Position) -> None:
         self._hint = None
@@ -109,8 +116,10 @@ class PlayScreen(SessionScreen):
         if board.uses_cursor:
             return f"{who}your move · arrows Enter · mouse · : types it"
         keys = sorted({key for action in board.legal for key in board.drawing.keys.get(action, ())})
-        words = "arrow keys" if set(keys) <= ARROWS.keys() else " ".join(keys[:6])
-        return f"{who}your move · {words} · mouse · : types it"
+        arrows = ["arrow keys"] if ARROWS.keys() & set(keys) else []
+        words = [*arrows, *(key for key in keys if key not in ARROWS)][:6]
+        mouse = ["mouse"] if board.legal.keys() & board.drawing.targets.keys() else []
+        return " · ".join([f"{who}your move", *[" ".join(words)] * bool(words), *mouse, ": types it"])
 
     def _mine(self, position: Position) -> int | None:
         """The person's seat that decides now."""
@@ -239,12 +248,13 @@ class PlayScreen(SessionScreen):
         self._show_side()
 
     def action_new(self) -> None:
-        """The same players again, everybody one seat on."""
+        """The same players again, everybody one seat on; as they sat where the game was lost with its process."""
 
         def again(yes: bool | None) -> None:
             if yes:
                 self.stop_clock()
-                self.seats = [*self.seats[1:], self.seats[0]]
+                if self.session is not None:
+                    self.seats = [*self.seats[1:], self.seats[0]]
                 self.say("starting…")
                 self.open()
 

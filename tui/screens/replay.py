@@ -25,8 +25,8 @@ class ReplayScreen(SessionScreen):
 
     CSS_PATH = "session_screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "Back", id="replay.back", key_display="←"),
-        Binding("right", "move(1)", "On", id="replay.on", key_display="→"),
+        Binding("left", "move(-1)", "Prev", id="replay.back", key_display="←"),
+        Binding("right", "move(1)", "Next", id="replay.on", key_display="→"),
         Binding("home", "jump(0)", "Start", id="replay.start"),
         Binding("end", "jump(-1)", "End", id="replay.end"),
         Binding("g", "go", "Go to", id="replay.go"),
@@ -59,7 +59,7 @@ class ReplayScreen(SessionScreen):
     def show_position(self, position: Position) -> None:
         self.query_one(BoardView).show(position.drawing)
         if position.id == self._opening:
-            self.say("← → step · space plays · g goes to a ply · v verifies")
+            self.say("← → step · space plays · v verifies")
         if self._wanted != position.ply:
             self.send({"do": "seek", "ply": self._wanted})
         if position.over:
@@ -96,7 +96,7 @@ class ReplayScreen(SessionScreen):
         super().on_session_says(message)
         if isinstance(message.event, Verified):
             if message.event.ok:
-                self.say("verified: re-simulated, every step is as recorded", "bold")
+                self.say("verified: every step is as recorded", "bold")
             else:
                 self.say(f"NOT as recorded: {message.event.message}", "$error")
             self._catch_up()

@@ -25,7 +25,7 @@ PERIODS = (2.0, 1.0, 0.5, 0.25, 0.1, 0.04)
 """Seconds between two steps, slowest first."""
 
 COMMON: list[BindingType] = [
-    Binding("space", "toggle_clock", "Play/pause", id="session.clock"),
+    Binding("space", "toggle_clock", "Play", id="session.clock", tooltip="play and pause"),
     Binding("plus,equals_sign", "faster(1)", "Faster", show=False, id="session.faster", key_display="+"),
     Binding("minus", "faster(-1)", "Slower", show=False, id="session.slower", key_display="-"),
     Binding("question_mark", "app.help", "Help", id="app.help", key_display="?"),
@@ -41,6 +41,7 @@ class SessionScreen(Screen[None]):
         super().__init__()
         self.session: AsyncSession | None = None
         self.position: Position | None = None
+        self._possible: object = None
         self._opening = 0
         self._waiting: int | None = None
         self._period = PERIODS.index(0.5)
@@ -120,13 +121,21 @@ class SessionScreen(Screen[None]):
         elif isinstance(event, Refusal):
             self.stop_clock()
             self.say(event.message, "$error")
-        self.refresh_bindings()
+        self.refresh_keys()
 
     def on_session_lost(self, message: SessionLost) -> None:
         self.stop_clock()
         self._waiting = None
         self.say(f"{message.problem} · n starts again", "$error")
-        self.refresh_bindings()
+        self.refresh_keys()
+
+    def refresh_keys(self) -> None:
+        """Have the footer drawn anew where what can be done has changed; it flickers when it is drawn at every step."""
+        bindings = (b for b in type(self).BINDINGS if isinstance(b, Binding))
+        possible = tuple(self.check_action(binding.action.partition("(")[0], ()) for binding in bindings)
+        if possible != self._possible:
+            self._possible = possible
+            self.refresh_bindings()
 
     def say(self, text: str, style: str = "") -> None:
         """The line below the board."""
