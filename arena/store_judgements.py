@@ -15,12 +15,27 @@ from typing import Any
 from arena.records import from_row
 from arena.records_text import Annotator, AnnotatorKind
 from arena.store_file import LeagueFile
-from arena.store_rows import insert, utc_ms, valid_name
+from arena.store_rows import insert, utc_ms, valid_name, valid_text
 from envs.errors import UnknownNameError, UsageError
 
 PAUSE_MS = 120_000
 """An answer that took longer counts as this long where the pace is measured: the person was away."""
 _RECENT = 50
+_GUIDELINES = "guidelines"
+GUIDELINES = """\
+Choose the answer that you would rather have got if the question were yours.
+
+1. Does it help? An answer that names something to do, for this device and this problem, beats one that does not.
+2. Is it true? A wrong or dangerous advice is worse than none.
+3. Is it kind? Of two answers that help alike, the friendlier is better.
+4. Is it short? Of two answers that are alike in all that, the shorter is better.
+
+Choose "much better" where you would not hesitate for a moment. Choose "tie" where you would not care which you get, \
+"both bad" where you would want neither, "skip" where you cannot tell (another language, no sense in the question).
+
+Trust the text, not the side it stands on.
+"""
+"""What annotators are told unless the league has guidelines of its own."""
 
 
 class JudgementStore:
@@ -28,6 +43,18 @@ class JudgementStore:
 
     path: Path
     _file: LeagueFile
+
+    def guidelines(self) -> str:
+        """What annotators are told."""
+        rows = self._file.rows("SELECT value FROM settings WHERE name = ?", _GUIDELINES)
+        return rows[0]["value"] if rows else GUIDELINES
+
+    def set_guidelines(self, text: str) -> None:
+        """Tell annotators something else from now on."""
+        valid_text(text, "text of the guidelines")
+        with self._file.write() as connection:
+            sql = "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2"
+            connection.execute(sql, (_GUIDELINES, text))
 
     def add_annotator(
         self, name: str, kind: AnnotatorKind = "person", config: Mapping[str, Any] | None = None

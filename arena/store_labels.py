@@ -48,7 +48,7 @@ class LabelStore(JudgementStore):
     def pair(self, pair: int) -> Pair:
         rows = self._file.rows("SELECT * FROM pairs WHERE id = ?", pair)
         if not rows:
-            raise UsageError(f"{self.path}: there is no pair {pair}")
+            raise UsageError(f"there is no pair {pair}")
         return from_row(Pair, rows[0])
 
     def pairs(

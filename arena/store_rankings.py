@@ -121,7 +121,7 @@ class RankingStore(JudgementStore):
                 JOIN prompts ON prompts.id = completions.prompt WHERE completions.id = ?"""
             row = connection.execute(sql, (completion,)).fetchone()
             if row is None:
-                raise UsageError(f"{self.path}: there is no completion {completion}")
+                raise UsageError(f"there is no completion {completion}")
             given = f"""SELECT score FROM scores WHERE annotator = ? AND completion = ?
                 AND {counts("scores")} ORDER BY id DESC LIMIT 1"""
             score = connection.execute(given, (annotator_id(connection, annotator), completion)).fetchone()

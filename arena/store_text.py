@@ -102,7 +102,7 @@ class TextStore(LabelStore, RankingStore):
     def prompt(self, prompt: int) -> Prompt:
         rows = self._file.rows("SELECT * FROM prompts WHERE id = ?", prompt)
         if not rows:
-            raise UsageError(f"{self.path}: there is no prompt {prompt}")
+            raise UsageError(f"there is no prompt {prompt}")
         return from_row(Prompt, rows[0])
 
     def add_demonstrations(self, rows: Iterable[tuple[str, str]], source: str = "", split: Split = "train") -> int:

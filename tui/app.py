@@ -9,11 +9,11 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 from threading import Thread
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -30,11 +30,11 @@ from tui.messages import LeagueLoaded, ReadFailed
 from tui.screens.dialogs import AskScreen, ChooseScreen, KeyScreen
 from tui.screens.home import HomeScreen
 from tui.text import inert
-from tui.theme import DARK, LIGHT
+from tui.theme import THEMES, default_theme
 
 WARM_UP_SECONDS = 0.4
 """How long after the first paint the spare session starts."""
-END_SECONDS = 10.0
+END_SECONDS = 30.0
 """How long a signal leaves the app to end in good order."""
 
 
@@ -56,9 +56,9 @@ class ArenaApp(App[None]):
         self.sessions = Children()
         self.keys: dict[str, str] = {}
         self._first: Callable[[], None] | None = None
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = DARK.name
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = default_theme(self.console.color_system)
 
     def get_default_screen(self) -> Screen:
         self.home = HomeScreen()
@@ -183,6 +183,17 @@ class ArenaApp(App[None]):
 
         self.push_screen(PlayScreen(game, seats, seed))
 
+    def open_label(self, mode: str = "pairs", **wanted: Any) -> None:
+        """Text to judge: pairs, rank or score; asks for the name first where it is not known."""
+        if self.user is None:
+            self.ask_name(lambda: self.open_label(mode, **wanted))
+            return
+        from tui.screens.label import LabelScreen
+        from tui.screens.rank import RankScreen, ScoreScreen
+
+        screens: dict[str, Callable[[], Screen[None]]] = {"rank": RankScreen, "score": ScoreScreen}
+        self.push_screen(screens[mode]() if mode in screens else LabelScreen(**wanted))
+
     def open_leaderboard(self, game: str) -> None:
         from tui.screens.leaderboard import LeaderboardScreen
 
@@ -246,14 +257,17 @@ def run(
     opponents: Sequence[str] = (),
     seat: int = 0,
     seed: int | None = None,
+    label: Mapping[str, Any] | None = None,
 ) -> None:
-    """Open the app on a league, at home or straight in a game; returns when it is closed.
+    """Open the app on a league, at home, straight in a game or labelling; returns when it is closed.
 
     Raises UsageError where the name will not do, SystemExit where the app crashed or was told to end by a signal.
     """
     app = ArenaApp(Path(db), valid_name(user, "player") if user is not None else None)
     if game is not None:
         app.start_with(lambda: app.play_game(game, opponents, seat, seed))
+    if label is not None:
+        app.start_with(lambda: app.open_label(**label))
     try:
         app.run()
     finally:

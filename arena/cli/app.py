@@ -8,7 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
-from arena.cli import agents, ask, bench, db, demo, evaluate, games, league, play, replay, runs, strength, table, train
+from arena.cli import (
+    agents,
+    ask,
+    bench,
+    db,
+    demo,
+    evaluate,
+    games,
+    label,
+    league,
+    play,
+    replay,
+    runs,
+    strength,
+    table,
+    train,
+)
 from arena.cli.errors import ArenaGroup
 from arena.cli.options import DEFAULT_DB, Db
 
@@ -71,6 +87,7 @@ _COMMANDS = (
     table.table,
     strength.strength,
     ask.ask,
+    label.label,
 )
 for _command in _COMMANDS:
     app.command()(_command)

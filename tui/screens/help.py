@@ -27,8 +27,10 @@ GENERAL = (
 def key_rows(app_keymap: dict[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Per screen its (keys, what they do, binding id), with the person's own keys in place."""
     from tui.screens.home import HomeScreen
+    from tui.screens.label import LabelScreen
     from tui.screens.leaderboard import LeaderboardScreen
     from tui.screens.play import PlayScreen
+    from tui.screens.rank import RankScreen, ScoreScreen
     from tui.screens.replay import ReplayScreen
     from tui.screens.replays import ReplaysScreen
 
@@ -38,6 +40,9 @@ def key_rows(app_keymap: dict[str, str]) -> list[tuple[str, list[tuple[str, str,
         ("Replay", ReplayScreen.BINDINGS),
         ("List of replays", ReplaysScreen.BINDINGS),
         ("Leaderboard", LeaderboardScreen.BINDINGS),
+        ("Labelling", LabelScreen.BINDINGS),
+        ("Ranking", RankScreen.BINDINGS),
+        ("Scoring", ScoreScreen.BINDINGS),
     ]
     return [(title, [_row(b, app_keymap) for b in bindings if isinstance(b, Binding)]) for title, bindings in groups]
 

@@ -39,6 +39,7 @@ class HomeScreen(Screen[None]):
         Binding("w", "watch", "Watch", id="home.watch"),
         Binding("l", "leaderboard", "Leaderboard", id="home.leaderboard"),
         Binding("r", "replays", "Replays", id="home.replays"),
+        Binding("t", "label", "Label", id="home.label", tooltip="compare texts: human feedback"),
         Binding("n", "name", "Name", id="home.name"),
         Binding("g", "variant", "Game…", id="home.variant", tooltip="type a game with options, gridworld/maze?size=9"),
         Binding("question_mark", "app.help", "Help", id="app.help", key_display="?"),
@@ -229,6 +230,9 @@ class HomeScreen(Screen[None]):
 
     def action_replays(self) -> None:
         self.arena.open_replays(None)
+
+    def action_label(self) -> None:
+        self.arena.open_label()
 
     def action_name(self) -> None:
         self.arena.ask_name()
