@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
-from agents.presets import EVERY_ALGORITHM, PRESETS
+from agents.presets import BUDGETS, EVERY_ALGORITHM, PRESETS
 from envs.errors import UnknownNameError, UsageError
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -178,6 +178,7 @@ class MonteCarloConfig(TabularConfig):
 
     algorithm = "monte_carlo"
     off_policy: bool = setting(False, "learn only from a game's last random move on, so about greedy play")
+    settle_share: float = setting(0.0, "share of random moves after which a game has no further ones", min=0.0, max=1.0)
     learning_rate: float = setting(0.1, "how far a value moves towards its target", min=0.0, max=1.0)
     final_epsilon: float = setting(0.0, "share of random moves after the exploration", min=0.0, max=1.0)
     exploration_share: float = setting(0.9, "share of the run in which epsilon falls", min=0.0, max=1.0)
@@ -242,6 +243,12 @@ def default_config(algorithm: str, game: str) -> Config:
             if game.startswith(prefix):
                 values |= presets[prefix]
     return replace(CONFIGS[algorithm](), **values)
+
+
+def default_steps(algorithm: str, game: str) -> int:
+    """Env steps after which the algorithm's preset for `game` has learnt what it learns."""
+    budgets = BUDGETS.get(algorithm, {})
+    return budgets.get(max((key for key in budgets if game.startswith(key)), key=len, default=""), 200_000)
 
 
 def training_game(game: str, config: Config) -> str:

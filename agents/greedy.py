@@ -22,6 +22,9 @@ def greedy(q_values: Tensor, mask: Tensor, tolerance: float = 1e-6) -> Tensor:
     return uniform(legal >= best - tolerance * best.abs().clamp(min=1.0))
 
 
-def epsilon_greedy(q_values: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-    """(1 − ε) greedy + ε uniform over the legal actions (Sutton & Barto, section 2.2) → [B, A] float32."""
+def epsilon_greedy(q_values: Tensor, mask: Tensor, epsilon: float | Tensor) -> Tensor:
+    """(1 − ε) greedy + ε uniform over the legal actions (Sutton & Barto, section 2.2) → [B, A] float32.
+
+    ε is one number, or one a row: [B, 1].
+    """
     return (1 - epsilon) * greedy(q_values, mask) + epsilon * uniform(mask)

@@ -81,6 +81,20 @@ _ATARI: dict[str, Any] = {
     "reward_clip": 1.0,
 }
 
+# Env steps of a run by the presets; 200,000 where nothing is said. `benchmarks/gridworlds.py` shows what they give.
+_SHORT_RUNS = dict.fromkeys(("gridworld/recycling", "gridworld/tiny", "gridworld/trap"), 40_000)
+BUDGETS: dict[str, dict[str, int]] = {
+    "ppo": _SHORT_RUNS
+    | {"gridworld/maze": 2_000_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
+    | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000},
+    "vpg": _SHORT_RUNS
+    | {"gridworld/maze": 4_000_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
+    | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
+    "dqn": dict.fromkeys(_SHORT_RUNS, 10_000)
+    | {"gridworld/maze": 500_000, "gridworld/maze?level": 20_000, "gridworld/custom": 20_000}
+    | {"gridworld/cliff": 40_000, "gridworld/rooms": 40_000},
+}
+
 PRESETS: dict[str, Presets] = {
     "ppo": {
         "ALE/": _ATARI
@@ -272,14 +286,16 @@ PRESETS: dict[str, Presets] = {
     # The cliff and the rooms need more than the defaults. With ε left, the expected cost of a fall keeps SARSA from the
     # edge, and what it learnt of falls while ε was large it can unlearn only on visits that have become rare: so ε is
     # small from the start, optimism does the exploring, and small steps average the falls. Monte Carlo has the same
-    # trouble on-policy; off-policy, in deterministic games, the latest return of greedy play is exact.
+    # trouble on-policy; off-policy, in deterministic games, the latest return of greedy play is exact. In the rooms, with
+    # starts anywhere and a goal far away, games settle early; from the cliff's one start they must go on exploring.
     "sarsa": {
         "gridworld/cliff": {"num_envs": 32, "epsilon": 0.02, "exploration_share": 0.8, "learning_rate": 0.02},
         "gridworld/rooms": {"num_envs": 32, "epsilon": 0.3, "exploration_share": 1.0, "learning_rate": 0.1},
     },
     "monte_carlo": {
         "gridworld/cliff": _LATEST_GREEDY_RETURN | {"epsilon": 0.5, "final_epsilon": 0.3},
-        "gridworld/rooms": _LATEST_GREEDY_RETURN | {"final_epsilon": 0.5, "initial_values": "0"},
+        "gridworld/rooms": _LATEST_GREEDY_RETURN
+        | {"epsilon": 0.3, "final_epsilon": 0.3, "settle_share": 0.5, "initial_values": "0"},
     },
     "q_learning": {"gridworld/rooms": {"learning_rate": 0.5}},
 }

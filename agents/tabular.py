@@ -130,8 +130,8 @@ class Learner:
         self.state = state_index(self.observation, self.num_states)
         self.mask = turn.legal_action_mask[:, 0]
 
-    def choose(self, state: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-        """ε-greedy actions [N] (uniform ones for prediction)."""
+    def choose(self, state: Tensor, mask: Tensor, epsilon: float | Tensor) -> Tensor:
+        """ε-greedy actions [N] (uniform ones for prediction); ε may differ by game: [N, 1]."""
         predicting = self.table.ndim == 1
         probabilities = uniform(mask) if predicting else epsilon_greedy(self.table[state], mask, epsilon)
         return torch.multinomial(probabilities, 1, generator=self.generator).squeeze(1)
@@ -183,7 +183,10 @@ class Trajectory:
 
     Attributes:
         index, reward: [N, L], of the pair and what it brought; length: [N]; since: [N], the first step that teaches.
+        settled: [N] bool, whether the game goes on without random moves.
     """
+
+    NAMES = ("index", "reward", "length", "since", "settled")
 
     def __init__(self, num_envs: int, num_cells: int, device: torch.device) -> None:
         self.num_cells = num_cells
@@ -191,6 +194,7 @@ class Trajectory:
         self.reward = torch.zeros(num_envs, 16, dtype=torch.float64, device=device)
         self.length = torch.zeros(num_envs, dtype=torch.int64, device=device)
         self.since = torch.zeros_like(self.length)
+        self.settled = torch.zeros_like(self.length, dtype=torch.bool)
 
     def append(self, index: Tensor, reward: Tensor, forget: Tensor) -> None:
         """One step [N] each; what came before it teaches nothing where `forget` [N]."""
@@ -208,13 +212,14 @@ class Trajectory:
         rows = ended.nonzero().squeeze(1)
         steps = (self.index[rows], self.reward[rows], self.since[rows], self.length[rows])
         self.length[rows] = self.since[rows] = 0
+        self.settled[rows] = False
         return first_visits(*steps, bootstrap[rows], gamma, self.num_cells)
 
     def tensors(self) -> dict[str, Tensor]:
-        return {f"trajectory.{name}": getattr(self, name) for name in ("index", "reward", "length", "since")}
+        return {f"trajectory.{name}": getattr(self, name) for name in self.NAMES}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        for name in ("index", "reward", "length", "since"):
+        for name in self.NAMES:
             setattr(self, name, tensors[f"trajectory.{name}"].to(self.length.device).clone())
 
 
@@ -322,17 +327,22 @@ def play_monte_carlo(learner: Learner, epsilon: float, shaping: Shaping | None) 
     """Q(s, a) → the return that followed the pair's first visit in a game, on-policy, ε-soft (section 5.4).
 
     Off-policy only what follows a game's last random move teaches, that move included (section 5.7, without weights).
+    A game may settle after a random move, that is, play on greedily to its end: else the last one is mostly so near the
+    end that what lies far from it is never learnt.
     """
-    action = learner.choose(learner.state, learner.mask, epsilon)
+    config, trajectory = cast(MonteCarloConfig, learner.config), learner.trajectory
+    action = learner.choose(learner.state, learner.mask, epsilon * (~trajectory.settled).float().unsqueeze(1))
     best = greedy(learner.table[learner.state], learner.mask)
     strayed = best.gather(1, action.unsqueeze(1)).squeeze(1) == 0
     step, rewards, following, mask = _step(learner, action, shaping)
-    forget = strayed & cast(MonteCarloConfig, learner.config).off_policy
-    learner.trajectory.append(learner.state * learner.num_actions + action, rewards, forget)
+    trajectory.append(learner.state * learner.num_actions + action, rewards, strayed & config.off_policy)
+    if config.settle_share > 0:
+        coin = torch.rand(len(strayed), generator=learner.generator, device=strayed.device)
+        trajectory.settled |= strayed & (coin < config.settle_share)
     ended = step.terminated | step.truncated
     if bool(ended.any()):
         value = learner.table[following].masked_fill(~mask, -torch.inf).amax(-1).masked_fill(step.terminated, 0.0)
-        learner.learn(*learner.trajectory.take(ended, value, learner.config.gamma))
+        learner.learn(*trajectory.take(ended, value, config.gamma))
     return step
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from agents.configs import Config, LearnerConfig, config_from, default_config, training_game
+from agents.configs import Config, LearnerConfig, config_from, default_config, default_steps, training_game
 from agents.metrics import Metrics
 from agents.registry import load_train
 from agents.selfplay import Opponents, kinds_of_games
@@ -35,7 +35,6 @@ from envs.errors import ArenaError, UsageError
 from envs.registry import make
 from envs.specs import GameSpec, parse_variant
 
-DEFAULT_STEPS = 200_000
 METRIC_POINTS = 400
 """About how many points of each series a run keeps."""
 CHECKPOINTS = 10
@@ -146,7 +145,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
     for opponent in request.opponents:
         resolve(store, game, opponent, join=False)
     steps = request.steps or (
-        DEFAULT_STEPS
+        default_steps(request.algorithm, game)
         if request.minutes is None
         else steps_in(60 * request.minutes, request.algorithm, config, game, device, request.seed)
     )

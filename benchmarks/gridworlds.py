@@ -1,49 +1,53 @@
-"""DQN, VPG and PPO on the one-player gridworlds: does greedy play earn what value iteration does, from every start?
+"""Every learner on the one-player gridworlds: does greedy play earn what value iteration does, from every start?
 
-`.venv/bin/python benchmarks/gridworlds.py` trains five seeds of each on every gridworld by the presets and writes
-benchmarks/results/gridworlds.md: how many seeds lose nothing, and on mazes never met the share of the optimum.
+`.venv/bin/python benchmarks/gridworlds.py` trains five seeds of each by the presets, for as many steps as `arena train`
+takes without `--steps`, and writes benchmarks/results/gridworlds.md and .json: how many seeds lose nothing, and on
+mazes never met the share of the optimum. `--game` and `--algo` measure a part anew and leave the rest as it was;
+`--missing` measures what is not there yet.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from harness import RESULTS, machine
 
-from agents.configs import LearnerConfig, default_config
+from agents.configs import LearnerConfig, TabularConfig, default_config, default_steps
 from agents.policy import Policy
 from agents.registry import load_policy, load_train
-from arena.strength import Strength, check_strength
+from arena.provenance import commit_hash
+from arena.strength import check_strength
 from envs import registry
 
 MAP = Path(__file__).parent / "custom_map.txt"
 MAZES = "gridworld/maze"
-GAMES = {
-    "gridworld/recycling": {"dqn": 10_000, "vpg": 40_000, "ppo": 40_000},
-    "gridworld/recycling?minutes=3": {"dqn": 10_000, "vpg": 40_000, "ppo": 40_000},
-    "gridworld/tiny": {"dqn": 10_000, "vpg": 40_000, "ppo": 40_000},
-    "gridworld/trap": {"dqn": 10_000, "vpg": 40_000, "ppo": 40_000},
-    "gridworld/cliff": {"dqn": 40_000, "vpg": 300_000, "ppo": 150_000},
-    "gridworld/rooms": {"dqn": 40_000, "vpg": 300_000, "ppo": 200_000},
-    "gridworld/maze?level=3": {"dqn": 20_000, "vpg": 100_000, "ppo": 60_000},
-    f"gridworld/custom?map={MAP}": {"dqn": 20_000, "vpg": 100_000, "ppo": 60_000},
-    MAZES: {"dqn": 500_000, "vpg": 3_000_000, "ppo": 3_000_000},
-}
+GAMES = (
+    "gridworld/recycling",
+    "gridworld/recycling?minutes=3",
+    "gridworld/tiny",
+    "gridworld/trap",
+    "gridworld/cliff",
+    "gridworld/rooms",
+    "gridworld/maze?level=3",
+    f"gridworld/custom?map={MAP}",
+    MAZES,
+)
+TABLES = ("q_learning", "sarsa", "monte_carlo")
+ALGORITHMS = ("dqn", "vpg", "ppo", *TABLES)
+FACTS = RESULTS / "gridworlds.json"
 
-
-def verdict(strengths: list[Strength]) -> str:
-    """How many seeds are perfect; where none can be, the shares of the optimum's mean."""
-    if strengths[0].checked == "mazes":
-        return ", ".join(f"{strength.mean / strength.optimum:.1%}" for strength in strengths)
-    return f"{sum(strength.perfect for strength in strengths)} of {len(strengths)}"
+Row = dict[str, Any]
 
 
 def train(algorithm: str, game: str, seed: int, steps: int) -> Policy:
     config = default_config(algorithm, game)
-    assert isinstance(config, LearnerConfig)
+    assert isinstance(config, LearnerConfig | TabularConfig)
     env = registry.make(game, config.num_envs)
     for metrics in load_train(algorithm)(config, env, seed=seed, total_steps=steps):
         last = metrics
@@ -51,40 +55,84 @@ def train(algorithm: str, game: str, seed: int, steps: int) -> Policy:
     return load_policy(env.spec, last.policy)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--algo", action="append", choices=("ppo", "vpg", "dqn"))
-    parser.add_argument("--game", default="", help="only games with this in their name")
-    parser.add_argument("--seeds", type=int, default=5)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = []
-    for algorithm in arguments.algo or ["ppo", "vpg", "dqn"]:
-        for game, budgets in GAMES.items():
-            if arguments.game not in game:
-                continue
-            started = time.monotonic()
-            seeds, steps = range(arguments.seeds), budgets[algorithm]
-            judged = f"{game}?held_out=true" if game == MAZES else game
-            strengths = [check_strength(judged, train(algorithm, game, seed, steps)) for seed in seeds]
-            seconds = (time.monotonic() - started) / len(seeds)
-            name = judged.replace(str(MAP), MAP.name)
-            row = f"| {name} | {algorithm} | {steps:,} | {seconds:.0f} s | {verdict(strengths)} |"
-            print(row, flush=True)
-            rows.append(row)
-    if arguments.algo or arguments.game:
-        return  # a part is to be looked at, the table is of the whole
+def measure(algorithm: str, game: str, seeds: int) -> Row:
+    """Per seed: CPU seconds of training, cases gone through, how many of them were perfect, mean return and optimum."""
+    steps = default_steps(algorithm, game)
+    judged = f"{game}?held_out=true" if game == MAZES else game
+    runs = []
+    for seed in range(seeds):
+        started = time.process_time()
+        policy = train(algorithm, game, seed, steps)
+        seconds = round(time.process_time() - started, 1)
+        strength = check_strength(judged, policy)
+        assert strength.mean is not None
+        assert strength.optimum is not None
+        runs.append(
+            {
+                "seed": seed,
+                "seconds": seconds,
+                "cases": strength.cases,
+                "faultless": strength.faultless,
+                "mean": round(strength.mean, 5),
+                "optimum": round(strength.optimum, 5),
+            }
+        )
+        print(f"{judged} {algorithm} {runs[-1]}", flush=True)
+    name = judged.replace(str(MAP), MAP.name)
+    return {"game": name, "algorithm": algorithm, "steps": steps, "commit": commit_hash(), "runs": runs}
+
+
+def verdict(row: Row) -> str:
+    """How many seeds are perfect; on mazes never met, where none is, the shares of the optimum's mean."""
+    runs = row["runs"]
+    if "held_out" in row["game"]:
+        return ", ".join(f"{run['mean'] / run['optimum']:.1%}" for run in runs)
+    return f"{sum(run['faultless'] == run['cases'] for run in runs)} of {len(runs)}"
+
+
+def write(rows: list[Row]) -> None:
+    order = {game.replace(str(MAP), MAP.name): index for index, game in enumerate(GAMES)}
+    rows.sort(key=lambda row: (order[row["game"].removesuffix("?held_out=true")], ALGORITHMS.index(row["algorithm"])))
+    FACTS.write_text(json.dumps(rows, indent=1) + "\n")
     lines = [
         "# Gridworlds against value iteration",
         "",
-        "`python benchmarks/gridworlds.py`: seeds whose greedy policy loses nothing from any start, one thread each;",
-        f"{machine()}.",
+        "`python benchmarks/gridworlds.py`: seeds whose greedy policy earns what value iteration does from every start;",
+        "on mazes never met the share of the optimal mean return over 500 of them, seed by seed. Settings and steps are",
+        f"those of `arena train` alone; CPU seconds of one thread, median of the seeds. {machine()}.",
         "",
-        "| game | algorithm | steps | a seed | optimal |",
+        "| game | algorithm | steps | CPU seconds | optimal |",
         "|---|---|---:|---:|---|",
-        *rows,
     ]
+    for row in rows:
+        seconds = statistics.median(run["seconds"] for run in row["runs"])
+        lines.append(f"| {row['game']} | {row['algorithm']} | {row['steps']:,} | {seconds:.1f} | {verdict(row)} |")
     (RESULTS / "gridworlds.md").write_text("\n".join(lines) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--algo", action="append", choices=ALGORITHMS)
+    parser.add_argument("--game", action="append", choices=[game.replace(str(MAP), MAP.name) for game in GAMES])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--missing", action="store_true", help="only what has not been measured by these budgets")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for game in GAMES:
+        if arguments.game and game.replace(str(MAP), MAP.name) not in arguments.game:
+            continue
+        for algorithm in arguments.algo or ALGORITHMS:
+            if algorithm in TABLES and game == MAZES:
+                continue  # a table is of one maze
+            old = json.loads(FACTS.read_text()) if FACTS.exists() else []
+            name = game.replace(str(MAP), MAP.name)
+            key = (f"{name}?held_out=true" if game == MAZES else name, algorithm)
+            steps = default_steps(algorithm, game)
+            if arguments.missing and any((row["game"], row["algorithm"], row["steps"]) == (*key, steps) for row in old):
+                continue
+            row = measure(algorithm, game, arguments.seeds)
+            old = json.loads(FACTS.read_text()) if FACTS.exists() else []  # another part may have been measured beside
+            write([row, *(other for other in old if (other["game"], other["algorithm"]) != key)])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from agents.configs import CONFIGS, PPOConfig, config_from, default_config
+from agents.configs import CONFIGS, PPOConfig, config_from, default_config, default_steps
 from agents.presets import EVERY_ALGORITHM, PRESETS
 from agents.registry import ALGORITHMS, find_algorithm
 from envs.errors import UnknownNameError, UsageError
@@ -37,6 +37,11 @@ def test_a_longer_prefix_wins_and_other_games_keep_the_defaults() -> None:
     assert default_config("ppo", "gridworld/recycling").gamma == 0.9  # type: ignore[attr-defined]
     assert default_config("ppo", "gridworld/recycling?minutes=3").gamma == 1.0  # type: ignore[attr-defined]
     assert default_config("ppo", "some/other_game") == PPOConfig()
+
+
+def test_steps_of_a_run_are_the_preset_s() -> None:
+    assert default_steps("ppo", "gridworld/maze") > default_steps("ppo", "gridworld/maze?level=3")
+    assert default_steps("monte_carlo", "gridworld/rooms") == default_steps("ppo", "some/other_game") == 200_000
 
 
 @pytest.mark.parametrize(

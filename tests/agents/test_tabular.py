@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,19 @@ import pytest
 import torch
 
 from agents import planning
-from agents.configs import QLearningConfig, SarsaConfig, TabularConfig, TD0Config, default_config
+from agents.configs import (
+    MonteCarloConfig,
+    QLearningConfig,
+    SarsaConfig,
+    TabularConfig,
+    TD0Config,
+    default_config,
+    default_steps,
+)
 from agents.metrics import Metrics
 from agents.policy import act
 from agents.registry import load_policy
-from agents.tabular import first_visits, move_towards, train
+from agents.tabular import Learner, first_visits, move_towards, play_monte_carlo, train
 from envs.errors import ArenaError, UsageError
 from envs.gridworld.dynamics import Dynamics, exact_dynamics
 from envs.registry import make
@@ -104,6 +113,18 @@ def test_on_policy_walks_away_from_the_cliff_where_off_policy_does_not() -> None
         assert edge_visits(on) < 0.3
 
 
+def test_a_game_that_has_settled_is_played_greedily_to_its_end() -> None:
+    config = MonteCarloConfig(off_policy=True, settle_share=1.0, epsilon=1.0, initial_values="0.1,0.2,0.3,0.4")
+    learner = Learner(config, make("gridworld/rooms", config.num_envs), 0)
+    for _ in range(300):
+        before, settled = learner.trajectory.since.clone(), learner.trajectory.settled.clone()
+        learner.see(play_monte_carlo(learner, 1.0, None).turn)
+        going_on = settled & (learner.trajectory.length > 0)
+        assert torch.equal(learner.trajectory.since[going_on], before[going_on])
+    assert 0 < going_on.sum() < config.num_envs
+    assert not learner.trajectory.settled[learner.trajectory.length == 0].any()
+
+
 def test_td0_predicts_the_random_policy() -> None:
     last = learn(TD0Config(gamma=0.9, learning_rate=0.02, num_envs=32), "gridworld/recycling", 0, 30_000)
     dynamics = exact_dynamics(make("gridworld/recycling"))
@@ -140,14 +161,16 @@ def test_what_has_no_table_is_refused() -> None:
 
 
 LEARNERS = ("q_learning", "sarsa", "monte_carlo")
-BUDGETS = {
+CUSTOM_MAP = Path(__file__).parents[2] / "benchmarks/custom_map.txt"
+BUDGETS = {  # none is larger than `default_steps`, which is what `arena train` takes
     "gridworld/recycling": (10_000, 10_000, 10_000),
     "gridworld/recycling?minutes=3": (10_000, 10_000, 10_000),
     "gridworld/tiny": (10_000, 10_000, 10_000),
     "gridworld/trap": (2_000, 2_000, 2_000),
-    "gridworld/cliff": (20_000, 200_000, 600_000),
-    "gridworld/rooms": (40_000, 200_000, 600_000),
+    "gridworld/cliff": (20_000, 200_000, 200_000),
+    "gridworld/rooms": (40_000, 200_000, 100_000),
     "gridworld/maze?level=3&size=5": (15_000, 15_000, 15_000),
+    f"gridworld/custom?map={CUSTOM_MAP}": (20_000, 20_000, 20_000),
 }
 
 
@@ -160,6 +183,8 @@ def test_finds_the_optimum(algorithm: str, game: str) -> None:
     dynamics = exact_dynamics(make(game))
     best = planning.value_iteration(dynamics, config.gamma).values
     start = dynamics.start > 0
-    q_values = table(learn(config, game, 0, BUDGETS[game][LEARNERS.index(algorithm)]))
+    steps = BUDGETS[game][LEARNERS.index(algorithm)]
+    assert steps <= default_steps(algorithm, game)
+    q_values = table(learn(config, game, 0, steps))
     values = greedy_values(dynamics, q_values, config.gamma)
     np.testing.assert_allclose(values[start], best[start], atol=1e-9)
