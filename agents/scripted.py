@@ -1,4 +1,4 @@
-"""Players that need no training: random, first-legal, a one-ply tactician, exact minimax and exact planning."""
+"""Players that need no training: random, first-legal, a one-ply tactician, exact minimax, solving and planning."""
 
 from __future__ import annotations
 
@@ -150,6 +150,13 @@ def _plan(spec: GameSpec) -> Policy:
     return TabularPolicy(storable(value_iteration(exact_dynamics(make(spec.game)), config.gamma).q_values))
 
 
+def _perfect() -> Policy:
+    """Compiles the solver at the first call."""
+    from agents.connect_four_solver import PerfectPolicy
+
+    return PerfectPolicy()
+
+
 # By a variant's game id, beside `random` and `first-legal`, which play everywhere.
 _BOARDS: dict[str, dict[str, Callable[[], Policy]]] = {
     "tic_tac_toe": {
@@ -160,9 +167,18 @@ _BOARDS: dict[str, dict[str, Callable[[], Policy]]] = {
         "tactician": lambda: Tactician(_transposed, tic_tac_toe.winning_moves),
         "minimax": lambda: TicTacToeMinimax(_transposed),
     },
-    "connect_four": {"tactician": lambda: Tactician(_as_shown, connect_four.winning_moves)},
-    "pettingzoo/classic/connect_four_v3": {"tactician": lambda: Tactician(_as_shown, connect_four.winning_moves)},
+    "connect_four": {
+        "tactician": lambda: Tactician(_as_shown, connect_four.winning_moves),
+        "perfect": _perfect,
+    },
+    "pettingzoo/classic/connect_four_v3": {
+        "tactician": lambda: Tactician(_as_shown, connect_four.winning_moves),
+        "perfect": _perfect,
+    },
 }
+
+THINKERS = ("perfect",)
+"""Those that take long over a move: they play where they are asked to, and not in every round of every league."""
 
 _EVERYWHERE: dict[str, Policy] = {"random": random_policy, "first-legal": first_legal_policy}
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from agents.configs import Config, config_from, default_config
-from agents.scripted import scripted_policies
+from agents.scripted import THINKERS, scripted_policies
 from agents.selfplay import Opponents
 from arena import matchmaking
 from arena.locks import hold
@@ -38,8 +38,8 @@ GAMES = 20
 VETERANS = 2
 OUTSIDERS = 4
 """How many frozen agents of others a learner trains against in a slice."""
-POINTLESS = ("first-legal",)
-"""Scripts that teach nothing about who is strong."""
+POINTLESS = ("first-legal", *THINKERS)
+"""Scripts that teach nothing about who is strong, and those that would take longer than the round."""
 
 _LEARNER, _OUTSIDERS, _VETERANS, _MATCH = range(4)  # what seeds are for
 

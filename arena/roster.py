@@ -7,6 +7,8 @@ import copy
 import dataclasses
 import functools
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from arena.store import Store
 
 CACHE_SIZE = 32
-SOLVERS = ("minimax", "value-iteration")
+SOLVERS = ("minimax", "perfect", "value-iteration")
 """The scripts that play exactly."""
 
 
@@ -73,6 +75,22 @@ def resolve(store: Store, game: str, name: str, join: bool = True) -> Contender:
             f"{agent.name} is a person, who decides at the keyboard: `arena play {game} --as {agent.name}`"
         )
     return Contender(agent, _policy(store, agent))
+
+
+def resolve_all(store: Store, game: str, names: Sequence[str]) -> list[Contender]:
+    """All of them, in their order; where one of them cannot be had, nothing is written."""
+    for name in names:
+        resolve(store, game, name, join=False)
+    return [resolve(store, game, name) for name in names]
+
+
+def require_scripts(db: Path, game: str, names: Iterable[str]) -> None:
+    """Before a league is made: only scripts can play in it. Raises UnknownNameError for any other name."""
+    if not db.exists():
+        offered = scripted.scripted_policies(game_spec(game))
+        for name in names:
+            if name not in offered:
+                raise UnknownNameError(f"agent of {game}", name, offered)
 
 
 def known_names(store: Store, game: str) -> list[str]:

@@ -17,9 +17,9 @@ Facts = TypeVar("Facts")
 
 _SCRIPTS: dict[str, tuple[str, ...]] = {
     "tic_tac_toe": ("tactician", "minimax"),
-    "connect_four": ("tactician",),
+    "connect_four": ("tactician", "perfect"),
     "pettingzoo/classic/tictactoe_v3": ("tactician", "minimax"),
-    "pettingzoo/classic/connect_four_v3": ("tactician",),
+    "pettingzoo/classic/connect_four_v3": ("tactician", "perfect"),
 }
 _UNPLANNED = ("gridworld/sumo", "gridworld/tron")
 
@@ -74,7 +74,7 @@ def scripts(game: str) -> list[tuple[str, AgentKind]]:
     """The players that need no training, of a variant; the same as `agents.scripted` offers, without torch."""
     game_id = game.partition("?")[0]
     names: list[tuple[str, AgentKind]] = [("random", "scripted"), ("first-legal", "scripted")]
-    names += [(name, "solver" if name == "minimax" else "scripted") for name in _SCRIPTS.get(game_id, ())]
+    names += [(name, "solver" if name in ("minimax", "perfect") else "scripted") for name in _SCRIPTS.get(game_id, ())]
     mazes = game_id == "gridworld/maze" and "level=" not in game  # too many to plan for at once
     if game_id.startswith("gridworld/") and game_id not in _UNPLANNED and not mazes:
         names.append(("value-iteration", "solver"))

@@ -40,13 +40,17 @@ def has_four(board: Tensor) -> Tensor:
     return halves[0].bitwise_or_(halves[1]) != 0
 
 
-def winning_moves(observation: Tensor) -> Tensor:
-    """[B, 7] bool: the columns that win at once for the one who sees observation [B, 2, 6, 7]."""
+def boards_of(observation: Tensor) -> Tensor:
+    """[B, 2] int64: the boards of the player to move and of the other, from what the former sees, [B, 2, 6, 7]."""
     device = observation.device
     heights = torch.arange(ROWS - 1, -1, -1, device=device).unsqueeze(1)
-    columns = torch.arange(COLUMNS, device=device)
-    own, other = (observation.long() << (8 * columns + heights)).sum((-2, -1)).unsqueeze(-1).unbind(1)
-    stone = _landing(own | other, columns)
+    return (observation.long() << (8 * torch.arange(COLUMNS, device=device) + heights)).sum((-2, -1))
+
+
+def winning_moves(observation: Tensor) -> Tensor:
+    """[B, 7] bool: the columns that win at once for the one who sees observation [B, 2, 6, 7]."""
+    own, other = boards_of(observation).unsqueeze(-1).unbind(1)
+    stone = _landing(own | other, torch.arange(COLUMNS, device=observation.device))
     return (stone != 0) & has_four(own | stone)
 
 
