@@ -16,6 +16,7 @@ from tui.screens.judge_screen import COMMON, JudgeScreen, Shown
 from tui.text import inert_block
 
 LETTERS = "abcd"
+MARKS = ("Bad", "Poor", "Weak", "Middling", "Fair", "Good", "Very good")
 
 
 class RankScreen(JudgeScreen):
@@ -135,7 +136,10 @@ class ScoreScreen(JudgeScreen):
     TITLE_WORD = "SCORE"
     NOTHING = "There is nothing left to score: every completion has been scored."
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(n), f"score({n})", {1: "Bad", 7: "Good"}.get(n, ""), id=f"score.{n}") for n in range(1, 8)),
+        *(
+            Binding(str(n), f"score({n})", words, show=n in (1, 4, 7), id=f"score.{n}")
+            for n, words in enumerate(MARKS, 1)
+        ),
         Binding("s", "later", "Later", id="score.later", tooltip="not now"),
         *COMMON,
     ]
