@@ -43,7 +43,7 @@ async def test_only_the_cells_of_the_cursor_are_marked() -> None:
         board = app.query_one(BoardView)
         board.show(GRID, {1: "b", 2: "c"})
         await pilot.pause()
-        cursor = style_of("cursor", True).bgcolor
+        cursor = style_of("cursor", app.theme).bgcolor
         marked = []
         for y in range(11):
             x = 0

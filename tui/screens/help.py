@@ -19,8 +19,9 @@ GENERAL = (
     "is the move. Click a square, press a move's own key, or type : and the move. Where both decide at once, your key "
     "is your action of that tick. A finished game is rated and stored under your name. A game in which you took a move "
     "back does not count, nor do watched ones. An unfinished game is not kept.\n\n"
-    "On boards orange is the first seat and blue the second; signs tell them apart as well. NO_COLOR=1 switches "
-    "colours off.\n"
+    "On boards orange is the first seat and blue the second; signs tell them apart as well. The palette's themes: "
+    "arena-dark, arena-light, arena-safe (for any colour vision), arena-contrast (which a terminal of sixteen colours "
+    "begins with). NO_COLOR=1 switches colours off. A terminal that is left in disorder: arena reset-terminal.\n"
 )
 
 

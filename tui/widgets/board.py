@@ -11,6 +11,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.theme import Theme
 
 from envs.rendering import Drawing
 from tui.text import inert
@@ -76,29 +77,31 @@ class BoardView(ScrollView, can_focus=True, inherit_bindings=False):
         scroll_x, scroll_y = self.scroll_offset
         row = y + scroll_y - top
         base = self.rich_style
-        dark = self.app.current_theme.dark
+        theme = self.app.current_theme
         if row == self._height - 1 and self.drawing.caption:
-            caption = Segment(inert(self.drawing.caption).center(width)[:width], style_of("legal", dark))
+            caption = Segment(
+                inert(self.drawing.caption).center(width)[:width], style_of("legal", theme.name, theme.dark)
+            )
             return Strip([caption]).apply_style(base)
         if not 0 <= row < len(self.drawing.lines):
             return Strip.blank(width, base)
-        strip = self._strip(row, dark, "")
+        strip = self._strip(row, theme, "")
         for action, look in ((self.cursor, "cursor"), (self.hinted, "hint")):
             for x, box_y, box_width, box_height in self.drawing.targets.get(-1 if action is None else action, ()):
                 if box_y <= row < box_y + box_height:
-                    marked = self._strip(row, dark, look)
+                    marked = self._strip(row, theme, look)
                     end = min(x + box_width, strip.cell_length)
                     pieces = (strip.crop(0, x), marked.crop(x, end), strip.crop(end, strip.cell_length))
                     strip = Strip.join([piece for piece in pieces if piece.cell_length])
         strip = Strip.join([Strip.blank(left), strip]) if left else strip
         return strip.crop_extend(scroll_x, scroll_x + width, base).apply_style(base)
 
-    def _strip(self, row: int, dark: bool, look: str) -> Strip:
+    def _strip(self, row: int, theme: Theme, look: str) -> Strip:
         """One line of the drawing; `look` is laid over everything but grid lines and labels."""
-        over = style_of(look, dark)
+        over = style_of(look, theme.name, theme.dark)
+        styled = ((text, style, style_of(style, theme.name, theme.dark)) for text, style in self.drawing.lines[row])
         return Strip(
-            Segment(inert(text), style_of(style, dark) + over if look and style != "dim" else style_of(style, dark))
-            for text, style in self.drawing.lines[row]
+            Segment(inert(text), own + over if look and style != "dim" else own) for text, style, own in styled
         )
 
     def _origin(self) -> tuple[int, int]:
