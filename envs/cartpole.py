@@ -26,13 +26,18 @@ WIDTH, HEIGHT = 61, 12
 class CartPole:
     """State: `physics` [N, 4] float64: the cart's place and speed, the pole's angle and angular speed."""
 
+    def __init__(self, device: torch.device) -> None:
+        self._four = torch.arange(4, device=device)
+        self._legal = torch.ones(1, 1, 2, dtype=torch.bool, device=device)
+        self._player = torch.zeros(1, 1, dtype=torch.int64, device=device)
+
     def init(self, seeds: Tensor) -> State:
-        draws = torch.stack([chance.draw(seeds, 0, i) for i in range(4)], 1).double() / 2.0**63
+        draws = chance.draw(seeds.unsqueeze(1), 0, self._four).double() / 2.0**63
         return {"physics": (2 * draws - 1) * START}
 
     def step(self, state: State, action: Tensor, seeds: Tensor) -> tuple[State, Tensor, Tensor]:
         x, speed, angle, spin = state["physics"].unbind(1)
-        force = torch.where(action.squeeze(1) == 1, FORCE, -FORCE).double()
+        force = action.squeeze(1).double() * (2 * FORCE) - FORCE
         cos, sin = angle.cos(), angle.sin()
         push = (force + POLE_MOMENT * spin.square() * sin) / TOTAL_MASS
         turn = (GRAVITY * sin - cos * push) / (HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * cos.square() / TOTAL_MASS))
@@ -45,12 +50,8 @@ class CartPole:
 
     def observe(self, state: State) -> Turn:
         physics = state["physics"]
-        slots = (len(physics), 1)
-        return Turn(
-            physics.float().unsqueeze(1),
-            torch.ones(*slots, 2, dtype=torch.bool, device=physics.device),
-            torch.zeros(slots, dtype=torch.int64, device=physics.device),
-        )
+        games = len(physics)
+        return Turn(physics.float().unsqueeze(1), self._legal.expand(games, 1, 2), self._player.expand(games, 1))
 
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
         x, _, angle, _ = state["physics"][index].tolist()
@@ -88,4 +89,4 @@ def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool)
         action_names=("left", "right"),
         max_steps=500,
     )
-    return NativeEnv(spec, CartPole(), num_envs, device, autoreset)
+    return NativeEnv(spec, CartPole(device), num_envs, device, autoreset)

@@ -26,8 +26,11 @@ def mix(x: Tensor) -> Tensor:
     return x ^ _shift_right(x, 31)
 
 
-def draw(seeds: Tensor, ply: Tensor | int, index: int = 0) -> Tensor:
-    """[N] int64 in [0, 2**63): the `index`-th draw at `ply` of the games with these seeds [N]."""
+def draw(seeds: Tensor, ply: Tensor | int, index: Tensor | int = 0) -> Tensor:
+    """[N] int64 in [0, 2**63): the `index`-th draw at `ply` of the games with these seeds [N].
+
+    Several draws at once: seeds [N, 1], index [D] → [N, D].
+    """
     counter = torch.as_tensor(ply, device=seeds.device) * 1024 + index + 1
     return mix(mix(seeds) + counter * _GAMMA) & 0x7FFFFFFFFFFFFFFF
 
