@@ -132,14 +132,9 @@ def play_match(
     """
     if games < 1:
         raise UsageError(f"games={games}: a match needs at least one game")
-    spec = _spec_for(game, [first, *others])
-    if spec.num_players == 1:
-        raise UsageError(
-            f"{spec.game} is a one-player game: `arena evaluate {spec.game} {first.name}` scores an agent in it"
-        )
     contenders = [first, *others]
-    if len(contenders) < 2 or len(contenders) > spec.num_players:
-        raise UsageError(f"{spec.game} has {spec.num_players} players: name 2 to {spec.num_players} agents")
+    spec = _spec_for(game, contenders)
+    check_players(spec, [contender.name for contender in contenders])
     contenders += [contenders[-1]] * (spec.num_players - len(contenders))
     plies = spec.opening_plies if opening_plies is None else opening_plies
     greedy = (spec.perfect_information and plies > 0) if greedy is None else greedy
@@ -170,10 +165,7 @@ def evaluate(
     if episodes < 1:
         raise UsageError(f"episodes={episodes}: an evaluation needs at least one episode")
     spec = _spec_for(game, [contender])
-    if spec.num_players > 1:
-        raise UsageError(
-            f"{spec.game} has {spec.num_players} players: `arena match {spec.game} {contender.name} OTHER` is for it"
-        )
+    check_player(spec, contender.name)
     played = _play(spec, [contender], np.zeros((episodes, 1), np.int64), seed, greedy, 0, True, max_plies)
     rules = {"greedy": greedy, "opening_plies": 0, "seed": seed}
     match = _save(store, Match(spec.game, "evaluation", rules, league=league, round=round, slot=slot), played)
@@ -189,6 +181,25 @@ def evaluate(
         seed=seed,
         match=match,
     )
+
+
+def check_players(spec: GameSpec, names: Sequence[str]) -> None:
+    """Raises UsageError where a match between these agents cannot be."""
+    if spec.num_players == 1:
+        raise UsageError(
+            f"{spec.game} is a one-player game: `arena evaluate {spec.game} {names[0]}` scores an agent in it"
+        )
+    if not 2 <= len(names) <= spec.num_players:
+        wanted = "2" if spec.num_players == 2 else f"2 to {spec.num_players}"
+        raise UsageError(f"{spec.game} has {spec.num_players} players: name {wanted} agents, not {len(names)}")
+
+
+def check_player(spec: GameSpec, name: str) -> None:
+    """Raises UsageError where an agent cannot be scored alone."""
+    if spec.num_players > 1:
+        raise UsageError(
+            f"{spec.game} has {spec.num_players} players: `arena match {spec.game} {name} OTHER` is for it"
+        )
 
 
 def _spec_for(game: str, contenders: Sequence[Contender]) -> GameSpec:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import torch
 
 from arena.episodes import verify_batch
+from arena.roster import require_scripts
 from arena.session_client import MAX_LINE, PROTOCOL, Event, Hint, Position, Refusal, Verified, encode
 from arena.session_game import LiveGame, ReplayedGame
 from arena.store import Store
@@ -80,12 +81,13 @@ class Server:
             self._store.close()
 
     def _open(self, request: Request) -> Iterator[Event]:
+        seats, game_name = field(request, "seats", list), field(request, "game", str)
+        require_scripts(_path(request), game_name, [seat for seat in seats if isinstance(seat, str)])
         store = self._store_at(request, create=True)
         seed = field(request, "seed", int, secrets.randbits(62))
         if not 0 <= seed < 2**63:
             raise UsageError(f"seed {seed} is outside 0 … 2**63 − 1")
-        seats = field(request, "seats", list)
-        game = LiveGame(store, field(request, "game", str), seats, seed, field(request, "greedy", bool, None))
+        game = LiveGame(store, game_name, seats, seed, field(request, "greedy", bool, None))
         self._game, self._replay = game, None
         yield game.position()
         yield from game.advance()
@@ -141,12 +143,16 @@ class Server:
         return self._replay
 
     def _store_at(self, request: Request, create: bool) -> Store:
-        path = Path(field(request, "db", str)).absolute()
+        path = _path(request)
         if self._store is None or self._store.path != path:
             store = Store(path, create=create)
             self.close()
             self._store = store
         return self._store
+
+
+def _path(request: Request) -> Path:
+    return Path(field(request, "db", str)).absolute()
 
 
 def serve(requests: queue.Queue[bytes | None], output: BinaryIO) -> int:

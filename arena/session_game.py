@@ -53,6 +53,9 @@ class LiveGame:
             raise UsageError(f"{self.spec.game} has continuous actions, which cannot be typed")
         if len(seats) != self.spec.num_players:
             raise UsageError(f"{self.spec.game} has {self.spec.num_players} seats, not {len(seats)}")
+        for name in seats:
+            if isinstance(name, str):
+                resolve(store, self.spec.game, name, join=False)  # nobody joins a game that cannot be
         self._seats = [_seated(store, self.spec.game, seat) for seat in seats]
         self._people = [seat for seat, who in enumerate(self._seats) if who.contender is None]
         self._hides = self.spec.num_players > 1 and (

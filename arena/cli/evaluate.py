@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +11,6 @@ import typer
 from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, Seed
 from arena.cli.output import clean, number, print_json, print_table, signed
 from arena.store import Store
-from envs.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from arena.match import MatchResult
@@ -36,11 +34,13 @@ def evaluate(
     Example:
       arena evaluate gridworld/cliff ppo-1@latest --episodes 100 --json
     """
-    _require(db, game, [agent])
-    with Store(db) as store:
-        from arena.match import evaluate as evaluate_agent
-        from arena.roster import resolve
+    from arena.match import check_player
+    from arena.match import evaluate as evaluate_agent
+    from arena.roster import game_spec, require_scripts, resolve
 
+    check_player(game_spec(game), agent)
+    require_scripts(db, game, [agent])
+    with Store(db) as store:
         result = evaluate_agent(
             store, game, resolve(store, game, agent), episodes=episodes, seed=seed, greedy=deterministic
         )
@@ -81,28 +81,17 @@ def match(
     Example:
       arena match connect_four ppo-1@latest tactician --games 400 --json
     """
-    _require(db, game, agents)
-    with Store(db) as store:
-        from arena.match import play_match
-        from arena.roster import resolve
+    from arena.match import check_players, play_match
+    from arena.roster import game_spec, require_scripts, resolve_all
 
-        contenders = [resolve(store, game, agent) for agent in agents]
+    check_players(game_spec(game), agents)
+    require_scripts(db, game, agents)
+    with Store(db) as store:
+        contenders = resolve_all(store, game, agents)
         result = play_match(
             store, game, *contenders, games=games, seed=seed, greedy=greedy, opening_plies=opening_plies
         )
     print_json(match_json(result)) if json else print_match(result)
-
-
-def _require(db: Path, game: str, agents: Sequence[str]) -> None:
-    """Before a league is made: only scripts can play in it. Raises UnknownNameError for any other name."""
-    if not db.exists():
-        from agents.scripted import scripted_policies
-        from arena.roster import game_spec
-
-        offered = scripted_policies(game_spec(game))
-        for name in agents:
-            if name not in offered:
-                raise UnknownNameError(f"agent of {game}", name, offered)
 
 
 def match_json(result: MatchResult) -> dict[str, object]:

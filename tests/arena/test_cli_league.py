@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from arena import roster
 from arena.cli.app import app
 from arena.migrations import APPLICATION_ID
+from arena.store import Store
 
 TRAIN = ["train", "tic_tac_toe", "--name", "tiny", "--seed", "3", "--device", "cpu", "--set", "num_envs=16"]
 SMALL = ["--set", "num_steps=4", "--set", "hidden_size=8"]
@@ -376,3 +377,25 @@ def test_a_corrupt_checkpoint_is_named(db: Path, tmp_path: Path) -> None:
         assert "corrupt" in result.stderr
     assert CliRunner().invoke(app, ["db", "check", "--db", str(copy)]).exit_code == 1
     assert dump(copy) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("match", "tic_tac_toe", "random"),
+        ("match", "tic_tac_toe", "random", "nobody"),
+        ("match", "gridworld/tiny", "random", "random"),
+        ("evaluate", "tic_tac_toe", "random"),
+        ("play", "tic_tac_toe", "--vs", "nobody", "--text"),
+    ],
+)
+def test_who_cannot_play_joins_nothing(words: tuple[str, ...], tmp_path: Path) -> None:
+    league, fresh = tmp_path / "league.db", tmp_path / "fresh.db"
+    with Store(league):
+        pass
+    for db in (league, fresh):
+        result = CliRunner().invoke(app, [*words, "--db", str(db)])
+        assert result.exit_code in (1, 2)
+    assert not fresh.exists()
+    with Store(league) as store:
+        assert store.stats()["agents"] == 0

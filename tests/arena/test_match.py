@@ -232,7 +232,7 @@ def test_what_cannot_be_played_is_refused(store: Store) -> None:
     a, b = resolve(store, game, "random"), resolve(store, game, "minimax")
     with pytest.raises(UsageError, match="at least one game"):
         play_match(store, game, a, b, games=0)
-    with pytest.raises(UsageError, match="name 2 to 2 agents"):
+    with pytest.raises(UsageError, match="name 2 agents, not 3"):
         play_match(store, game, a, b, b, games=2)
     with pytest.raises(UsageError, match="arena match tic_tac_toe minimax OTHER"):
         evaluate(store, game, b)

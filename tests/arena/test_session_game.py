@@ -180,7 +180,7 @@ def test_learnt_agents_sample_their_first_plies_and_are_greedy_afterwards(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = Contender(Agent("connect_four", "net", "checkpoint", id=store.human("connect_four", "x").id), _two_minded)
-    monkeypatch.setattr(session_game, "resolve", lambda store, game, name: agent)
+    monkeypatch.setattr(session_game, "resolve", lambda store, game, name, join=True: agent)
     lines = set()
     for seed in range(40):
         game = LiveGame(store, "connect_four", ["net", "net"], seed=seed)
