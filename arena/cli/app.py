@@ -23,6 +23,7 @@ from arena.cli import (
     runs,
     strength,
     table,
+    terminal,
     train,
 )
 from arena.cli.errors import ArenaGroup
@@ -88,6 +89,7 @@ _COMMANDS = (
     strength.strength,
     ask.ask,
     label.label,
+    terminal.reset_terminal,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from arena.cli import terminal as commands
+from arena.cli.app import app
 from arena.store import Store
 
 RESTORED = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?25h", b"\x1b[?2004l")
@@ -92,6 +95,28 @@ def test_keys_and_quitting(terminal: Terminal, tmp_path: Path) -> None:
     for sequence in RESTORED:
         assert sequence in terminal.output
     assert not (tmp_path / "league.db").exists()
+
+
+def test_a_terminal_in_disorder_is_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = pty.openpty()
+    attributes = termios.tcgetattr(slave)
+    attributes[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    monkeypatch.setattr(commands, "TTY", os.ttyname(slave))
+    assert CliRunner().invoke(app, ["reset-terminal"]).exit_code == 0
+    written = os.read(master, 1 << 16)
+    for sequence in RESTORED:
+        assert sequence in written
+    assert termios.tcgetattr(slave)[3] & termios.ECHO
+    assert termios.tcgetattr(slave)[3] & termios.ICANON
+    for end in (master, slave):
+        os.close(end)
+
+
+def test_without_a_terminal_nothing_is_reset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(commands, "TTY", tmp_path / "none")
+    result = CliRunner().invoke(app, ["reset-terminal"])
+    assert (result.exit_code, result.stderr) == (1, "Error: there is no terminal here to reset\n")
 
 
 @pytest.mark.slow
