@@ -83,6 +83,7 @@ _ATARI: dict[str, Any] = {
 
 # Env steps of a run by the presets; 200,000 where nothing is said. `benchmarks/gridworlds.py` shows what they give.
 _SHORT_RUNS = dict.fromkeys(("gridworld/recycling", "gridworld/tiny", "gridworld/trap"), 40_000)
+_TABLE_RUNS = dict.fromkeys((*_SHORT_RUNS, "gridworld/maze?level", "gridworld/custom"), 20_000)
 BUDGETS: dict[str, dict[str, int]] = {
     "ppo": _SHORT_RUNS
     | {"gridworld/maze": 2_000_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
@@ -90,6 +91,9 @@ BUDGETS: dict[str, dict[str, int]] = {
     "vpg": _SHORT_RUNS
     | {"gridworld/maze": 4_000_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
     | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
+    "q_learning": _TABLE_RUNS | {"gridworld/cliff": 40_000, "gridworld/rooms": 100_000},
+    "sarsa": _TABLE_RUNS,
+    "monte_carlo": _TABLE_RUNS,
     "dqn": dict.fromkeys(_SHORT_RUNS, 10_000)
     | {"gridworld/maze": 500_000, "gridworld/maze?level": 20_000, "gridworld/custom": 20_000}
     | {"gridworld/cliff": 40_000, "gridworld/rooms": 40_000},
@@ -286,8 +290,8 @@ PRESETS: dict[str, Presets] = {
     # The cliff and the rooms need more than the defaults. With ε left, the expected cost of a fall keeps SARSA from the
     # edge, and what it learnt of falls while ε was large it can unlearn only on visits that have become rare: so ε is
     # small from the start, optimism does the exploring, and small steps average the falls. Monte Carlo has the same
-    # trouble on-policy; off-policy, in deterministic games, the latest return of greedy play is exact. In the rooms, with
-    # starts anywhere and a goal far away, games settle early; from the cliff's one start they must go on exploring.
+    # trouble on-policy; off-policy, in deterministic games, the latest return of greedy play is exact. In the rooms,
+    # with starts anywhere and a far goal, games settle early; from the cliff's one start they must go on exploring.
     "sarsa": {
         "gridworld/cliff": {"num_envs": 32, "epsilon": 0.02, "exploration_share": 0.8, "learning_rate": 0.02},
         "gridworld/rooms": {"num_envs": 32, "epsilon": 0.3, "exploration_share": 1.0, "learning_rate": 0.1},

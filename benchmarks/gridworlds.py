@@ -97,9 +97,9 @@ def write(rows: list[Row]) -> None:
     lines = [
         "# Gridworlds against value iteration",
         "",
-        "`python benchmarks/gridworlds.py`: seeds whose greedy policy earns what value iteration does from every start;",
-        "on mazes never met the share of the optimal mean return over 500 of them, seed by seed. Settings and steps are",
-        f"those of `arena train` alone; CPU seconds of one thread, median of the seeds. {machine()}.",
+        "`python benchmarks/gridworlds.py`: how many seeds' greedy policies earn what value iteration does from every",
+        "start; on mazes never met the share of the optimal mean return over 500 of them, seed by seed. Settings and",
+        f"steps are those of `arena train` alone; CPU seconds of one thread, median of the seeds. {machine()}.",
         "",
         "| game | algorithm | steps | CPU seconds | optimal |",
         "|---|---|---:|---:|---|",
