@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
-from rich.text import Text
 from textual import on, work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.coordinate import Coordinate
-from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable
 
 from envs.errors import ArenaError
 from tui.facts import known_games, read_game
 from tui.messages import GameLoaded, ReadFailed
 from tui.screens.dialogs import ChooseScreen
-from tui.text import inert
+from tui.screens.table_screen import TableScreen
 from tui.widgets.tables import fill_standings
 
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
 
-
-class LeaderboardScreen(Screen[None]):
+class LeaderboardScreen(TableScreen):
     """The table of one game."""
 
-    CSS_PATH = "leaderboard.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "game", "Game", id="leaderboard.game"),
         Binding("left", "next(-1)", "Game before", show=False, id="leaderboard.before", priority=True),
@@ -41,21 +33,6 @@ class LeaderboardScreen(Screen[None]):
     def __init__(self, game: str) -> None:
         super().__init__()
         self.game = game
-
-    @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    def compose(self) -> ComposeResult:
-        yield Static(id="banner")
-        table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=True)
-        yield table
-        yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        self.query_one("#table").focus()
-        self.action_load()
 
     def action_load(self) -> None:
         self._read(self.game)
@@ -71,13 +48,12 @@ class LeaderboardScreen(Screen[None]):
         facts = message.facts
         if facts.game != self.game:
             return
-        self.query_one("#banner", Static).update(
-            Content.assemble((" Leaderboard ", "bold $background on $primary"), (f"  {inert(self.game)}", "bold"))
-        )
-        name = 40 if self.size.width >= 120 else 18
-        fill_standings(self.query_one("#table", DataTable), facts, full=True, name=name, you=self.arena.user)
+        self.show_banner("Leaderboard", self.game)
+        fill_standings(self.table, facts, full=True, name=40 if self.wide else 18, you=self.arena.user)
         if not facts.standings and not facts.scores:
-            note = "No rated game yet. Play one, or run: arena match, arena evaluate, arena league."
+            note = (
+                f"No rated game yet. Play one, or: arena {'evaluate' if facts.players == 1 else 'match'} {self.game} …"
+            )
         elif facts.players == 1:
             note = "Mean return ± standard deviation over all rated games. ← → other games · Enter: replays"
         else:
@@ -85,10 +61,7 @@ class LeaderboardScreen(Screen[None]):
                 "Elo ± half the 95 % interval, from all rated games at once; random = 0 where it played. "
                 "1st, 2nd: share of points by seat. ← → other games"
             )
-        self.query_one("#note", Static).update(Content(note))
-
-    def on_read_failed(self, message: ReadFailed) -> None:
-        self.query_one("#note", Static).update(Content.styled(inert(message.problem), "$error"))
+        self.say(note)
 
     def show_game(self, game: str) -> None:
         self.game = game
@@ -114,8 +87,7 @@ class LeaderboardScreen(Screen[None]):
         self.action_replays()
 
     def action_replays(self) -> None:
-        table = self.query_one("#table", DataTable)
-        agent = None
+        table, agent = self.table, None
         if table.is_valid_row_index(table.cursor_row):
             agent = str(table.coordinate_to_cell_key(Coordinate(table.cursor_row, 0)).row_key.value)
         self.arena.open_replays(self.game, agent)

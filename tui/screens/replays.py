@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable
 
 from envs.errors import ArenaError
 from tui.facts import ReplayRow, known_games, read_replays
 from tui.messages import ReadFailed, ReplaysLoaded
 from tui.screens.dialogs import AskScreen, ChooseScreen
-from tui.text import inert, shorten
+from tui.screens.table_screen import TableScreen
+from tui.text import shorten
 from tui.widgets.tables import outcome
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
 
 PAGE = 100
 """Episodes that are read at a time."""
 
 
-class ReplaysScreen(Screen[None]):
+class ReplaysScreen(TableScreen):
     """Choose an episode to look at; older ones are read when the cursor comes to the end."""
 
-    CSS_PATH = "replays.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="replays.open"),
         Binding("g", "game", "Game", id="replays.game"),
@@ -47,26 +41,8 @@ class ReplaysScreen(Screen[None]):
         self._oldest: int | None = None
         self._more = False
 
-    @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    def compose(self) -> ComposeResult:
-        yield Static(id="banner")
-        table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=True)
-        yield table
-        yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        self.query_one("#table").focus()
-        self.action_load()
-
     def action_load(self) -> None:
-        chosen = f"{self.game or 'all games'} · {self.agent or 'everybody'}"
-        self.query_one("#banner", Static).update(
-            Content.assemble((" Replays ", "bold $background on $primary"), (f"  {inert(chosen)}", "bold"))
-        )
+        self.show_banner("Replays", f"{self.game or 'all games'} · {self.agent or 'everybody'}")
         self._oldest = None
         self._read(self.game, self.agent, None)
 
@@ -79,8 +55,7 @@ class ReplaysScreen(Screen[None]):
             self.post_message(ReadFailed(str(error)))
 
     def on_replays_loaded(self, message: ReplaysLoaded) -> None:
-        table = self.query_one("#table", DataTable)
-        wide = self.size.width >= 120
+        table, wide = self.table, self.wide
         players = 56 if wide else 24
         if message.first:
             table.clear(columns=True)
@@ -92,7 +67,7 @@ class ReplaysScreen(Screen[None]):
         self._more = message.more
         self._oldest = message.rows[-1].episode if message.rows else self._oldest
         empty = "No episode here yet: every finished game is kept." if not table.row_count else ""
-        self.query_one("#note", Static).update(Content(empty or "Enter opens · g chooses a game · a a player"))
+        self.say(empty or "Enter opens · g chooses a game · a a player")
 
     @staticmethod
     def _cells(row: ReplayRow, players: int, wide: bool) -> list[str]:
@@ -101,9 +76,6 @@ class ReplaysScreen(Screen[None]):
         cells = [str(row.episode), shorten(game, 40 if wide else 13), shorten(" – ".join(row.players), players)]
         cells += [shorten(result, 24 if wide else 18), str(row.length)]
         return [*cells, time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at / 1000))] if wide else cells
-
-    def on_read_failed(self, message: ReadFailed) -> None:
-        self.query_one("#note", Static).update(Content.styled(inert(message.problem), "$error"))
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self, event: DataTable.RowHighlighted) -> None:

@@ -1,0 +1,63 @@
+"""What the screens of one table share: a banner, the table, a line below it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from tui.messages import ReadFailed
+from tui.text import inert
+
+if TYPE_CHECKING:
+    from tui.app import ArenaApp
+
+
+class TableScreen(Screen[None]):
+    """One table that is read from the league in a thread. Subclasses read it in `action_load` and fill it."""
+
+    CSS_PATH = "table_screen.tcss"
+
+    @property
+    def arena(self) -> ArenaApp:
+        return cast("ArenaApp", self.app)
+
+    @property
+    def table(self) -> DataTable[Text]:
+        return self.query_one("#table", DataTable)
+
+    @property
+    def wide(self) -> bool:
+        """Whether there is room for more than the necessary columns."""
+        return self.size.width >= 120
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="banner")
+        table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=True)
+        yield table
+        yield Static(id="note")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.table.focus()
+        self.action_load()
+
+    def action_load(self) -> None:
+        """Read the table anew."""
+        raise NotImplementedError
+
+    def show_banner(self, kind: str, what: str) -> None:
+        """The line above the table."""
+        banner = Content.assemble((f" {kind} ", "bold $background on $primary"), (f"  {inert(what)}", "bold"))
+        self.query_one("#banner", Static).update(banner)
+
+    def say(self, text: str, style: str = "") -> None:
+        """The line below the table."""
+        self.query_one("#note", Static).update(Content.styled(inert(text), style))
+
+    def on_read_failed(self, message: ReadFailed) -> None:
+        self.say(message.problem, "$error")
