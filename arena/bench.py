@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
+from unittest import mock
 
 import torch
 
-from agents.configs import LearnerConfig, default_config
+from agents.configs import LearnerConfig
+from agents.dqn import QNetwork
+from agents.networks import ActorCritic
 from agents.registry import load_policy, load_train
 from arena.match import evaluate
+from arena.memory import keep_freed_memory
 from arena.records import Agent
 from arena.roster import Contender
 from envs import registry
-from envs.protocol import VecEnv
+from envs.protocol import Turn, VecEnv
 
 WARM_UP_STEPS = 16
 
 
 def random_play(game: str, num_games: int, seconds: float, device: str = "cpu") -> dict[str, Any]:
-    """Moves a second of `num_games` games side by side, sampling legal actions and writing observations included."""
+    """Moves a second of `num_games` games side by side, sampling legal actions and writing observations included.
+
+    `bytes` is what a game holds: its state, and what its players see.
+    """
+    keep_freed_memory()
     env = registry.make(game, num_games, device)
     generator = torch.Generator(env.device).manual_seed(0)
     turn = env.reset(torch.arange(num_games, device=env.device))
@@ -42,7 +54,16 @@ def random_play(game: str, num_games: int, seconds: float, device: str = "cpu") 
         "unit": "moves/s",
         "game": game,
         "games": num_games,
+        "bytes": game_bytes(env, turn),
+        "threads": torch.get_num_threads(),
     }
+
+
+def game_bytes(env: VecEnv, turn: Turn) -> int:
+    """Bytes a game: the state and the turn's tensors as they lie in memory, padding included."""
+    tensors = [*env.state().values(), *turn]
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in tensors}
+    return round(sum(storage.nbytes() for storage in storages.values()) / env.num_envs)
 
 
 def sample_legal(mask: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -61,15 +82,27 @@ def synchronize(env: VecEnv) -> None:
         torch.cuda.synchronize(env.device)
 
 
+def import_optimizers() -> None:
+    """Making the first optimizer imports the better part of torch; clocks start after imports."""
+    torch.optim.Adam([torch.zeros(1)])
+
+
 def time_to_solve(
-    algorithm: str, game: str, target: float, seed: int, budget: int, every: int = 4096, episodes: int = 100
+    algorithm: str,
+    config: LearnerConfig,
+    game: str,
+    target: float,
+    seed: int,
+    budget: int,
+    every: int = 4096,
+    episodes: int = 100,
 ) -> dict[str, Any]:
     """Seconds of training until `episodes` greedy episodes average `target`; they are played off the clock."""
-    config = default_config(algorithm, game)
-    assert isinstance(config, LearnerConfig)
+    keep_freed_memory()
+    import_optimizers()
     env = registry.make(game, config.num_envs)
     training = load_train(algorithm)(config, env, seed=seed, total_steps=budget, checkpoint_steps=every)
-    seconds, mean, step = 0.0, float("-inf"), 0
+    seconds, means, step = 0.0, [], 0
     start = time.perf_counter()
     for metrics in training:
         step = metrics.step
@@ -77,25 +110,73 @@ def time_to_solve(
             continue
         seconds += time.perf_counter() - start
         contender = Contender(Agent(game, "bench", "checkpoint"), load_policy(env.spec, metrics.policy))
-        mean = evaluate(None, game, contender, episodes=episodes, seed=10_000).mean
-        if mean >= target:
+        means.append(evaluate(None, game, contender, episodes=episodes, seed=10_000).mean)
+        if means[-1] >= target:
             break
         start = time.perf_counter()
-    return {"value": seconds, "unit": "s", "steps": step, "mean": mean, "reached": mean >= target, "game": game}
+    return {
+        "value": seconds,
+        "unit": "s",
+        "game": game,
+        "seed": seed,
+        "steps": step,
+        "means": means,
+        "reached": means[-1] >= target,
+    }
 
 
-def training_rate(algorithm: str, game: str, steps: int, seed: int = 0) -> dict[str, Any]:
-    """Environment steps a second of the second half of a training, learning included."""
-    config = default_config(algorithm, game)
-    assert isinstance(config, LearnerConfig)
+def training_rate(
+    algorithm: str, config: LearnerConfig, game: str, steps: int, seed: int = 0, profile: bool = False
+) -> dict[str, Any]:
+    """Environment steps a second of the second half of a training, learning included; with `profile`, where the time
+    went."""
+    keep_freed_memory()
     env = registry.make(game, config.num_envs)
     half, start = 0, 0.0
-    for metrics in load_train(algorithm)(config, env, seed=seed, total_steps=steps):
-        if half == 0 and metrics.step >= steps // 2:
-            half, start = metrics.step, time.perf_counter()
-    return {
-        "value": (metrics.step - half) / (time.perf_counter() - start),
+    spent: defaultdict[str, float] = defaultdict(float)
+    with ExitStack() as patches:
+        if profile:
+            for owner, name, part in _parts(env):
+                patches.enter_context(mock.patch.object(owner, name, _timed(getattr(owner, name), part, spent)))
+        for metrics in load_train(algorithm)(config, env, seed=seed, total_steps=steps):
+            if half == 0 and metrics.step >= steps // 2:
+                half, start = metrics.step, time.perf_counter()
+                spent.clear()
+        seconds = time.perf_counter() - start
+    result = {
+        "value": (metrics.step - half) / seconds,
         "unit": "steps/s",
         "game": game,
+        "algorithm": algorithm,
         "steps": steps,
+        "threads": torch.get_num_threads(),
     }
+    if profile:
+        shares = {part: time_spent / seconds for part, time_spent in spent.items()}
+        result["shares"] = shares | {"the rest": 1 - sum(shares.values())}
+    return result
+
+
+def _parts(env: VecEnv) -> list[tuple[Any, str, str]]:
+    """What a profile tells apart: (where a function lies, its name, the part of the training it is). None calls another
+    one of them."""
+    forward = "network forward"
+    return [
+        *((ActorCritic, name, forward) for name in ("forward", "logits", "value")),
+        (QNetwork, "forward", forward),
+        (torch.Tensor, "backward", "network backward"),
+        (torch.optim.Adam, "step", "optimizer"),
+        (env, "step", "games"),
+    ]
+
+
+def _timed(function: Callable[..., Any], part: str, spent: defaultdict[str, float]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            spent[part] += time.perf_counter() - start
+
+    return wrapper

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from arena.cli.options import Json, group
-from arena.cli.output import print_json
+from arena.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from agents.configs import LearnerConfig
 
 app = group("Measure this machine: random play, time to solve a game, training rates.")
 
 Threads = Annotated[int, typer.Option(min=0, help="Torch threads; 0: as many as torch takes.")]
 Game = Annotated[str, typer.Option("--game", help="A game.")]
-Algorithm = Annotated[str, typer.Option("--algo", help="An algorithm.")]
+Algorithm = Annotated[str, typer.Option("--algo", help="An algorithm with a network: ppo, vpg, dqn.")]
+Seconds = Annotated[float, typer.Option(help="For how long.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting of the algorithm; may be repeated."),
+]
+SIZES = (1, 64, 1024, 16384)
 
 
 def report(result: dict[str, Any], json: bool) -> None:
@@ -27,11 +36,23 @@ def set_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
+def learner(algorithm: str, game: str, settings: list[str] | None) -> LearnerConfig:
+    """The preset with these settings; raises UsageError for what has no network."""
+    from agents.configs import LearnerConfig, default_config
+    from arena.config import apply_sets
+    from envs.errors import UsageError
+
+    config = apply_sets(default_config(algorithm, game), settings or [])
+    if not isinstance(config, LearnerConfig):
+        raise UsageError(f"--algo {algorithm} has no network to train; take ppo, vpg or dqn")
+    return config
+
+
 @app.command()
 def games(
     game: Game = "connect_four",
     games: Annotated[int, typer.Option(min=1, help="Games side by side.")] = 16384,
-    seconds: Annotated[float, typer.Option(help="For how long.")] = 3.0,
+    seconds: Seconds = 3.0,
     threads: Threads = 0,
     json: Json = False,
 ) -> None:
@@ -48,12 +69,32 @@ def games(
 
 
 @app.command()
+def curve(game: Game = "connect_four", seconds: Seconds = 1.0, threads: Threads = 0, json: Json = False) -> None:
+    """Random play with 1, 64, 1,024 and 16,384 games side by side: what a move costs, what a game weighs.
+
+    \b
+    Example:
+      arena bench curve --game gridworld/tron
+    """
+    from arena.bench import random_play
+
+    set_threads(threads)
+    results = [random_play(game, size, seconds) for size in SIZES]
+    if json:
+        print_json(results)
+        return
+    rows = [(f"{r['games']:,}", f"{r['value']:,.0f}", f"{1e9 / r['value']:,.0f}", f"{r['bytes']:,}") for r in results]
+    print_table(("games", "moves/s", "ns a move", "bytes a game"), rows, "", left=0)
+
+
+@app.command()
 def solve(
-    game: Game = "gym/CartPole-v1",
+    game: Game = "cartpole",
     algo: Algorithm = "ppo",
     target: Annotated[float, typer.Option(help="The mean return of 100 greedy episodes to be reached.")] = 475.0,
     budget: Annotated[int, typer.Option(min=1, help="Environment steps, over which the schedules run.")] = 100_000,
     seed: Annotated[int, typer.Option(help="Where all chance comes from.")] = 0,
+    settings: Settings = None,
     threads: Threads = 1,
     json: Json = False,
 ) -> None:
@@ -61,12 +102,12 @@ def solve(
 
     \b
     Example:
-      arena bench solve --game gym/CartPole-v1 --algo ppo --seed 1 --json
+      arena bench solve --game cartpole --algo ppo --seed 1 --json
     """
     from arena.bench import time_to_solve
 
     set_threads(threads)
-    report(time_to_solve(algo, game, target, seed, budget), json)
+    report(time_to_solve(algo, learner(algo, game, settings), game, target, seed, budget), json)
 
 
 @app.command()
@@ -74,6 +115,8 @@ def train(
     game: Game = "connect_four",
     algo: Algorithm = "ppo",
     steps: Annotated[int, typer.Option(min=2, help="Environment steps; the second half is measured.")] = 1_000_000,
+    settings: Settings = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Say where the time goes, too.")] = False,
     threads: Threads = 0,
     json: Json = False,
 ) -> None:
@@ -81,9 +124,9 @@ def train(
 
     \b
     Example:
-      arena bench train --game connect_four --algo ppo --json
+      arena bench train --game connect_four --algo ppo --profile
     """
     from arena.bench import training_rate
 
     set_threads(threads)
-    report(training_rate(algo, game, steps), json)
+    report(training_rate(algo, learner(algo, game, settings), game, steps, profile=profile), json)
