@@ -69,4 +69,4 @@ def prompt_texts(sequences: Sequences, model: TextModel) -> list[str]:
     """The prompts as strings."""
     rows = zip(sequences.prompt.tolist(), sequences.prompt_mask.tolist(), strict=True)
     tokens = [[token for token, real in zip(row, mask, strict=True) if real] for row, mask in rows]
-    return [model.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
+    return [str(model.tokenizer.decode(row, skip_special_tokens=True)) for row in tokens]

@@ -92,6 +92,7 @@ class Learner:
 
     Attributes:
         step: completions so far. kl_coef: the KL penalty's weight now.
+        done: nothing is left to do: all completions are made, or the KL budget is spent.
     """
 
     config: RLHFConfig
@@ -105,6 +106,7 @@ class Learner:
     rng: np.random.Generator
     kl_coef: float
     step: int = 0
+    done: bool = False
 
 
 def train(
@@ -128,8 +130,7 @@ def train(
     learner = new_learner(config, policy, reference, seed)
     if resume is not None:
         load(resume, learner)
-    done = False
-    while not done:
+    while not learner.done:
         started = time.perf_counter()
         before = learner.step
         rollout = collect_rollout(learner, prompts, reward)
@@ -141,9 +142,12 @@ def train(
             if config.adaptive_kl:
                 learner.kl_coef = adapted_kl_coef(config, learner.kl_coef, charts["charts/kl"], rollout.sequences.size)
         charts["charts/SPS"] = rollout.sequences.size / (time.perf_counter() - started)
-        done = over_budget or learner.step >= total_steps or should_stop()
+        learner.done = over_budget or learner.step >= total_steps
+        stopping = learner.done or should_stop()
         crossed = checkpoint_steps > 0 and before // checkpoint_steps != learner.step // checkpoint_steps
-        yield Metrics(learner.step, charts, state=state(learner) if done or crossed else None)
+        yield Metrics(learner.step, charts, state=state(learner) if stopping or crossed else None)
+        if stopping:
+            return
 
 
 def new_learner(config: RLHFConfig, policy: TextModel, reference: TextModel, seed: int) -> Learner:
@@ -310,7 +314,8 @@ def state(learner: Learner) -> TrainingState:
     """Everything that the next rollout and update depend on."""
     tensors = pack("policy", model_state(learner.policy)) | pack("value", learner.value_head.state_dict())
     tensors |= pack_optimizer("optimizer", learner.optimizer) | {"generator": pack_generator(learner.generator)}
-    return TrainingState(tensors, {"step": learner.step, "kl_coef": learner.kl_coef, "rng": pack_rng(learner.rng)})
+    meta = {"step": learner.step, "kl_coef": learner.kl_coef, "done": learner.done, "rng": pack_rng(learner.rng)}
+    return TrainingState(tensors, meta)
 
 
 def load(saved: TrainingState, learner: Learner) -> None:
@@ -320,4 +325,5 @@ def load(saved: TrainingState, learner: Learner) -> None:
     unpack_optimizer("optimizer", learner.optimizer, saved.tensors)
     learner.generator.set_state(saved.tensors["generator"])
     learner.step, learner.kl_coef = saved.meta["step"], saved.meta["kl_coef"]
+    learner.done = saved.meta["done"]
     learner.rng = unpack_rng(saved.meta["rng"])

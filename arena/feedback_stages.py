@@ -1,0 +1,288 @@
+"""The trainings of the human-feedback half as stages: what each needs from the Store, how it trains, what it leaves.
+
+A stage is built from plain settings alone (the row of its run), so that a run that was stopped or killed is built again
+and goes on from its last state. Labels and demonstrations that came after it began do not belong to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents import dpo, lm, reward_model, rlhf
+from agents.configs import Config
+from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
+from agents.metrics import Metrics, TrainingState
+from agents.resume import named_seeds, torch_generator, unpack
+from agents.reward_model import RewardModel
+from agents.rewards import load_text_reward, token_reward
+from agents.scoring import load_model_state
+from agents.text_configs import PretrainConfig, SFTConfig
+from agents.tokenizer import train_tokenizer
+from agents.transformer import TextModel, TransformerConfig, model_files, new_model
+from arena.comparisons import gather, selected
+from arena.records_text import Completion, TextModelKind
+from arena.reward_reports import held_out_report
+from arena.store import Store
+from arena.text_models import (
+    complete,
+    encode,
+    encode_prompts,
+    load_reward_model,
+    load_text_model,
+    reward_files,
+)
+from envs import helpdesk
+from envs.errors import UsageError
+
+CONFIGS: dict[str, type[Config]] = {
+    "pretrain": PretrainConfig,
+    "sft": SFTConfig,
+    "reward": RewardConfig,
+    "rlhf": RLHFConfig,
+    "dpo": DPOConfig,
+}
+MAX_CORPUS_BYTES = 512 * 2**20
+HELD_OUT_POSTS, HELD_OUT_SEED = 200, 900_001
+REFERENCE_SAMPLES = 256
+WATCHED = 4
+"""Test prompts, besides the lecture's, whose greedy answers are kept at every checkpoint of PPO."""
+
+Train = Callable[[TrainingState | None, Callable[[], bool]], Iterator[Metrics]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training, ready to go.
+
+    Attributes:
+        kind: of the model it makes. parent: id of the model it begins with.
+        total: its last step.
+        train: (state to resume from, should_stop) → reports.
+        files: the model's directory as it is now.
+        measure: figures to keep beside the metrics, once it is done.
+        watch: (step) → completions to keep at a checkpoint.
+    """
+
+    kind: TextModelKind
+    total: int
+    train: Train
+    files: Callable[[], dict[str, bytes]]
+    parent: int | None = None
+    measure: Callable[[], dict[str, float]] = dict
+    watch: Callable[[int], list[Completion]] | None = None
+
+
+def build(store: Store, algorithm: str, config: Mapping[str, Any], seed: int, device: str) -> Stage:
+    """The stage of a run's settings. Raises UsageError for what cannot be trained."""
+    builders: dict[str, Callable[..., Stage]] = {
+        "pretrain": _pretrain,
+        "sft": _sft,
+        "reward": _reward,
+        "rlhf": _rlhf,
+        "dpo": _dpo,
+    }
+    return builders[algorithm](store, config, CONFIGS[algorithm](**config["settings"]), seed, device)
+
+
+def corpus_texts(paths: Sequence[str], sha256: str | None = None) -> tuple[list[str], str]:
+    """The paragraphs of text files, and the hash of all; UsageError where the hash is another than the one given."""
+    digest, texts, size = hashlib.sha256(), [], 0
+    for path in paths:
+        try:
+            size += Path(path).stat().st_size
+            if size > MAX_CORPUS_BYTES:
+                raise UsageError(f"the corpus is larger than {MAX_CORPUS_BYTES // 2**20} MiB")
+            data = Path(path).read_bytes()
+            text = data.decode("utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}") from error
+        digest.update(data)
+        texts += [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
+    if not texts:
+        raise UsageError("the corpus has no text")
+    if sha256 is not None and digest.hexdigest() != sha256:
+        raise UsageError("the corpus has changed since the run began; begin a new run with it")
+    return texts, digest.hexdigest()
+
+
+def _pretrain(store: Store, config: Mapping[str, Any], settings: PretrainConfig, seed: int, device: str) -> Stage:
+    if config.get("corpus"):
+        texts, _ = corpus_texts(config["corpus"], config["sha256"])
+        held_out = texts[::50] if len(texts) >= 100 else []
+        texts = [text for index, text in enumerate(texts) if index % 50 or not held_out]
+    else:
+        texts = helpdesk.sample_posts(config["posts"], seed)
+        held_out = helpdesk.sample_posts(HELD_OUT_POSTS, HELD_OUT_SEED + seed)
+    tokenizer = train_tokenizer(texts[:20_000], config["vocab_size"])
+    model = new_model(TransformerConfig(**config["transformer"]), tokenizer, seed).to(device)
+    rows = lm.text_rows(model, texts)
+    total = lm.num_steps(settings, rows)
+
+    def measure() -> dict[str, float]:
+        if not held_out:
+            return {}
+        found = {"held_out/bits_per_byte": lm.bits_per_byte(model, held_out)}
+        if not config.get("corpus"):
+            nats = -math.fsum(helpdesk.post_log_prob(post) for post in held_out)
+            found["held_out/bits_per_byte_bound"] = nats / math.log(2) / sum(len(post.encode()) for post in held_out)
+        return found
+
+    return Stage(
+        "pretrained", total, _language(settings, model, rows, seed, total), partial(model_files, model), None, measure
+    )
+
+
+def _sft(store: Store, config: Mapping[str, Any], settings: SFTConfig, seed: int, device: str) -> Stage:
+    model = load_text_model(store, config["parent"], device)
+    examples = [(row.prompt, row.response) for row in store.demonstrations("train")][: config["demonstrations"]]
+    rows = lm.demonstration_rows(model, examples)
+    if not len(rows):
+        raise UsageError("there are no demonstrations that fit the model; give some with --demonstrations FILE")
+    total = lm.num_steps(settings, rows)
+    train = _language(settings, model, rows, seed, total)
+    return Stage("sft", total, train, partial(model_files, model), store.text_model(config["parent"]).id)
+
+
+def _language(settings: Any, model: TextModel, rows: lm.Rows, seed: int, total: int) -> Train:
+    def train(state: TrainingState | None, should_stop: Callable[[], bool]) -> Iterator[Metrics]:
+        if state is not None and state.meta["step"] >= total:
+            load_model_state(model, unpack("model", state.tensors))
+            return iter(())
+        every = max(1, total // 10)
+        return lm.train(
+            settings,
+            model,
+            rows,
+            seed=seed,
+            total_steps=total,
+            resume=state,
+            checkpoint_steps=every,
+            should_stop=should_stop,
+        )
+
+    return train
+
+
+def _reward(store: Store, config: Mapping[str, Any], settings: RewardConfig, seed: int, device: str) -> Stage:
+    parent = store.text_model(config["parent"])
+    labels, scores = selected(store, config["labels"])
+    rewarder = RewardModel.fresh(
+        load_text_model(store, parent.name, device), settings.members, torch_generator(named_seeds(seed)["init"])
+    )
+    found = gather(store, labels, rewarder.model, settings.certainty, scores)
+    split = reward_model.split_prompts([c.prompt for c in found.comparisons], settings.held_out_share, named_rng(seed))
+    learnt = [c for c in found.comparisons if c.prompt in set(split[0])]
+    held_out = [c for c in found.comparisons if c.prompt in set(split[1])]
+    measured: dict[str, Any] = {}
+
+    def train(state: TrainingState | None, should_stop: Callable[[], bool]) -> Iterator[Metrics]:
+        return reward_model.train(
+            settings, rewarder, found.sequences, learnt, seed=seed, resume=state, should_stop=should_stop
+        )
+
+    def measure() -> dict[str, float]:
+        prompts = [prompt.text for prompt in store.prompts("train")][:REFERENCE_SAMPLES]
+        reference = load_text_model(store, parent.name, device)
+        samples = complete(reference, prompts, config["max_new_tokens"], seed=seed)
+        rewarder.normalise(
+            encode(rewarder.model, [(prompt, *sample) for prompt, sample in zip(prompts, samples, strict=True)])
+        )
+        measured.update(held_out_report(rewarder, found, learnt, held_out, labels))
+        return {f"held_out/{key}": value for key, value in measured.items() if isinstance(value, float)}
+
+    def files() -> dict[str, bytes]:
+        return reward_files(rewarder, measured)
+
+    return Stage("reward", settings.num_epochs * len(learnt), train, files, parent.id, measure)
+
+
+def _rlhf(store: Store, config: Mapping[str, Any], settings: RLHFConfig, seed: int, device: str) -> Stage:
+    parent = store.text_model(config["parent"])
+    policy, reference = (load_text_model(store, parent.name, device) for _ in range(2))
+    prompts = [prompt.text for prompt in store.prompts("train")][: config["prompts"]]
+    if not prompts:
+        raise UsageError("there are no prompts to learn on; `arena rlhf sample` brings some")
+    if config["reward"]:
+        reward = token_reward(load_text_reward(config["reward"]), policy)
+    else:
+        rewarder = load_reward_model(store, config["reward_model"], device)
+        same_tokens(policy, rewarder.model, config["reward_model"])
+        reward = rewarder.reward
+    tokens = encode_prompts(policy, prompts, settings.max_new_tokens)
+    test = store.prompts("test", limit=WATCHED)
+
+    def train(state: TrainingState | None, should_stop: Callable[[], bool]) -> Iterator[Metrics]:
+        return rlhf.train(
+            settings, policy, reference, tokens, reward, seed=seed, total_steps=config["completions"], resume=state,
+            checkpoint_steps=max(1, config["completions"] // 10), should_stop=should_stop,
+        )  # fmt: skip
+
+    def watch(step: int) -> list[Completion]:
+        answers = complete(policy, [prompt.text for prompt in test], settings.max_new_tokens, greedy=True)
+        return [
+            Completion(prompt.id, text, ended, step=step) for prompt, (text, ended) in zip(test, answers, strict=True)
+        ]
+
+    return Stage(
+        "rlhf", config["completions"], train, partial(model_files, policy), parent.id, watch=watch if test else None
+    )
+
+
+def _dpo(store: Store, config: Mapping[str, Any], settings: DPOConfig, seed: int, device: str) -> Stage:
+    parent = store.text_model(config["parent"])
+    policy, reference = (load_text_model(store, parent.name, device) for _ in range(2))
+    labels, scores = selected(store, config["labels"])
+    found = gather(store, labels, policy, settings.certainty, scores)
+
+    def train(state: TrainingState | None, should_stop: Callable[[], bool]) -> Iterator[Metrics]:
+        return dpo.train(
+            settings,
+            policy,
+            reference,
+            found.sequences,
+            found.comparisons,
+            seed=seed,
+            resume=state,
+            should_stop=should_stop,
+        )
+
+    total = settings.num_epochs * len(found.comparisons)
+    return Stage("dpo", total, train, partial(model_files, policy), parent.id)
+
+
+def same_tokens(policy: TextModel, other: TextModel, name: str) -> None:
+    """Raises UsageError where two models do not share their tokens."""
+    if policy.tokenizer.get_vocab() != other.tokenizer.get_vocab():
+        raise UsageError(
+            f"{name} has another tokenizer than the model to be trained; train one from the same SFT model"
+        )
+
+
+def named_rng(seed: int) -> Any:
+    """The generator that splits prompts."""
+    import numpy as np
+
+    return np.random.default_rng(np.random.SeedSequence([seed, 7]))
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """A config as plain values for a run's row."""
+    return dataclasses.asdict(config)
+
+
+def device_of(name: str) -> str:
+    """ "auto" is a GPU where there is one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
