@@ -34,6 +34,18 @@ _PLANES: Presets = {
 }
 
 _DQN_CARTPOLE: dict[str, Any] = {"learning_rate": 2e-3, "exploration_share": 0.16, "final_epsilon": 0.04}
+# Few states, exact values: the squared error, and a learning rate that ends at 0.
+_DQN_TABLE: dict[str, Any] = {
+    "network": "mlp",
+    "hidden_size": 64,
+    "batch_size": 64,
+    "learning_rate": 2e-3,
+    "huber": False,
+    "target_update": 32,
+    "learning_starts": 200,
+    "exploration_share": 0.5,
+    "final_epsilon": 0.1,
+}
 _DQN_BOARDS: dict[str, Any] = {
     "num_envs": 64,
     "gamma": 0.98,
@@ -275,10 +287,17 @@ PRESETS: dict[str, Presets] = {
         **_PLANES,
         "gym/CartPole": _DQN_CARTPOLE,
         "cartpole": _DQN_CARTPOLE,
-        "gridworld/trap": {"reward_scale": 500.0},
-        "gridworld/cliff": {"gamma": 0.97, "reward_scale": 10.0},
+        "gridworld/recycling": _DQN_TABLE,
+        "gridworld/tiny": _DQN_TABLE,
+        "gridworld/trap": _DQN_TABLE | {"reward_scale": 500.0},
+        # The way to the goal is found where the walker still errs but no longer falls at once: ε falls slowly.
+        "gridworld/cliff": _DQN_TABLE
+        | {"gamma": 0.97, "reward_scale": 10.0, "exploration_share": 0.8, "final_epsilon": 0.02},
+        # At 0.99 the values outgrow the one reward before it is found often enough.
+        "gridworld/rooms": _DQN_TABLE | {"gamma": 0.93},
+        "gridworld/custom": _DQN_TABLE,
         "gridworld/maze": {"network": "mlp", "hidden_size": 256, "gamma": 0.97, "num_envs": 64, "train_ratio": 1 / 32},
-        "gridworld/maze?level": {"network": "mlp", "num_envs": 16, "train_ratio": 0.25},
+        "gridworld/maze?level": _DQN_TABLE | {"num_envs": 16, "train_ratio": 0.25},
         "gridworld/sumo": _DQN_SIMULTANEOUS,
         "gridworld/tron": _DQN_SIMULTANEOUS,
         "pettingzoo/": {"train_ratio": 1 / 16, "learning_starts": 2_000, "buffer_size": 50_000},
