@@ -6,7 +6,7 @@ Labels, scores and rankings are never changed: a row that `undoes` an earlier on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 TextModelKind = Literal["pretrained", "sft", "reward", "rlhf", "dpo", "imported"]
@@ -112,6 +112,11 @@ class Label:
     undoes: int | None = None
     id: int = 0
     created_at: int = 0
+
+    def turned(self) -> Label:
+        """The same judgement of the same pair with its completions the other way round."""
+        other: dict[Any, Any] = {"a": "b", "b": "a"}
+        return replace(self, choice=other.get(self.choice, self.choice), left=other.get(self.left))
 
 
 @dataclass(frozen=True)
@@ -223,6 +228,8 @@ class LabelledPair:
     ranking: int | None
     label: int
     created_at: int
+    model_a: str | None = None
+    model_b: str | None = None
 
 
 @dataclass(frozen=True)
@@ -259,3 +266,54 @@ class LabelProgress:
     done: int
     total: int
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class ImportedPair:
+    """A pair from a file, with a label if `choice` is given (not a table).
+
+    `pair` and `repeat_of` are numbers of the league it was exported from: they tell repeats from originals.
+    """
+
+    prompt: str
+    text_a: str
+    text_b: str
+    choice: Choice | None = None
+    strength: int = 1
+    weight: float = 1.0
+    left: Side | None = None
+    milliseconds: int | None = None
+    annotator: str | None = None
+    annotator_kind: AnnotatorKind = "imported"
+    split: Split = "train"
+    proposed_by: Proposer = "import"
+    pair: int | None = None
+    repeat_of: int | None = None
+    model_a: str | None = None
+    model_b: str | None = None
+
+
+@dataclass(frozen=True)
+class ImportedScore:
+    """A scored completion from a file (not a table)."""
+
+    prompt: str
+    text: str
+    score: int
+    annotator: str | None = None
+    annotator_kind: AnnotatorKind = "imported"
+    split: Split = "train"
+    milliseconds: int | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class ImportCounts:
+    """What an import added (not a table); `known` judgements were there already, word for word."""
+
+    prompts: int
+    completions: int
+    pairs: int
+    labels: int
+    scores: int
+    known: int

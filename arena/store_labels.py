@@ -166,12 +166,15 @@ class LabelStore(JudgementStore):
         values |= {"annotator": None if annotator is None else self.annotator(annotator).id, "split": split}
         sql = f"""SELECT prompts.text AS prompt, a.text AS text_a, b.text AS text_b, choice, strength, weight,
                 annotators.name AS annotator, pairs.id AS pair, prompts.id AS prompt_id, completion_a, completion_b,
-                split, proposed_by, repeat_of, "left", milliseconds, ranking, labels.id AS label, labels.created_at
+                split, proposed_by, repeat_of, "left", milliseconds, ranking, labels.id AS label, labels.created_at,
+                model_a.name AS model_a, model_b.name AS model_b
             FROM (SELECT max(labels.id) AS counts FROM labels
                 WHERE {" AND ".join([*where, _LABEL_COUNTS])} GROUP BY labels.annotator, labels.pair)
             JOIN labels ON labels.id = counts JOIN pairs ON pairs.id = labels.pair
             JOIN prompts ON prompts.id = pairs.prompt JOIN annotators ON annotators.id = labels.annotator
             JOIN completions AS a ON a.id = completion_a JOIN completions AS b ON b.id = completion_b
+            LEFT JOIN text_models AS model_a ON model_a.id = a.model
+            LEFT JOIN text_models AS model_b ON model_b.id = b.model
             WHERE {" AND ".join(["TRUE", *conditions, *wanted])} ORDER BY labels.id"""
         with self._file.read() as connection:
             return [from_row(LabelledPair, row) for row in connection.execute(sql, values)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from arena.preferences import ranking_choices, shuffled
 from arena.records import from_row
@@ -74,7 +73,7 @@ class RankingStore(JudgementStore):
                 pair = pair_of(connection, Pair(prompt, first, second, "rank"))
                 swapped = pair.completion_a != first
                 label = Label(pair.id, owner, choice, weight=weight, left="a", ranking=ranking_id, created_at=now)
-                insert(connection, "labels", _swapped(label) if swapped else label)
+                insert(connection, "labels", label.turned() if swapped else label)
             return ranking_id
 
     def undo_ranking(self, annotator: str) -> int | None:
@@ -197,11 +196,6 @@ class RankingStore(JudgementStore):
             JOIN prompts ON prompts.id = notes.prompt
             WHERE (?1 IS NULL OR annotators.name = ?1) AND (?2 IS NULL OR pair = ?2) ORDER BY notes.id"""
         return [from_row(WrittenNote, row) for row in self._file.rows(sql, annotator, pair)]
-
-
-def _swapped(label: Label) -> Label:
-    other: dict[Any, Any] = {"a": "b", "b": "a"}
-    return dataclasses.replace(label, choice=other.get(label.choice, label.choice), left=other.get(label.left))
 
 
 def _rank_task(connection: sqlite3.Connection, annotator: str, prompt: int, size: int) -> RankTask:

@@ -1,18 +1,18 @@
 """Language models and what they continue: the Store's methods about text models, prompts, demonstrations, completions.
 
-Judgements are in `store_labels.LabelStore` and `store_rankings.RankingStore`.
+Judgements are in `store_labels.LabelStore`, `store_rankings.RankingStore` and `store_import.ImportStore`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from arena.records import PackedPolicy, from_row
 from arena.records_text import Completion, Demonstration, Example, Prompt, Split, TextModel, TextModelKind
+from arena.store_import import ImportStore, add_prompt
 from arena.store_labels import LabelStore
 from arena.store_rankings import RankingStore
 from arena.store_rows import (
@@ -30,7 +30,7 @@ from envs.errors import ArenaError, UnknownNameError, UsageError
 MAX_FILE_NAME = 200
 
 
-class TextStore(LabelStore, RankingStore):
+class TextStore(LabelStore, RankingStore, ImportStore):
     """The part of the Store that is about text."""
 
     # Models
@@ -152,13 +152,6 @@ class TextStore(LabelStore, RankingStore):
             sql += " JOIN prompts ON prompts.id = completions.prompt"
         where = where.replace("model =", "completions.model =")
         return [from_row(Completion, row) for row in self._file.rows(f"{sql} {where} ORDER BY completions.id", *values)]
-
-
-def add_prompt(connection: sqlite3.Connection, text: str, split: Split, source: str) -> int:
-    """The id of a prompt, which is added where it is new."""
-    valid_text(text, "prompt")
-    row = connection.execute("SELECT id FROM prompts WHERE text = ?", (text,)).fetchone()
-    return row["id"] if row else insert(connection, "prompts", Prompt(text, split, source, created_at=utc_ms()))
 
 
 def _check_file_name(name: str) -> None:
