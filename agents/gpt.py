@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -113,7 +113,8 @@ def _own(component: Any) -> Any:
 def _linear(component: Any, conv: bool = False) -> tuple[Tensor, Tensor | None]:
     """[out, in] weight and bias; `conv`: stored as [in, out], as GPT-2 has it."""
     module = _own(component)
-    return module.weight.T if conv else module.weight, module.bias
+    bias = module.bias if isinstance(module.bias, nn.Parameter) else None  # bridges fill in zeros where there is none
+    return module.weight.T if conv else module.weight, bias
 
 
 def _norm(component: Any) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ Weights are safetensors files whose headers add up; pickles are refused, and so 
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 from pathlib import Path
@@ -45,8 +46,10 @@ def check_directory(directory: str | Path) -> Path:
         raise ModelError(f"{where}: there is no tokenizer (tokenizer.json)")
     if (path / "tokenizer.json").exists():
         _json(path / "tokenizer.json", where)
+    held: dict[str, int] = {}
     for shard in _weight_files(path, where):
-        _check_safetensors(shard, where)
+        held |= _check_safetensors(shard, where)
+    _check_size(path, config, held, where)
     return path
 
 
@@ -81,8 +84,33 @@ def _weight_files(path: Path, where: str) -> list[Path]:
     raise ModelError(f"{where}: model.safetensors is missing")
 
 
-def _check_safetensors(path: Path, where: str) -> None:
-    """The header is JSON of a sane size, and the tensors it names fill the file exactly."""
+def _check_size(path: Path, config: dict[str, Any], held: dict[str, int], where: str) -> None:
+    """The model that config.json describes has not more layers and parameters than the weights, before any is made."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    numbers = {name: value for name, value in config.items() if type(value) is int}
+    for name, value in numbers.items():
+        if "layer" in name and not 0 <= value <= len(held) and not name.endswith("_id"):
+            raise ModelError(f"{where}: config.json says {name}={value}; the weights lack so many: {len(held)} tensors")
+    try:
+        import torch
+
+        settings = AutoConfig.from_pretrained(path, local_files_only=True)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(settings)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise ModelError(f"{where}: config.json describes no model: {type(error).__name__}: {text[:200]}") from None
+    described = sum(parameter.numel() for parameter in model.parameters())
+    if described > sum(held.values()):
+        raise ModelError(
+            f"{where}: config.json describes {described:,} parameters; the weights lack some, they hold "
+            f"{sum(held.values()):,}"
+        )
+
+
+def _check_safetensors(path: Path, where: str) -> dict[str, int]:
+    """The header is JSON of a sane size, and the tensors it names fill the file exactly; returns their sizes."""
     corrupt = ModelError(f"{where}: {path.name} is corrupt: it is no safetensors file, or not a whole one")
     size = _size(path, where)
     if size > MAX_WEIGHT_BYTES:
@@ -102,13 +130,12 @@ def _check_safetensors(path: Path, where: str) -> None:
             ends.append(end)
         if ends[-1] != size - 8 - length:
             raise corrupt
-        for entry in tensors.values():
-            count = 1
-            for dimension in entry["shape"]:
-                count *= dimension
+        counts = {name: math.prod(entry["shape"]) for name, entry in tensors.items()}
+        for name, entry in tensors.items():
             begin, end = entry["data_offsets"]
-            if entry["dtype"] in _SIZES and count * _SIZES[entry["dtype"]] != end - begin:
+            if counts[name] * _SIZES.get(entry["dtype"], 1) != end - begin and entry["dtype"] in _SIZES:
                 raise corrupt
+        return counts
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise corrupt from None
     except OSError as error:

@@ -124,9 +124,14 @@ class TextModel:
         logits: Tensor = self.bridge.unembed(hidden)
         return logits
 
-    def to(self, *args: Any, **kwargs: Any) -> TextModel:
-        """Move or cast the model in place, as `nn.Module.to` does."""
-        self.bridge.to(*args, **kwargs, print_details=False)
+    def to(self, target: torch.device | str | torch.dtype) -> TextModel:
+        """Move the model to a device or cast it, in place. The frequencies of rotary positions keep their precision."""
+        original: Any = self.bridge.original_model
+        frequencies = {name: buffer for name, buffer in original.named_buffers() if "inv_freq" in name}
+        self.bridge.to(target, print_details=False)
+        for name, buffer in original.named_buffers():
+            if name in frequencies:
+                buffer.data = frequencies[name].to(buffer.device)
         return self
 
     __call__ = forward
@@ -154,10 +159,10 @@ def load_model(directory: str | Path, dtype: torch.dtype = torch.float32) -> Tex
     and no code of the directory is run. Raises ModelError, in one line, for what cannot be loaded.
     """
     path = check_directory(directory)
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     with _quiet(), _one_line(str(directory)):
-        tokenizer: Any = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        tokenizer = _load_tokenizer(path, str(directory))
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             path, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
         )
@@ -172,6 +177,16 @@ def load_model(directory: str | Path, dtype: torch.dtype = torch.float32) -> Tex
         )
     with _one_line(str(directory)):
         return _boot(model, tokenizer)
+
+
+def _load_tokenizer(path: Path, where: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(path, local_files_only=True)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise ModelError(f"{where}: the tokenizer cannot be loaded: {type(error).__name__}: {text[:200]}") from error
 
 
 def save_model(model: TextModel, directory: str | Path) -> None:
@@ -226,7 +241,21 @@ def _export(model: TextModel) -> dict[str, Tensor]:
     for key, by_role in parts.items():
         prefix, _, kind = key.partition("|")
         plain |= _fused(model, prefix, kind, by_role)
+    if model.bridge.cfg.architecture not in gpt.ARCHITECTURES:
+        _check_export(model, plain)
     return plain
+
+
+def _check_export(model: TextModel, tensors: dict[str, Tensor]) -> None:
+    """Raise ModelError where these are not the names and shapes that Hugging Face's class of the model has."""
+    from transformers import AutoModelForCausalLM
+
+    original: Any = model.bridge.original_model
+    with torch.device("meta"):
+        reference = AutoModelForCausalLM.from_config(original.config)
+    expected = {name: parameter.shape for name, parameter in reference.named_parameters()}
+    if expected != {name: tensor.shape for name, tensor in tensors.items()}:
+        raise ModelError(f"models of the class {model.bridge.cfg.architecture} cannot be saved")
 
 
 def _hf_name(model: TextModel, name: str) -> str:
@@ -254,7 +283,8 @@ def _boot(model: Any, tokenizer: PreTrainedTokenizerFast) -> TextModel:
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import AutoTokenizer
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    # The bridge draws weights for its linear layers before it gives them the model's.
+    with tempfile.TemporaryDirectory() as folder, _quiet(), torch.random.fork_rng(devices=[]):
         tokenizer.save_pretrained(folder)
         model.config.save_pretrained(folder)
         bridge = TransformerBridge.boot_transformers(
