@@ -120,12 +120,13 @@ def train(
     total_steps: int,
     resume: TrainingState | None = None,
     checkpoint_steps: int = 0,
+    observe: Callable[[Sequences], dict[str, float]] = lambda sequences: {},
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Metrics]:
     """Train `policy` in place on completions of `prompts` (token ids) until `total_steps` of them.
 
     Stops before the update that a rollout over `kl_budget` would have led to. The last report carries a state, and so
-    does one whenever a multiple of `checkpoint_steps` is crossed.
+    does one whenever a multiple of `checkpoint_steps` is crossed. What `observe` says of each rollout is reported too.
     """
     learner = new_learner(config, policy, reference, seed)
     if resume is not None:
@@ -134,7 +135,7 @@ def train(
         started = time.perf_counter()
         before = learner.step
         rollout = collect_rollout(learner, prompts, reward)
-        charts = rollout_charts(rollout) | {"charts/kl_coef": learner.kl_coef}
+        charts = rollout_charts(rollout) | {"charts/kl_coef": learner.kl_coef} | observe(rollout.sequences)
         over_budget = 0 < config.kl_budget <= charts["charts/kl"]
         if not over_budget:
             charts |= update(learner, rollout, learner.step / total_steps)

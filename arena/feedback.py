@@ -17,21 +17,23 @@ from agents.configs import Config
 from agents.metrics import Metrics
 from agents.rewards import load_text_reward
 from agents.transformer import TransformerConfig
+from arena.annotators import scorer
 from arena.checkpoints import pack_state, unpack_state
 from arena.comparisons import selection
 from arena.feedback_stages import CONFIGS, Stage, build, corpus_texts, device_of
 from arena.locks import hold
+from arena.preferences import propose
 from arena.provenance import commit_hash, versions
 from arena.records import Run, RunStatus
 from arena.records_text import Completion
 from arena.store import Store
-from arena.text_models import complete, load_text_model, model_named
+from arena.text_models import complete, encode, load_reward_model, load_text_model, model_named
 from envs import helpdesk
 from envs.errors import ArenaError, UsageError
 
 GAME = "text"
 """The `game` of these runs."""
-DEMONSTRATIONS, TRAIN_PROMPTS, TEST_PROMPTS = 3000, 1000, 200
+POSTS, DEMONSTRATIONS, TRAIN_PROMPTS, TEST_PROMPTS = 40_000, 3000, 1000, 200
 SHIPPED_REWARDS = "agents.rewards"
 PROMPT_SEED = 11
 
@@ -75,14 +77,18 @@ def add_help_desk(store: Store, demonstrations: int = DEMONSTRATIONS) -> None:
 
 
 def pretrain_config(
-    settings: Config, corpus: Sequence[str] = (), posts: int = 40_000, vocab_size: int = 1024, **shape: int
+    settings: Config,
+    corpus: Sequence[str] = (),
+    posts: int = POSTS,
+    vocab_size: int = 1024,
+    shape: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """What a pre-training run keeps; `shape` are fields of TransformerConfig."""
     config = {
         "settings": dataclasses.asdict(settings),
         "corpus": list(corpus),
         "vocab_size": vocab_size,
-        "transformer": dataclasses.asdict(TransformerConfig(**shape)),
+        "transformer": dataclasses.asdict(TransformerConfig(**(shape or {}))),
     }
     return config | ({"sha256": corpus_texts(corpus)[1]} if corpus else {"posts": posts})
 
@@ -106,20 +112,32 @@ def reward_config(
 
 
 def rlhf_config(
-    store: Store, settings: Config, parent: str, completions: int, reward_model: str = "", reward: str = ""
+    store: Store,
+    settings: Config,
+    parent: str,
+    completions: int,
+    reward_model: str = "",
+    reward: str = "",
+    gold: str = "",
 ) -> dict[str, Any]:
-    """What a PPO run keeps; either a reward model's name or a `module:function`, which is imported to be checked."""
+    """What a PPO run keeps; either a reward model's name or a `module:function`, which is imported to be checked.
+
+    `gold` is a rubric or a `module:function` whose mean over every rollout is kept beside the reward, for study.
+    """
     if bool(reward) == bool(reward_model):
         raise UsageError("give either a reward model or --reward module:function, and not both")
     if completions <= 0:
         raise UsageError(f"completions={completions} must be more than 0")
     if reward:
         load_text_reward(reward)
+    if gold:
+        scorer(gold)
     return {
         "settings": dataclasses.asdict(settings),
         "parent": model_named(store, parent),
         "reward_model": reward_model and store.text_model(reward_model).name,
         "reward": reward,
+        "gold": gold,
         "prompts": len(store.prompts("train")),
         "completions": completions,
     }
@@ -177,9 +195,9 @@ def resume_text(
         raise UsageError(f"run {name} trains no text model; go on with it by `arena train --resume`")
     if run.state == "finished":
         raise UsageError(f"run {name} has finished; its model is {name}")
-    code = run.config.get("reward", "")
-    if code and not allow_code and code.partition(":")[0] != SHIPPED_REWARDS:
-        raise UsageError(f"run {name} was begun with the code of {code}; --allow-code runs it again")
+    for code in (run.config.get("reward", ""), run.config.get("gold", "")):
+        if ":" in code and not allow_code and code.partition(":")[0] != SHIPPED_REWARDS:
+            raise UsageError(f"run {name} was begun with the code of {code}; --allow-code runs it again")
     yield from _carry_on(store, run, build(store, run.algorithm, run.config, run.seed, run.device), should_stop)
 
 
@@ -247,6 +265,30 @@ def free_name(store: Store, algorithm: str) -> str:
     taken = {run.name for run in store.runs()} | {model.name for model in store.text_models()}
     word = {"rlhf": "ppo"}.get(algorithm, algorithm)
     return next(name for number in itertools.count(1) if (name := f"{word}-{number}") not in taken)
+
+
+def propose_pairs(store: Store, count: int, seed: int, model: str | None = None, judge: str | None = None) -> int:
+    """Store up to `count` new pairs of completions of training prompts, and say how many they are.
+
+    Args:
+        model: only completions of this model.
+        judge: a reward model; most pairs are then those that its heads disagree about, the rest are random.
+    """
+    wanted = None if model is None else store.text_model(model).id
+    completions = store.completions(model=wanted, split="train")
+    taken = {(pair.completion_a, pair.completion_b) for pair in store.pairs()}
+    rewards = None
+    if judge is not None and completions:
+        rewarder = load_reward_model(store, judge)
+        texts = {prompt.id: prompt.text for prompt in store.prompts("train")}
+        rows = [(texts[row.prompt], row.text, row.ended) for row in completions]
+        scores = rewarder.scores(encode(rewarder.model, rows)).tolist()
+        rewards = {row.id: each for row, each in zip(completions, scores, strict=True)}
+    pairs = propose(completions, taken, count, seed, rewards)
+    if not pairs:
+        raise UsageError("no two completions of a prompt are left to compare; `arena rlhf sample` draws more")
+    store.add_pairs(pairs)
+    return len(pairs)
 
 
 @dataclass(frozen=True)

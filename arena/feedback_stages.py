@@ -23,11 +23,13 @@ from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
 from agents.metrics import Metrics, TrainingState
 from agents.resume import named_seeds, torch_generator, unpack
 from agents.reward_model import RewardModel
-from agents.rewards import load_text_reward, token_reward
+from agents.rewards import load_text_reward, prompt_texts, texts, token_reward
 from agents.scoring import load_model_state
+from agents.sequences import Sequences
 from agents.text_configs import PretrainConfig, SFTConfig
 from agents.tokenizer import train_tokenizer
 from agents.transformer import TextModel, TransformerConfig, model_files, new_model
+from arena.annotators import scorer
 from arena.comparisons import gather, selected
 from arena.records_text import Completion, TextModelKind
 from arena.reward_reports import held_out_report
@@ -221,11 +223,19 @@ def _rlhf(store: Store, config: Mapping[str, Any], settings: RLHFConfig, seed: i
         reward = rewarder.reward
     tokens = encode_prompts(policy, prompts, settings.max_new_tokens)
     test = store.prompts("test", limit=WATCHED)
+    gold = scorer(config["gold"]) if config["gold"] else None
+
+    def observe(sequences: Sequences) -> dict[str, float]:
+        if gold is None:
+            return {}
+        pairs = list(zip(prompt_texts(sequences, policy), texts(sequences, policy), strict=True))
+        return {"charts/gold": math.fsum(gold(prompt, text) for prompt, text in pairs) / len(pairs)}
 
     def train(state: TrainingState | None, should_stop: Callable[[], bool]) -> Iterator[Metrics]:
         return rlhf.train(
             settings, policy, reference, tokens, reward, seed=seed, total_steps=config["completions"], resume=state,
-            checkpoint_steps=max(1, config["completions"] // 10), should_stop=should_stop,
+            checkpoint_steps=max(1, config["completions"] // 10), observe=observe,
+            should_stop=should_stop,
         )  # fmt: skip
 
     def watch(step: int) -> list[Completion]:

@@ -155,3 +155,12 @@ def complete(
             kept = [token for token, real in zip(row, mask, strict=True) if real]
             found.append((decode_completion(model.tokenizer, kept), end in kept))
     return found
+
+
+def answer(store: Store, name: str, prompt: str, max_new_tokens: int, temperature: float = 0.0, seed: int = 0) -> str:
+    """What a model of the Store says to a prompt; at temperature 0 the likeliest token each time."""
+    model = load_text_model(store, name)
+    greedy = temperature == 0
+    return complete(
+        model, [prompt], max_new_tokens, temperature=1.0 if greedy else temperature, seed=seed, greedy=greedy
+    )[0][0]

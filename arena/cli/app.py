@@ -19,7 +19,9 @@ from arena.cli import (
     label,
     league,
     play,
+    prefs,
     replay,
+    rlhf_look,
     runs,
     strength,
     table,
@@ -99,7 +101,9 @@ for _name, _group in {
     "agents": agents.app,
     "runs": runs.app,
     "replay": replay.app,
+    "prefs": prefs.app,
     "db": db.app,
     "bench": bench.app,
+    "rlhf": rlhf_look.app,
 }.items():
     app.add_typer(_group, name=_name)

@@ -1,0 +1,403 @@
+"""`arena rlhf`: a language model learns what people prefer. The trainings, and what they learn from."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from arena.cli.errors import INTERRUPTED
+from arena.cli.interrupts import stoppable
+from arena.cli.options import DEFAULT_DB, Db, Json, Seed, group
+from arena.cli.output import clean, duration, number, print_json, print_table, say
+from arena.cli.progress import Meter
+from arena.store import Store
+from envs.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from arena.feedback import TextProgress
+
+app = group("Human feedback: pre-train, fine-tune, label, reward model, PPO and DPO, evaluate, look inside.")
+
+Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The run's and its model's name.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run --name.")]
+Parent = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME_OR_DIR", help="The model to begin with; else the newest that fits."),
+]
+By = Annotated[
+    list[str] | None, typer.Option("--by", metavar="ANNOTATOR", help="Only this annotator's labels; may be repeated.")
+]
+Tokens = Annotated[int, typer.Option("--tokens", metavar="N", min=1, help="Tokens of a completion at most.")]
+
+
+@app.command()
+def pretrain(
+    corpus: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="Text files instead of the help desk's posts.")
+    ] = None,
+    posts: Annotated[int, typer.Option(metavar="N", min=1, help="Posts of the help desk to read.")] = 40_000,
+    vocabulary: Annotated[int, typer.Option(metavar="N", min=260, max=65536, help="Tokens of the tokenizer.")] = 1024,
+    layers: Annotated[int, typer.Option(min=1, max=96)] = 4,
+    heads: Annotated[int, typer.Option(min=1, max=96)] = 4,
+    width: Annotated[int, typer.Option(min=8, max=8192)] = 128,
+    context: Annotated[int, typer.Option(min=16, max=8192, help="The longest text in tokens.")] = 128,
+    name: Name = None,
+    settings: Set = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Pre-train a language model. On the shipped help desk, or on your own text files.
+
+    \b
+    Example:
+      arena rlhf pretrain
+      arena rlhf pretrain --corpus notes.txt --corpus mail.txt --name mine
+    """
+    if width % heads:
+        raise UsageError(f"--width {width} is no multiple of --heads {heads}")
+
+    def config(store: Store) -> Mapping[str, Any]:
+        from arena.feedback import pretrain_config
+
+        shape = {"n_layer": layers, "n_head": heads, "d_model": width, "n_ctx": context}
+        paths = [str(path.absolute()) for path in corpus or ()]
+        return pretrain_config(configure("pretrain", settings), paths, posts, vocabulary, shape)
+
+    run_training(db, "pretrain", name, config, seed, device, resume, json)
+
+
+@app.command()
+def sft(
+    model: Parent = None,
+    demonstrations: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSONL of prompt and response; else the help desk's.")
+    ] = None,
+    name: Name = None,
+    settings: Set = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Fine-tune a model on demonstrations, so that it answers instead of going on.
+
+    \b
+    Example:
+      arena rlhf sft
+      arena rlhf sft --model ./gpt2 --demonstrations answers.jsonl
+    """
+
+    def config(store: Store) -> Mapping[str, Any]:
+        from arena.feedback import add_help_desk, sft_config
+        from arena.text_files import read_demonstrations
+
+        if demonstrations is not None:
+            added = store.add_demonstrations(read_demonstrations(demonstrations), demonstrations.name)
+            say(f"{added:,} new demonstrations")
+        else:
+            add_help_desk(store)
+        return sft_config(store, configure("sft", settings), model or newest(store, "pretrained", "imported"))
+
+    run_training(db, "sft", name, config, seed, device, resume, json)
+
+
+@app.command()
+def sample(
+    model: Parent = None,
+    prompts: Annotated[int, typer.Option(metavar="N", min=1, help="Training prompts to answer.")] = 400,
+    prompt_file: Annotated[
+        Path | None, typer.Option("--prompts-from", metavar="FILE", help="New prompts, one a line, to answer.")
+    ] = None,
+    each: Annotated[int, typer.Option(metavar="N", min=1, max=64, help="Completions per prompt.")] = 2,
+    tokens: Tokens = 64,
+    temperature: Annotated[float, typer.Option(min=0.05, max=10)] = 1.0,
+    top_k: Annotated[int, typer.Option("--top-k", min=0, help="Only from the N likeliest tokens; 0: from all.")] = 0,
+    top_p: Annotated[float, typer.Option("--top-p", min=0.01, max=1.0)] = 1.0,
+    seed: Seed = 0,
+    device: Device = "auto",
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Sample completions to be judged. What is there already, with the same settings, is not drawn again.
+
+    \b
+    Example:
+      arena rlhf sample --prompts 400 --each 2
+    """
+    with Store(db, create=False) as store:
+        from arena.feedback import Sampling, sample_completions
+        from arena.text_files import read_lines
+
+        chosen_model = model or newest(store, "rlhf", "dpo", "sft", "imported", "pretrained")
+        if prompt_file is not None:
+            ids = store.add_prompts(read_lines(prompt_file), "train", prompt_file.name)
+        else:
+            ids = [prompt.id for prompt in store.prompts("train")][:prompts]
+        if not ids:
+            raise UsageError("there are no prompts yet; give some with --prompts-from FILE")
+        sampling = Sampling(each, tokens, temperature, top_k, top_p, seed)
+        with stoppable() as should_stop, Meter() as meter:
+            for done, total in sample_completions(store, chosen_model, ids, sampling, should_stop, device):
+                meter.update(f"sample {chosen_model}", done, total, "prompts")
+        count = len(store.completions(model=store.text_model(chosen_model).id))
+    if json:
+        print_json({"model": chosen_model, "prompts": len(ids), "completions": count})
+    else:
+        print(f"{clean(chosen_model)}: {count:,} completions; next: arena rlhf pairs")
+    if should_stop():
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def pairs(
+    count: Annotated[int, typer.Option("--count", "-n", metavar="N", min=1, help="Pairs to propose.")] = 400,
+    by: Annotated[str, typer.Option(metavar="HOW", help="random, or uncertainty (with a share of random).")] = "random",
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Only completions of this model.")] = None,
+    reward_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose heads must disagree; else the newest reward model.")
+    ] = None,
+    seed: Seed = 0,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Propose pairs of completions to be labelled.
+
+    \b
+    Example:
+      arena rlhf pairs --count 400
+      arena rlhf pairs --count 200 --by uncertainty
+    """
+    if by not in ("random", "uncertainty"):
+        raise UsageError(f"--by {by}: known are random and uncertainty")
+    with Store(db, create=False) as store:
+        from arena.feedback import propose_pairs
+
+        judge = (reward_model or newest(store, "reward")) if by == "uncertainty" else None
+        added = propose_pairs(store, count, seed, model, judge)
+    if json:
+        print_json({"pairs": added})
+    else:
+        print(f"{added:,} new pairs; next: arena label, or arena prefs simulate")
+
+
+@app.command()
+def reward(
+    model: Parent = None,
+    by: By = None,
+    tokens: Tokens = 64,
+    name: Name = None,
+    settings: Set = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Train a reward model on the labels, and say how far to trust it.
+
+    \b
+    Example:
+      arena rlhf reward
+      arena rlhf reward --by anna --set members=8 --json
+    """
+
+    def config(store: Store) -> Mapping[str, Any]:
+        from arena.feedback import reward_config
+
+        return reward_config(
+            store, configure("reward", settings), model or newest(store, "sft", "imported"), by, tokens
+        )
+
+    done = run_training(db, "reward", name, config, seed, device, resume, json=False, quiet=True)
+    with Store(db, create=False) as store:
+        from arena.text_models import reward_report
+
+        report = reward_report(store, done.run)
+    print_json({"model": done.run, **report}) if json else print_reward(done.run, report)
+
+
+@app.command()
+def ppo(
+    model: Parent = None,
+    reward_model: Annotated[str | None, typer.Option(metavar="NAME", help="Else the newest reward model.")] = None,
+    reward: Annotated[
+        str, typer.Option(metavar="MODULE:FUNCTION", help="A Python function instead: agents.rewards:full_stops.")
+    ] = "",
+    completions: Annotated[int, typer.Option(metavar="N", min=1, help="Completions to learn from, in all.")] = 6144,
+    gold: Annotated[str, typer.Option(metavar="RUBRIC", help="Keep what this rubric says of every rollout, too.")] = "",
+    name: Name = None,
+    settings: Set = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Let a resumed run call the --reward or --gold stored with it.")
+    ] = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """RLHF: improve a model by PPO against a reward, held to what it was by a KL penalty.
+
+    \b
+    Example:
+      arena rlhf ppo
+      arena rlhf ppo --reward agents.rewards:full_stops --set kl_coef=0.1
+    """
+
+    def config(store: Store) -> Mapping[str, Any]:
+        from arena.feedback import rlhf_config
+
+        judge = "" if reward else reward_model or newest(store, "reward")
+        start = model or newest(store, "sft", "imported")
+        return rlhf_config(store, configure("rlhf", settings), start, completions, judge, reward, gold)
+
+    run_training(db, "rlhf", name, config, seed, device, resume, json, allow_code)
+
+
+@app.command()
+def dpo(
+    model: Parent = None,
+    by: By = None,
+    name: Name = None,
+    settings: Set = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    resume: Resume = False,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Improve a model by DPO, directly from the labels.
+
+    \b
+    Example:
+      arena rlhf dpo --set beta=0.2
+    """
+
+    def config(store: Store) -> Mapping[str, Any]:
+        from arena.feedback import dpo_config
+
+        return dpo_config(store, configure("dpo", settings), model or newest(store, "sft", "imported"), by)
+
+    run_training(db, "dpo", name, config, seed, device, resume, json)
+
+
+@app.command()
+def status(db: Db = DEFAULT_DB, json: Json = False) -> None:
+    """Say what is there, and what comes next.
+
+    \b
+    Example:
+      arena rlhf status
+    """
+    with Store(db, create=False) as store:
+        from arena.feedback_status import feedback_status
+
+        found = feedback_status(store)
+    if json:
+        print_json(found)
+        return
+    for what, amount in found.counts.items():
+        print(f"{what:<16} {amount:>8,}")
+    for run in found.unfinished:
+        say(f"unfinished: arena rlhf {run.command} --name {shlex.quote(clean(run.name))} --resume")
+    print(f"\nnext: {found.next}\n      {found.why}")
+
+
+def configure(algorithm: str, settings: list[str] | None) -> Any:
+    """An algorithm's settings with what was typed."""
+    from arena.config import apply_sets
+    from arena.feedback_stages import CONFIGS
+
+    return apply_sets(CONFIGS[algorithm](), settings or [])
+
+
+def newest(store: Store, *kinds: str) -> str:
+    """The newest model of the first of these kinds that there is one of; UsageError where there is none."""
+    models = store.text_models()
+    for kind in kinds:
+        for model in reversed(models):
+            if model.kind == kind:
+                return model.name
+    words = {"pretrained": "arena rlhf pretrain", "sft": "arena rlhf sft", "reward": "arena rlhf reward"}
+    made = next((words[kind] for kind in kinds if kind in words), "arena rlhf pretrain")
+    raise UsageError(f"there is no model to begin with yet; `{made}` makes one, or name one")
+
+
+def run_training(
+    db: Path, algorithm: str, name: str | None, config: Any, seed: int, device: str, resume: bool, json: bool,
+    allow_code: bool = False, quiet: bool = False,
+) -> TextProgress:  # fmt: skip
+    """Begin or resume a training, show its progress, print what came of it, leave with 130 where it was stopped."""
+    if resume and name is None:
+        raise UsageError("--resume needs the --name of the run to go on with; `arena rlhf status` shows them")
+    with Store(db, create=not resume) as store:
+        from arena.feedback import resume_text, train_text
+        from arena.feedback_demo import training_line
+
+        last: TextProgress | None = None
+        with stoppable() as should_stop, Meter() as meter:
+            reports: Iterator[TextProgress]
+            if resume:
+                reports = resume_text(store, name or "", allow_code=allow_code, should_stop=should_stop)
+            else:
+                reports = train_text(
+                    store, name, algorithm, config(store), seed=seed, device=device, should_stop=should_stop
+                )
+            for last in reports:
+                meter.update(last.run, last.step, last.total, training_line(last))
+        assert last is not None
+        run = store.run(last.run)
+    if last.state != "finished":
+        words = ["arena", "rlhf", COMMANDS[run.algorithm], "--name", run.name, "--resume"]
+        words += [] if db == DEFAULT_DB else ["--db", str(db)]
+        say(f"go on with: {clean(shlex.join(words))}")
+        raise typer.Exit(INTERRUPTED if should_stop() else 1)
+    if json:
+        print_json({"run": run, "model": last.model, "metrics": dict(last.values)})
+    elif not quiet:
+        steps = f"step {run.step:,} of {run.total_steps:,} in {duration(run.seconds)}"
+        print(f"{clean(run.name)}: {steps}; {training_line(last)}")
+    return last
+
+
+COMMANDS = {"pretrain": "pretrain", "sft": "sft", "reward": "reward", "rlhf": "ppo", "dpo": "dpo"}
+"""Which command trains by which algorithm."""
+
+
+def print_reward(name: str, report: dict[str, Any]) -> None:
+    """A reward model's figures, its reliability, its warnings."""
+    rows = [
+        ("labels learnt from", f"{report['labels']:,}"),
+        ("labels held out", f"{report['held_out']:,}, {report.get('ties', 0)} of them ties"),
+        ("accuracy", number(report.get("accuracy"), 3)),
+        ("agreement ceiling", f"{number(report['ceiling'], 3)} (from {report['ceiling_basis'] or 'nothing yet'})"),
+        ("share of the ceiling", number(report.get("share_of_ceiling"), 3)),
+        ("log-loss", f"{number(report.get('log_loss'), 3)} nats (a coin: 0.693)"),
+        ("calibration error", number(report.get("ece"), 3)),
+        ("reward and length", f"correlation {number(report['length_correlation'], 2)}"),
+        ("length alone", f"right on {number(report.get('longer_rule'), 3)} of them"),
+    ]
+    print_table(("reward model", clean(name)), rows, "", left=1)
+    bins = report.get("bins", [])
+    print()
+    print_table(
+        ("it says", "labels", "mean", "came true"),
+        [
+            (f"{b['low']:.0%}–{b['high']:.0%}", b["count"], f"{b['predicted']:.0%}", f"{b['observed']:.0%}")
+            for b in bins
+        ],
+        "no labels were held out",
+    )
+    for line in report["warnings"]:
+        say(f"warning: {line}")
