@@ -25,7 +25,9 @@ Seen = tuple[Array, Array | None, Array]
 
 
 class WrappedGame(ABC):
-    """One game of another library."""
+    """One game of another library. `spec` is what is fixed about it."""
+
+    spec: GameSpec
 
     @abstractmethod
     def reset(self, seed: int) -> None:

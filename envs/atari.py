@@ -199,7 +199,7 @@ class AtariGame(WrappedGame):
     """One emulator, seen as `AtariEnv` shows it, with colours for people and its memory for the hash chain."""
 
     def __init__(self, spec: GameSpec, rom: Path, options: dict[str, Any]) -> None:
-        self._spec = spec
+        self.spec = spec
         self._options = options
         self._rom = rom
         self._lives = 0
@@ -244,14 +244,14 @@ class AtariGame(WrappedGame):
         return (float(reward),), terminated, self._frames >= MAX_FRAMES and not terminated
 
     def observe(self, observation: Array, mask: Array | None, player: Array) -> None:
-        observation[0] = self._stack.reshape(self._spec.observation_shape)
+        observation[0] = self._stack.reshape(self.spec.observation_shape)
         player[0] = 0
 
     def fingerprint(self) -> bytes:
         return self._ale.getRAM().tobytes() + self._frames.to_bytes(4, "little")
 
     def draw(self, seat: int | None) -> Drawing:
-        names = self._spec.action_names
+        names = self.spec.action_names
         keys = {index: [name] if name in _ARROWS else [] for index, name in enumerate(names)}
         if "fire" in names:
             keys[names.index("fire")].append("space")

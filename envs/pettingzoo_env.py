@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import re
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,14 +47,18 @@ _FACTS = {
     "classic/rps_v2": _Facts(True, action_names=("rock", "paper", "scissors")),
     "butterfly/cooperative_pong_v6": _Facts(action_names=("stay", "up", "down")),
 }
-_SEEDS = 2**31  # some of these games take no larger seeds
+SEEDS = 2**31  # some of these games take no larger seeds
 _GO_LETTERS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"
 _go_games: weakref.WeakSet[AecGame] = weakref.WeakSet()
 
 
 def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> AdapterEnv:
-    parallel = _library_id(variant) in pettingzoo.parallel_registry
-    games = [(ParallelGame if parallel else AecGame)(variant) for _ in range(num_envs)]
+    kind: Callable[[Variant], WrappedGame]
+    if variant.id.startswith("pettingzoo/atari/"):
+        from envs.pettingzoo_atari import AtariPlayers as kind
+    else:
+        kind = ParallelGame if _library_id(variant) in pettingzoo.parallel_registry else AecGame
+    games = [kind(variant) for _ in range(num_envs)]
     return AdapterEnv(games[0].spec, games, device, autoreset)
 
 
@@ -63,7 +67,7 @@ class _PettingZooGame(WrappedGame):
 
     def __init__(self, variant: Variant, api: str) -> None:
         self.name = variant.id.removeprefix("pettingzoo/")
-        self._env = _make(variant, api, drawn=self.name in DRAWERS)
+        self._env = open_env(variant, api, None if self.name in DRAWERS else "rgb_array", dict(variant.options))
         agents = list(self._env.possible_agents)
         self._players = {agent: player for player, agent in enumerate(agents)}
         observed = [self._env.observation_space(agent) for agent in agents]
@@ -144,7 +148,7 @@ class AecGame(_PettingZooGame):
         _go_games.add(self)
 
     def reset(self, seed: int) -> None:
-        self._env.reset(seed=seed % _SEEDS)
+        self._env.reset(seed=seed % SEEDS)
 
     def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:
         env = self._env
@@ -183,7 +187,7 @@ class ParallelGame(_PettingZooGame):
         self._infos: dict[str, Any] = {}
 
     def reset(self, seed: int) -> None:
-        self._seen, self._infos = self._env.reset(seed=seed % _SEEDS)
+        self._seen, self._infos = self._env.reset(seed=seed % SEEDS)
 
     def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:
         chosen = {
@@ -215,7 +219,8 @@ def _library_id(variant: Variant) -> str:
     return re.sub(r"_(v\d+)$", r"-\1", variant.id.removeprefix("pettingzoo/"))
 
 
-def _make(variant: Variant, api: str, drawn: bool) -> Any:
+def open_env(variant: Variant, api: str, render_mode: str | None, options: dict[str, Any]) -> Any:
+    """PettingZoo's own environment. Raises UsageError for unknown names and options, MissingPackageError."""
     name = _library_id(variant)
     registry = pettingzoo.aec_registry if api == "aec" else pettingzoo.parallel_registry
     if name not in registry:
@@ -223,8 +228,9 @@ def _make(variant: Variant, api: str, drawn: bool) -> Any:
         ours = [re.sub(r"-(v\d+)$", r"_\1", f"pettingzoo/{key}") for key in known]
         raise UnknownNameError("PettingZoo environment", variant.id, ours)
     try:
-        mode = None if drawn else "rgb_array"
-        return pettingzoo.make(api, name, render_mode=mode, **dict(variant.options))
+        return pettingzoo.make(api, name, render_mode=render_mode, **options)
+    except OSError as exception:
+        raise MissingPackageError(f"{variant.id}: {' '.join(str(exception).split())}") from None
     except FailedToImport:
         family = name.partition("/")[0]
         raise MissingPackageError(f'{variant.id} needs pip install "pettingzoo[{family}]"') from None

@@ -77,3 +77,31 @@ def test_clear_words_for_what_is_not_there() -> None:
         make("ALE/Pong-v5?stiky=0")
     with pytest.raises(UsageError, match="outside 0 … 1"):
         make("ALE/Pong-v5?sticky=2")
+
+
+@pytest.mark.slow
+def test_two_players_conform() -> None:
+    assert check_env("pettingzoo/atari/pong_v3?max_cycles=60", steps=16) == []
+
+
+def test_two_players_of_pong_see_themselves_on_the_same_side() -> None:
+    env = make("pettingzoo/atari/pong_v3", 1)
+    env.reset(torch.tensor([1]))
+    noop, fire, up, down = 0, 1, 2, 3
+    for _ in range(30):
+        step = env.step(torch.tensor([[up, down]]))
+    first, second = step.turn.observation[0, :, -1].int()
+    background = first[40, 5]
+    rows = [(picture[15:74, 70:80] != background).any(1).nonzero().flatten() + 15 for picture in (first, second)]
+    assert rows[0].max() < 30  # who goes up is at the top of what it sees, on the right,
+    assert rows[1].min() > 50  # and who goes down at the bottom, on the right, too
+    rewards = sum(env.step(torch.tensor([[fire, noop]])).rewards for _ in range(80))
+    assert rewards.tolist()[0][0] == -rewards.tolist()[0][1] != 0  # one serves, nobody returns
+
+
+def test_boxers_are_told_who_they_are() -> None:
+    env = make("pettingzoo/atari/boxing_v2?stack=2", 2)
+    seen = env.reset(torch.tensor([1, 2])).observation
+    assert seen.shape == (2, 2, 4, 84, 84)
+    assert torch.equal(seen[:, 0, :2], seen[:, 1, :2])
+    assert seen[:, :, 2:].float().mean((0, 3, 4)).tolist() == [[255, 0], [0, 255]]
