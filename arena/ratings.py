@@ -76,8 +76,13 @@ class Fit:
 
 def elo_update(rating_a: float, rating_b: float, score: float, k: float = K) -> tuple[float, float]:
     """Both ratings after a game in which A scored `score` (1, ½ or 0). Elo (1978): r' = r + k (score − expected)."""
-    change = k * (score - 1 / (1 + 10 ** ((rating_b - rating_a) / 400)))
+    change = k * (score - elo_score(rating_a - rating_b))
     return rating_a + change, rating_b - change
+
+
+def elo_score(difference: float) -> float:
+    """The expected score of an agent that is so many Elo points above another."""
+    return float(1 / (1 + 10 ** (-difference / 400)))
 
 
 def elo_difference(wins: int, draws: int, losses: int) -> Interval:
@@ -118,14 +123,7 @@ def fit_bradley_terry(results: Iterable[PairResult], anchor: int | None = None) 
         anchor: the agent that has 0; all intervals are of differences to it. None, or an agent without games: the
             mean of each group of agents that are connected by games is 0.
     """
-    rows = [(r.agent_0, r.agent_1, r.wins, r.draws, r.losses) for r in results]
-    table = np.asarray(rows, dtype=np.int64).reshape(-1, 5)
-    table = table[(table[:, 2:].sum(1) > 0) & (table[:, 0] != table[:, 1])]
-    agents, index = np.unique(table[:, :2], return_inverse=True)
-    index = index.reshape(-1, 2)
-    i, j = index[:, 0].copy(), index[:, 1].copy()
-    wins, draws, losses = table[:, 2:].T.astype(np.float64)
-    games = Games(i, j, wins, draws, losses, len(agents))
+    agents, games = _games(results)
     parameters, covariance = most_probable(games)
     groups = groups_of(games)
     scale, change = elo_scale(parameters, groups)
@@ -159,6 +157,17 @@ def fit_bradley_terry(results: Iterable[PairResult], anchor: int | None = None) 
     return Fit(tuple(ratings), first_player, nu / (2 + nu))
 
 
+def _games(results: Iterable[PairResult]) -> tuple[Ints, Games]:
+    """The agents that have played, in order, and their games."""
+    rows = [(r.agent_0, r.agent_1, r.wins, r.draws, r.losses) for r in results]
+    table = np.asarray(rows, dtype=np.int64).reshape(-1, 5)
+    table = table[(table[:, 2:].sum(1) > 0) & (table[:, 0] != table[:, 1])]
+    agents, index = np.unique(table[:, :2], return_inverse=True)
+    index = index.reshape(-1, 2)
+    wins, draws, losses = table[:, 2:].T.astype(np.float64)
+    return agents, Games(index[:, 0].copy(), index[:, 1].copy(), wins, draws, losses, len(agents))
+
+
 def _equals_score(gamma: float, nu: float) -> float:
     """What the earlier seat scores against an equal."""
     win, loss = math.exp(gamma / 2), math.exp(-gamma / 2)
@@ -178,6 +187,89 @@ def _contrast(groups: Ints, agents: Ints, anchor: int | None) -> Floats:
 def _share(wins: float, draws: float, losses: float) -> float | None:
     games = wins + draws + losses
     return float((wins + draws / 2) / games) if games else None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What two agents' games say beside their ratings; all from the first one's side, over both seats.
+
+    Attributes:
+        score: points per game. expected: by the ratings' model.
+        superiority: the probability that the first one is the stronger of the two.
+        surprise: how many standard deviations `score` lies above `expected`: beyond ±3 the two do not fit one scale.
+    """
+
+    agent: int
+    other: int
+    games: int
+    score: float
+    expected: float
+    superiority: float
+    surprise: float
+
+
+@dataclass(frozen=True)
+class Goodness:
+    """How well the model fits: its deviance from the results, which is about `freedom` where the model is right.
+
+    Attributes:
+        p: the probability of such a deviance or a larger one if it is right (with few games a pair: roughly).
+    """
+
+    deviance: float
+    freedom: int
+    p: float
+
+
+def examine_pairs(results: Iterable[PairResult]) -> tuple[list[Pair], Goodness]:
+    """Every two agents that have met, and how well one number an agent and the model's terms explain all results."""
+    agents, games = _games(results)
+    parameters, covariance = most_probable(games)
+    x = parameters[games.i] - parameters[games.j] + parameters[-2]
+    logs = games.log_probabilities(x, parameters[-1:])
+    win, draw, _ = (np.exp(log) for log in logs)
+    counts = (games.wins, games.draws, games.losses)
+    n = games.wins + games.draws + games.losses
+    deviance = 2 * sum((k * (np.log(np.maximum(k, 1) / n) - log)).sum() for k, log in zip(counts, logs, strict=True))
+    freedom = 2 * len(n) - (len(agents) - len(np.unique(groups_of(games))) + 2)
+    goodness = Goodness(float(deviance), freedom, _chi_square_tail(float(deviance), freedom))
+
+    lower, upper = np.minimum(games.i, games.j), np.maximum(games.i, games.j)
+    keys, index = np.unique(lower * games.size + upper, return_inverse=True)
+    mean = win + draw / 2
+    turned = games.i > games.j
+
+    def total(values: Floats) -> Floats:
+        return np.bincount(index, values, len(keys)).astype(np.float64, copy=False)
+
+    points = total(np.where(turned, games.losses, games.wins) + games.draws / 2)
+    expected = total(n * np.where(turned, 1 - mean, mean))
+    spread = np.sqrt(np.maximum(total(n * (win + draw / 4 - mean**2)), 1e-12))
+    played = total(n)
+    first, second = keys // games.size, keys % games.size
+    variance = covariance[first, first] + covariance[second, second] - 2 * covariance[first, second]
+    ahead = (parameters[first] - parameters[second]) / np.sqrt(np.maximum(variance, 1e-12))
+    pairs = [
+        Pair(
+            agent=int(agents[first[k]]),
+            other=int(agents[second[k]]),
+            games=int(played[k]),
+            score=float(points[k] / played[k]),
+            expected=float(expected[k] / played[k]),
+            superiority=math.erfc(-ahead[k] / math.sqrt(2)) / 2,
+            surprise=float((points[k] - expected[k]) / spread[k]),
+        )
+        for k in range(len(keys))
+    ]
+    return pairs, goodness
+
+
+def _chi_square_tail(value: float, freedom: int) -> float:
+    """The probability of more than `value` (Wilson and Hilferty 1931: its cube root is nearly normal)."""
+    if freedom <= 0:
+        return 1.0
+    spread = 2 / (9 * freedom)
+    return math.erfc(((max(value, 0.0) / freedom) ** (1 / 3) - 1 + spread) / math.sqrt(2 * spread)) / 2
 
 
 def win_matrix(results: Iterable[PairResult], agents: Sequence[int]) -> tuple[Floats, Ints]:

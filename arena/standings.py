@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from arena.records import AgentKind
 
 if TYPE_CHECKING:
+    from arena.ratings import Goodness
     from arena.store import Store
 
 ANCHOR = "random"
@@ -101,6 +102,77 @@ def standings(store: Store, game: str, retired: bool = False) -> list[Standing]:
             )
         )
     return rows
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """Two agents that have met, from the first one's side; `ratings.Pair` says what the numbers are."""
+
+    agent: str
+    other: str
+    games: int
+    score: float
+    expected: float
+    superiority: float
+    surprise: float
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Who beats whom, by agents in the table's order.
+
+    Attributes:
+        scores, games: [A][A] the row's share of points against the column (None: never met), and how many games.
+        nash: [A] each agent's share in the mixture that nobody beats. nash_scores: [A] what it scores against that.
+        alpha_rank: [A] the share of time that an evolving population spends with it.
+    """
+
+    agents: tuple[str, ...]
+    scores: tuple[tuple[float | None, ...], ...]
+    games: tuple[tuple[int, ...], ...]
+    nash: tuple[float, ...]
+    nash_scores: tuple[float, ...]
+    alpha_rank: tuple[float, ...]
+
+
+def pair_rows(store: Store, game: str) -> tuple[list[PairRow], Goodness]:
+    """All pairs of a game that have met in rated games, and how well ratings explain their results."""
+    from arena.ratings import examine_pairs
+
+    names = {agent.id: agent.name for agent in store.agents(game, retired=True)}
+    pairs, goodness = examine_pairs(store.pair_results(game))
+    rows = [
+        PairRow(names[p.agent], names[p.other], p.games, p.score, p.expected, p.superiority, p.surprise) for p in pairs
+    ]
+    return rows, goodness
+
+
+def matrix(store: Store, game: str, retired: bool = False) -> Matrix:
+    """Who beats whom in a game of two, among the agents that the table ranks.
+
+    Pairs that have not met count in the mixtures with the score that their ratings make them expect.
+    """
+    from arena.metagame import alpha_rank, nash_average
+    from arena.ratings import elo_score, win_matrix
+
+    rows = [row for row in standings(store, game, retired) if row.connected]
+    ids = {agent.name: agent.id for agent in store.agents(game, retired=True)}
+    shares, games = win_matrix(store.pair_results(game), [ids[row.agent] for row in rows])
+    scores = [
+        [shares[a, b] if games[a, b] else elo_score(one.elo - other.elo) for b, other in enumerate(rows)]
+        for a, one in enumerate(rows)
+    ]
+    nash, nash_scores = nash_average(scores)
+    return Matrix(
+        agents=tuple(row.agent for row in rows),
+        scores=tuple(
+            tuple(float(shares[a, b]) if games[a, b] else None for b in range(len(rows))) for a in range(len(rows))
+        ),
+        games=tuple(map(tuple, games.tolist())),
+        nash=tuple(nash.tolist()),
+        nash_scores=tuple(nash_scores.tolist()),
+        alpha_rank=tuple(alpha_rank(scores).tolist()),
+    )
 
 
 def score_table(store: Store, game: str, retired: bool = False) -> list[ScoreRow]:

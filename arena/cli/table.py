@@ -9,8 +9,9 @@ import typer
 
 from arena.cli.options import DEFAULT_DB, Db, GameName, Json
 from arena.cli.output import number, print_json, print_table, signed, width
-from arena.standings import ScoreRow, Standing, score_table, standings
+from arena.standings import Matrix, ScoreRow, Standing, matrix, pair_rows, score_table, standings
 from arena.store import Store
+from envs.errors import UsageError
 from envs.specs import find_game
 
 NOTHING = "no rated games yet; `arena match GAME A B` or `arena league run GAME` plays some"
@@ -23,22 +24,55 @@ SCORES = ("", "agent", "kind", "mean", "±", "best", "episodes", "steps")
 def table(
     game: GameName,
     retired: Annotated[bool, typer.Option("--retired", help="Retired agents too.")] = False,
+    who_beats_whom: Annotated[
+        bool, typer.Option("--matrix", help="Every agent's score against every other, Nash average and α-rank.")
+    ] = False,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
     """Show who is how strong. Elo with its 95 % interval, random = 0; scores where one plays alone.
 
+    --matrix shows who beats whom: a share in the Nash average has who belongs to the mixture that nobody beats, and
+    α-rank is the share of time that an evolving population spends with an agent. --json tells of every pair how sure
+    it is who is the stronger, and how well ratings explain the results.
+
     \b
     Example:
       arena table connect_four
+      arena table connect_four --matrix
     """
     alone = find_game(game.partition("?")[0]).num_players == 1
+    if alone and who_beats_whom:
+        raise UsageError(f"{game} is played alone: there is nobody to beat")
     with Store(db, create=False) as store:
-        rows = score_table(store, game, retired) if alone else standings(store, game, retired)
-    if json:
-        print_json({"game": game, "kind": "scores" if alone else "ratings", "rows": rows})
-    else:
-        print_standings(rows)
+        if json:
+            print_json(_everything(store, game, alone, retired, who_beats_whom))
+        elif who_beats_whom:
+            print_matrix(matrix(store, game, retired))
+        else:
+            print_standings(score_table(store, game, retired) if alone else standings(store, game, retired))
+
+
+def _everything(store: Store, game: str, alone: bool, retired: bool, who_beats_whom: bool) -> dict[str, object]:
+    """What --json prints."""
+    if alone:
+        return {"game": game, "kind": "scores", "rows": score_table(store, game, retired)}
+    pairs, goodness = pair_rows(store, game)
+    told = {"game": game, "kind": "ratings", "rows": standings(store, game, retired), "fit": goodness, "pairs": pairs}
+    return told | ({"matrix": matrix(store, game, retired)} if who_beats_whom else {})
+
+
+def print_matrix(found: Matrix) -> None:
+    """Scores in per cent by rank, and what each agent is worth in the whole."""
+    numbers = [str(n + 1) for n in range(len(found.agents))]
+    lines = []
+    for row, agent in enumerate(found.agents):
+        cells = [
+            "·" if column == row else "–" if score is None else f"{100 * score:.0f}"
+            for column, score in enumerate(found.scores[row])
+        ]
+        lines.append((numbers[row], agent, *cells, f"{found.nash[row]:.0%}", f"{found.alpha_rank[row]:.0%}"))
+    print_table(("", "agent", *numbers, "Nash", "α-rank"), lines, NOTHING, left=2)
 
 
 def print_standings(rows: Sequence[Standing | ScoreRow]) -> None:

@@ -69,6 +69,7 @@ def drop_triggers(connection: sqlite3.Connection) -> None:
 
 JSON_COMMANDS: dict[str, tuple[str, ...]] = {
     "table": ("table", "tic_tac_toe"),
+    "matrix": ("table", "tic_tac_toe", "--matrix"),
     "scores": ("table", "gridworld/recycling"),
     "strength": ("strength", "tic_tac_toe", "tiny"),
     "ask": ("ask", "tic_tac_toe", "--agent", "tiny", "--moves", "5,1"),
@@ -156,7 +157,11 @@ def test_match_counts_every_game(ask_json: Any) -> None:
     assert result["agents"] == ["minimax", "random"]
     assert total["wins"] + total["draws"] + total["losses"] == 6
     assert sum(seat["wins"] + seat["draws"] + seat["losses"] for seat in result["seats"]) == 6
-    table = ask_json("table", "tic_tac_toe")
+    table = ask_json("table", "tic_tac_toe", "--matrix")
+    assert set(table["pairs"][0]) == {"agent", "other", "games", "score", "expected", "superiority", "surprise"}
+    assert set(table["fit"]) == {"deviance", "freedom", "p"}
+    assert table["matrix"]["agents"] == [row["agent"] for row in table["rows"]]
+    assert sum(table["matrix"]["nash"]) == pytest.approx(1)
     assert table["kind"] == "ratings"
     elo = {row["agent"]: row["elo"] for row in table["rows"]}
     assert elo["random"] == 0
@@ -257,6 +262,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], int, str]] = {
     "option's value": (("table", "gridworld/maze?size=big"), 2, "is not a int"),
     "command": (("tabel", "tic_tac_toe"), 2, "Did you mean"),
     "no game": (("table",), 2, "GAME"),
+    "nobody to beat": (("table", "gridworld/tiny", "--matrix"), 2, "played alone"),
     "option": (("table", "tic_tac_toe", "--jason"), 2, "--jason"),
     "agent": (("match", "tic_tac_toe", "randon", "minimax"), 2, "did you mean random"),
     "one agent": (("match", "tic_tac_toe", "random"), 2, "players"),

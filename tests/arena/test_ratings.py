@@ -15,7 +15,7 @@ import pytest
 
 from arena import davidson, ratings
 from arena.davidson import ELO, elo_scale, expected_scores
-from arena.ratings import elo_difference, elo_update, fit_bradley_terry, win_matrix
+from arena.ratings import elo_difference, elo_update, examine_pairs, fit_bradley_terry, win_matrix
 from arena.records import PairResult
 
 
@@ -379,6 +379,35 @@ def test_the_win_matrix() -> None:
     assert shares[1, 0] == 1.5 / 8
     assert shares[1, 2] == shares[2, 1] == 0.5
     assert np.isnan(shares[[0, 0, 1], [0, 2, 1]]).all()
+
+
+def test_pairs_say_who_is_stronger_and_what_surprises() -> None:
+    pairs, _ = examine_pairs([result(1, 2, 30, 0, 20), result(2, 1, 20, 0, 30)])
+    (pair,) = pairs
+    assert (pair.agent, pair.other, pair.games, pair.score) == (1, 2, 100, 0.6)
+    # 60 of 100 without draws: the log odds over its standard error, 1 / √(100 · 0.24).
+    z = math.log(1.5) * math.sqrt(100 * 0.24)
+    assert pair.superiority == pytest.approx(math.erfc(-z / math.sqrt(2)) / 2, abs=0.005)
+    assert pair.expected == pytest.approx(0.6, abs=0.005)
+    cycle = [(1, 2), (2, 3), (3, 1)]
+    pairs, goodness = examine_pairs([r for a, b in cycle for r in (result(a, b, 35, 0, 15), result(b, a, 15, 0, 35))])
+    assert [pair.superiority for pair in pairs] == pytest.approx([0.5] * 3, abs=0.01)
+    assert [round(pair.surprise) for pair in pairs] == [4, -4, 4]  # 20 points of 100 above ½ are 4 deviations of 5
+    assert goodness.p < 1e-6
+    assert examine_pairs([])[0] == []
+
+
+def test_the_model_fits_what_it_made_and_nothing_else() -> None:
+    rng = np.random.default_rng(8)
+    tails = []
+    for _ in range(60):
+        _, goodness = examine_pairs(league(rng, rng.normal(size=5), 200, 0.3, 0.5))
+        assert goodness.freedom == 2 * 20 - 6
+        tails.append(goodness.p)
+    assert 0.4 < np.mean(tails) < 0.6
+    assert np.mean([p < 0.1 for p in tails]) < 0.25
+    assert ratings._chi_square_tail(18.307, 10) == pytest.approx(0.05, abs=0.001)
+    assert ratings._chi_square_tail(3.841, 1) == pytest.approx(0.05, abs=0.004)
 
 
 def test_importing_is_light() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from arena.match import evaluate, play_match
 from arena.roster import resolve
-from arena.standings import score_table, standings
+from arena.standings import matrix, pair_rows, score_table, standings
 from arena.store import Store
 
 
@@ -51,6 +51,27 @@ def test_who_never_met_the_others_is_not_ranked(store: Store) -> None:
     assert (rows["tactician"].rank, rows["random"].rank) == (1, 2)
     assert rows["minimax"].rank is None
     assert not rows["minimax"].connected
+
+
+def test_who_beats_whom(store: Store) -> None:
+    game = "tic_tac_toe"
+    random, tactician, minimax = (resolve(store, game, name) for name in ("random", "tactician", "minimax"))
+    assert matrix(store, game).agents == ()
+    met = play_match(store, game, tactician, random, games=20)
+    play_match(store, game, minimax, tactician, games=20)
+    found = matrix(store, game)
+    assert found.agents == ("minimax", "tactician", "random")
+    assert found.scores[1][2] == met.total.score == pytest.approx(1 - (found.scores[2][1] or 0))
+    assert found.scores[0][2] is found.scores[0][0] is None, "they have not met"
+    assert found.games == ((0, 20, 0), (20, 0, 20), (0, 20, 0))
+    assert found.nash == pytest.approx((1, 0, 0), abs=1e-6)
+    assert found.nash_scores[2] < found.nash_scores[1] < found.nash_scores[0] == pytest.approx(0.5)
+    assert found.alpha_rank[0] > 0.99
+    pairs, goodness = pair_rows(store, game)
+    assert [(pair.agent, pair.other) for pair in pairs] == [("random", "tactician"), ("tactician", "minimax")]
+    assert all(pair.superiority < 0.01 and pair.games == 20 for pair in pairs)
+    assert pairs[0].score == pytest.approx(pairs[0].expected, abs=0.1)
+    assert goodness.freedom == 2 * 4 - 4
 
 
 def test_a_score_table(store: Store) -> None:
