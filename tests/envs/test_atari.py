@@ -79,11 +79,6 @@ def test_clear_words_for_what_is_not_there() -> None:
         make("ALE/Pong-v5?sticky=2")
 
 
-@pytest.mark.slow
-def test_two_players_conform() -> None:
-    assert check_env("pettingzoo/atari/pong_v3?max_cycles=60", steps=16) == []
-
-
 def test_two_players_of_pong_see_themselves_on_the_same_side() -> None:
     env = make("pettingzoo/atari/pong_v3", 1)
     env.reset(torch.tensor([1]))
