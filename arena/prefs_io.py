@@ -13,7 +13,6 @@ from typing import BinaryIO, Literal
 from arena.prefs_rows import ASSISTANT, HUMAN, WINNERS, Row, parse_row
 from arena.records_text import (
     AnnotatorKind,
-    ImportCounts,
     ImportedPair,
     ImportedScore,
     LabelledPair,
@@ -22,7 +21,6 @@ from arena.records_text import (
     Split,
 )
 from arena.store import Store
-from arena.store_rows import valid_name
 from envs.errors import ArenaError
 
 Format = Literal["arena", "trl", "hh", "lmsys"]
@@ -146,20 +144,16 @@ def _lmsys_row(row: LabelledPair) -> Row:
 # In
 
 
-def import_file(
-    store: Store, file: BinaryIO, name: str, annotator: str | None = None, split: Split | None = None
-) -> ImportCounts:
-    """Take in a file of JSON lines of any of the forms, whole or not at all.
+def read_rows(file: BinaryIO, name: str, split: Split | None = None) -> list[ImportedPair | ImportedScore]:
+    """The rows of a file of JSON lines of any of the forms, for `Store.add_imported`.
 
     Args:
         name: what messages call the file.
-        annotator: whose labels they are, whatever the file says; None: as it says, else "imported".
         split: where new prompts belong, whatever the file says.
 
     Raises:
         ArenaError: lines are bad; the message names the first ones and what is wrong with them.
     """
-    valid_name(annotator or "imported", "annotator")
     rows: list[ImportedPair | ImportedScore] = []
     bad: list[str] = []
     count = 0
@@ -179,7 +173,7 @@ def import_file(
         raise ArenaError(f"{name}: {'; '.join(bad)}{more}; nothing was imported")
     if not rows:
         raise ArenaError(f"{name} has no rows; nothing was imported")
-    return store.add_imported(rows, annotator or "imported", override=annotator is not None)
+    return rows
 
 
 def parse_line(data: bytes, first: bool = False) -> ImportedPair | ImportedScore | None:
@@ -199,6 +193,8 @@ def parse_line(data: bytes, first: bool = False) -> ImportedPair | ImportedScore
         return None
     try:
         row = json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise ArenaError(f"is no JSON ({error.msg} at character {error.pos + 1})") from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ArenaError(f"is no JSON ({reason})") from None

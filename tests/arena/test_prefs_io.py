@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from arena.prefs_io import MAX_LINE_BYTES, import_file, line, rows_of, score_rows, unlabelled_rows
+from arena.prefs_io import MAX_LINE_BYTES, line, read_rows, rows_of, score_rows, unlabelled_rows
 from arena.records_text import Completion, ImportCounts, Pair
 from arena.store import Store
 from envs.errors import ArenaError, UsageError
@@ -52,8 +52,9 @@ def text_of(rows) -> bytes:
     return "".join(line(row) + "\n" for row in rows).encode()
 
 
-def take(store: Store, data: bytes, **options: Any) -> ImportCounts:
-    return import_file(store, io.BytesIO(data), "labels.jsonl", **options)
+def take(store: Store, data: bytes, annotator: str | None = None, split: Any = None) -> ImportCounts:
+    rows = read_rows(io.BytesIO(data), "labels.jsonl", split)
+    return store.add_imported(rows, annotator or "imported", override=annotator is not None)
 
 
 def essence(store: Store) -> list[tuple[Any, ...]]:
