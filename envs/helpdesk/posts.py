@@ -27,35 +27,50 @@ RUDE = (
 )
 
 WHEN = Pick([
-    "", "", "", " again", " today", " since yesterday", " since last week", " all the time", " most mornings",
-    " after the move", " in the evening",
+    "", "", "", "", " again", " today", " since yesterday", " since last week", " since monday", " all the time",
+    " most mornings", " after the move", " in the evening", " at night", " at work", " every few days",
 ])  # fmt: skip
 OWNER = weighted((6, "my "), (1, "our "), (1, "my sister's "), (1, "my father's "), (1, "the old "), (1, "my new "))
-TIMES = ("twice", "for a week", "for a month", "last year", "on monday", "in the summer", "on the train", "at work",
-         "at home", "every day")  # fmt: skip
-PEOPLE = ("my sister", "my father", "a friend", "my neighbour", "a man in the shop", "someone at work", "my teacher",
-          "the seller")  # fmt: skip
-LATER = Pick(TIMES)
-PERSON = Pick(PEOPLE)
+LATER = Pick([
+    "twice", "for a week", "for a month", "last year", "on monday", "in the summer", "on the train", "at work",
+    "at home", "every day", "in the rain", "on holiday", "before lunch", "at midnight", "one sunday", "three times",
+    "in the garden", "last night", "all winter", "during a film",
+])  # fmt: skip
+PERSON = Pick([
+    "my sister", "my father", "a friend", "my neighbour", "a man in the shop", "someone at work", "my teacher",
+    "the seller", "my aunt", "the woman next door", "our postman", "my boss", "a student", "my grandmother",
+])  # fmt: skip
 
 BACKGROUND = Pick([
-    Join("it was fine ", Pick(["yesterday", "last week", "this morning", "until today", "for two years"]), "."),
-    Join("I bought it ", Pick(["last year", "in may", "from a friend", "in a sale", "two months ago", "online"]), "."),
-    Join("I use it ", Pick(["every day", "for work", "for school", "at home", "only at the weekend"]), "."),
-    Join("I have tried ", Pick(["everything", "twice", "all I could think of", "what the box says"]), "."),
-    Join(PERSON, Pick([" dropped it ", " used it ", " cleaned it ", " borrowed it "]), LATER, "."),
-    Join(PERSON, " says it is ", Pick([f"{name}" for name, _ in CAUSES.values()]), "."),
+    Join("it was fine ", Pick([
+        "yesterday", "last week", "this morning", "until today", "for two years", "before the storm", "at first",
+        "until I moved",
+    ]), "."),
+    Join("I bought it ", Pick([
+        "last year", "in may", "from a friend", "in a sale", "two months ago", "online", "at a market", "in spring",
+    ]), "."),
+    Join("I use it ", Pick([
+        "every day", "for work", "for school", "at home", "only at the weekend", "in the kitchen", "on trips",
+        "with my band",
+    ]), "."),
+    Join("I have tried ", Pick([
+        "everything", "twice", "all I could think of", "what the box says", "for an hour", "with my brother",
+    ]), "."),
+    Join(PERSON, Pick([" dropped it ", " used it ", " cleaned it ", " borrowed it ", " sat on it "]), LATER, "."),
+    Join(PERSON, Pick([" says", " thinks", " is sure"]), " it is ", Pick([name for name, _ in CAUSES.values()]), "."),
     Join("this ", Pick(["also happened", "began", "was a problem", "came up"]), " ", LATER, "."),
-    Join("I need it ", Pick(["tomorrow", "on monday", "for my exam", "for a party", "tonight", "for a trip"]), "."),
+    Join("I need it ", Pick([
+        "tomorrow", "on monday", "for my exam", "for a party", "tonight", "for a trip", "for a wedding", "by noon",
+    ]), "."),
 ])  # fmt: skip
-THANKS = Pick(
-    ["thanks in advance.", "any help is welcome.", "please help.", "I am lost.", "what a day.", "thank you all."]
-)
+THANKS = Pick([
+    "thanks in advance.", "any help is welcome.", "please help.", "I am lost.", "what a day.", "thank you all.",
+])  # fmt: skip
 CHATTER = Pick([
     Join("my cousin had one of those ", LATER, "."),
-    Join("I have repaired many of these ", Pick(TIMES[4:]), "."),
+    Join("I have repaired many of these ", LATER, "."),
     Join("things were better made when I was ", Pick(["young", "at school", "an apprentice", "twenty"]), "."),
-    Join("people ask me about this ", Pick(["every day", "every week", "at work", "at parties", "on the train"]), "."),
+    Join("people ask me about this ", LATER, "."),
     Join(PERSON, " told me the same story ", LATER, "."),
     Join("it took me ", Pick(["an hour", "a whole day", "three weeks", "a long night"]), " to learn that."),
 ])  # fmt: skip
