@@ -36,7 +36,7 @@ class Plan:
         completions: of PPO.
     """
 
-    posts: int = 40_000
+    posts: int = 100_000
     demonstrations: int = 3000
     prompts: int = 400
     each: int = 2
@@ -47,8 +47,8 @@ class Plan:
     max_new_tokens: int = 64
     test_prompts: int = 200
     shape: Mapping[str, int] = field(default_factory=dict)
-    pretrain: Config = field(default_factory=PretrainConfig)
-    sft: Config = field(default_factory=SFTConfig)
+    pretrain: Config = field(default_factory=lambda: PretrainConfig(epochs=1.0))
+    sft: Config = field(default_factory=lambda: SFTConfig(epochs=2.0))
     reward: Config = field(default_factory=RewardConfig)
     rlhf: Config = field(default_factory=RLHFConfig)
     dpo: Config = field(default_factory=DPOConfig)
