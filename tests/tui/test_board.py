@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import App, ComposeResult
 
 from envs.rendering import Drawing, draw_grid, grid_box
-from tests.tui.conftest import shown
+from tests.tui.conftest import shown, until
 from tui.theme import style_of
 from tui.widgets.board import BoardView
 
@@ -104,6 +104,15 @@ async def test_a_board_larger_than_its_space_scrolls_to_the_cursor() -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert app.chosen == [size * size - 1]
+
+
+async def test_of_a_board_that_is_too_wide_the_middle_is_shown() -> None:
+    app = BoardApp()
+    async with app.run_test(size=(11, 5)) as pilot:
+        app.query_one(BoardView).show(Drawing([[("left" + "." * 10 + "middle" + "." * 10 + "right", "plain")]]))
+        await until(pilot, lambda: "middle" in shown(app))
+        assert "left" not in shown(app)
+        assert "right" not in shown(app)
 
 
 async def test_text_in_a_drawing_is_inert() -> None:

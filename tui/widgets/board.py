@@ -52,11 +52,18 @@ class BoardView(ScrollView, can_focus=True, inherit_bindings=False):
         self._height = len(drawing.lines) + 2 * bool(drawing.caption)
         if self.virtual_size != (size := Size(self._width, self._height)):
             self.virtual_size = size
+            self.call_after_refresh(self._show_the_middle)
         if not self.uses_cursor:
             self.cursor = None
         elif self.cursor not in self.legal:
             self._put_cursor(self._nearest_to_cursor())
         self.refresh()
+
+    def _show_the_middle(self) -> None:
+        """Of a drawing that is larger than its space, unless a cursor says where to look."""
+        if self.cursor is None:
+            x, y = self._width - self.size.width, self._height - self.size.height
+            self.scroll_to(max(0, x) // 2, max(0, y) // 2, animate=False)
 
     def hint(self, action: int) -> None:
         """Mark a move, and put the cursor there."""
