@@ -21,7 +21,7 @@ from arena.cli import (
     play,
     prefs,
     replay,
-    rlhf_look,
+    rlhf_lens,
     runs,
     strength,
     table,
@@ -104,6 +104,6 @@ for _name, _group in {
     "prefs": prefs.app,
     "db": db.app,
     "bench": bench.app,
-    "rlhf": rlhf_look.app,
+    "rlhf": rlhf_lens.app,
 }.items():
     app.add_typer(_group, name=_name)

@@ -1,0 +1,98 @@
+"""A prompt under the lens: what training changed, token by token, layer by layer, and where the reward comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents import lens
+from agents.tokenizer import encode_completion, encode_prompt
+from arena.feedback_stages import same_tokens
+from arena.store import Store
+from arena.text_models import complete, load_reward_model, load_text_model
+
+TOP = 8
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """A model's logit lens: `layers` from the embedding (0) to the last layer's output."""
+
+    model: str
+    layers: list[lens.LensLayer]
+
+
+@dataclass(frozen=True)
+class RewardParts:
+    """The reward of the answer, split: the heads that move it most, what each token brings through all heads, the rest.
+
+    Attributes:
+        heads: (layer, head, its part), largest first.
+        tokens: (token, its part), in order, prompt first.
+        mlps: per layer. embedding, rest: the other parts; with the heads they all add up to `reward`.
+    """
+
+    model: str
+    reward: float
+    heads: list[tuple[int, int, float]]
+    tokens: list[tuple[str, float]]
+    mlps: list[float]
+    embedding: float
+    rest: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """The answer of `model` to a prompt, with log π − log π_ref of each of its tokens, in nats."""
+
+    prompt: str
+    model: str
+    reference: str
+    answer: str
+    tokens: list[tuple[str, float]]
+    tables: list[LayerTable]
+    reward: RewardParts | None
+
+
+def look_inside(
+    store: Store,
+    prompt: str,
+    model_name: str,
+    reference_name: str,
+    reward_model: str | None,
+    max_new_tokens: int = 64,
+    answer: str | None = None,
+) -> Look:
+    """The model's greedy answer (or the one given) under the lens of both models and of the reward model."""
+    model, reference = load_text_model(store, model_name), load_text_model(store, reference_name)
+    same_tokens(model, reference, reference_name)
+    text, ended = complete(model, [prompt], max_new_tokens, greedy=True)[0] if answer is None else (answer, True)
+    head = encode_prompt(model.tokenizer, prompt)
+    tail = encode_completion(model.tokenizer, text, end=ended)[: model.n_ctx - len(head)]
+    ratios = lens.log_ratios(model, reference, head, tail)
+    tables = [
+        LayerTable(name, lens.logit_lens(each, head, tail))
+        for name, each in ((reference_name, reference), (model_name, model))
+    ]
+    parts = None
+    if reward_model is not None:
+        rewarder = load_reward_model(store, reward_model)
+        same_tokens(model, rewarder.model, reward_model)
+        parts = _parts(reward_model, lens.attribute_reward(rewarder, head, tail))
+    words = lens.token_texts(model, tail)
+    return Look(prompt, model_name, reference_name, text, list(zip(words, ratios, strict=True)), tables, parts)
+
+
+def _parts(name: str, found: lens.Attribution) -> RewardParts:
+    by_head = found.heads.sum(2)
+    ranked = by_head.abs().flatten().argsort(descending=True)[:TOP].tolist()
+    places = [divmod(index, by_head.shape[1]) for index in ranked]
+    by_token = found.heads.sum((0, 1)).tolist()
+    return RewardParts(
+        model=name,
+        reward=found.reward,
+        heads=[(layer, head, float(by_head[layer, head])) for layer, head in places],
+        tokens=list(zip(found.tokens, by_token, strict=True)),
+        mlps=found.mlps.tolist(),
+        embedding=found.embedding,
+        rest=found.rest,
+    )
