@@ -49,7 +49,7 @@ class Training:
 
 
 TRAININGS = (
-    Training("ppo-connect4", "connect_four", "ppo", 12_000_000),
+    Training("ppo-connect4", "connect_four", "ppo", 9_000_000),
     Training("dqn-connect4", "connect_four", "dqn", 400_000),
     Training("vpg-connect4", "connect_four", "vpg", 2_000_000),
     Training("ppo-tictactoe", "tic_tac_toe", "ppo", 1_000_000),
