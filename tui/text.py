@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,11 @@ def shorten(text: str, width: int) -> str:
     """`text`, inert, in at most `width` characters."""
     text = inert(text)
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def winner_name(names: Sequence[str], seat: int) -> str:
+    """Who won: the name, or the seat where one name holds several."""
+    return f"seat {seat + 1}" if names.count(names[seat]) > 1 else inert(names[seat])
 
 
 def natural(text: str) -> tuple[bool, int, str]:

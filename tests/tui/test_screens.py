@@ -20,6 +20,7 @@ from tui.screens.home import HomeScreen
 from tui.screens.leaderboard import LeaderboardScreen
 from tui.screens.replay import ReplayScreen
 from tui.screens.replays import ReplaysScreen
+from tui.widgets.tables import outcome
 
 SIZE = (80, 24)
 
@@ -257,3 +258,9 @@ async def test_the_palette_has_the_screens_commands_and_the_theme_is_kept(league
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         assert app.theme == "arena-light"
+
+
+def test_who_has_won_where_one_agent_holds_several_seats() -> None:
+    assert outcome(["a", "b"], [0.0, 1.0], [-1, 1], "terminated") == "b won"
+    assert outcome(["a", "a"], [0.0, 1.0], [-1, 1], "resigned") == "seat 2 won (resigned)"
+    assert outcome(["a", "a"], [0.5, 0.5], [0, 0], "terminated") == "draw"

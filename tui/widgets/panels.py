@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textual.content import Content
 
 from arena.session_client import Mind, Position
-from tui.text import inert, shorten
+from tui.text import inert, shorten, winner_name
 
 SEAT_STYLES = ("bold $primary", "bold $secondary", "bold $warning", "bold $error")
 BAR = 10
@@ -54,7 +54,7 @@ def headline(position: Position, people: tuple[int, ...]) -> str:
         cut = f" – {'you' if people and winner not in people else loser} resigned"
     if len(people) == 1:
         return f"{'You win' if winner in people else 'You lose'}{cut}"
-    return f"{names[winner]} wins{cut}"
+    return f"{winner_name(position.seats, winner)} wins{cut}"
 
 
 def outcome(position: Position, people: tuple[int, ...]) -> Content:

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.widgets import DataTable
 
 from tui.facts import GameFacts
-from tui.text import inert, kind_name, rating, share, shorten
+from tui.text import kind_name, rating, share, shorten, winner_name
 
 Cells = DataTable[Text]
 
@@ -64,5 +64,5 @@ def outcome(players: list[str], scores: list[float | None], returns: list[float]
     if len(players) == 1:
         return f"return {returns[0]:g}{resigned}"
     best = max((score for score in scores if score is not None), default=0.0)
-    winners = [inert(name) for name, score in zip(players, scores, strict=True) if score == best]
-    return f"{winners[0]} won{resigned}" if len(winners) == 1 else f"draw{resigned}"
+    winners = [seat for seat, score in enumerate(scores) if score == best]
+    return f"{winner_name(players, winners[0])} won{resigned}" if len(winners) == 1 else f"draw{resigned}"
