@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format lint types imports quick soak bench-peers clean
+.PHONY: demo test check format lint types imports quick soak bench-peers bench-table clean
 
 demo: .venv/.installed
 	$(BIN)/arena demo
@@ -34,6 +34,9 @@ quick: .venv/.installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+bench-table:
+	$(BIN)/python benchmarks/table.py
 
 soak: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak_league_kill.py --kills 20

@@ -1,7 +1,7 @@
 """Runs our side and the peers' in turn (A B A B …) on one machine and writes medians and ratios to benchmarks/results/.
 
-A side is a command whose last line of output is a JSON object with "value" and "unit"; every side starts its own
-clock after its imports.
+A side is a command that prints a JSON object with "value" and "unit" last; every side starts its own clock after its
+imports. `{run}` in a command becomes 0, 1, …: the seed of the repetition.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -21,13 +22,16 @@ ROOT = Path(__file__).parent.parent
 OURS = [str(ROOT / ".venv/bin/arena"), "bench"]
 PEERS_PYTHON = str(ROOT / ".venv-peers/bin/python")
 RESULTS = Path(__file__).parent / "results"
+# Peers on the CPU; what Jax compiles is kept, so that a repetition does not compile again.
+PEER_SETTINGS = {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".venv-peers/jax-cache")}
 PACKAGES = ("torch", "numpy", "gymnasium", "pettingzoo")
 PEER_PACKAGES = ("pgx", "jax", "stable-baselines3", "pettingzoo", "torch")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: our command beside a peer's. `higher` says whether more is better."""
+    """One comparison: our command beside a peer's. `higher` says whether more is better; `note` says what is measured
+    where the name does not."""
 
     name: str
     ours: list[str]
@@ -35,28 +39,31 @@ class Row:
     theirs: list[str]
     target: float | None = None
     higher: bool = True
+    note: str = ""
 
 
 def peer(script: str, *args: str) -> list[str]:
     return [PEERS_PYTHON, str(ROOT / "benchmarks/peers" / script), *args]
 
 
-def measure(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+def measure(command: list[str], run: int = 0) -> dict[str, Any]:
+    words = [word.replace("{run}", str(run)) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=os.environ | PEER_SETTINGS)
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        sys.exit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout[done.stdout.index("{") :])
 
 
 def compare(row: Row, repeats: int) -> dict[str, Any]:
     """Both sides alternately; the ratio is how far ours is ahead, whichever way is better."""
     ours, theirs = [], []
-    for _ in range(repeats):
-        ours.append(measure(row.ours))
-        theirs.append(measure(row.theirs))
+    for run in range(repeats):
+        ours.append(measure(row.ours, run))
+        theirs.append(measure(row.theirs, run))
     mine, other = (statistics.median(run["value"] for run in side) for side in (ours, theirs))
     result = {
         "name": row.name,
+        "note": row.note,
         "peer": row.peer,
         "unit": ours[0]["unit"],
         "ours": mine,
@@ -64,13 +71,18 @@ def compare(row: Row, repeats: int) -> dict[str, Any]:
         "ratio": mine / other if row.higher else other / mine,
         "target": row.target,
         "runs": {"ours": ours, "theirs": theirs},
-        "commands": {"ours": row.ours[1:], "theirs": row.theirs[1:]},
+        "commands": {"ours": shown(row.ours), "theirs": shown(row.theirs)},
     }
     print(
         f"{row.name}: {mine:,.4g} against {other:,.4g} {result['unit']} ({row.peer}): ×{result['ratio']:.2f}",
         file=sys.stderr,
     )
     return result
+
+
+def shown(command: list[str]) -> str:
+    """A command as a person in the repository's root types it."""
+    return shlex.join(word.removeprefix(f"{ROOT}/") for word in command)
 
 
 def machine() -> str:
@@ -86,38 +98,60 @@ def peer_versions() -> dict[str, str]:
 
 
 def table_line(result: dict[str, Any]) -> str:
-    unit, target = result["unit"], f"×{result['target']:g}" if result["target"] else "–"
-    ours, theirs = f"{result['ours']:,.4g} {unit}", f"{result['theirs']:,.4g} {unit}"
+    target = f"×{result['target']:g}" if result["target"] else "–"
+    ours, theirs = (figure(result[side], result["unit"]) for side in ("ours", "theirs"))
     return f"| {result['name']} | {ours} | {theirs} | {result['peer']} | ×{result['ratio']:.2f} | {target} |"
 
 
-def write(name: str, title: str, command: str, rows: list[Row], repeats: int) -> None:
-    """Measure all rows; write results/NAME.json and results/NAME.md."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT
-    ).stdout.strip()
-    results = [compare(row, repeats) for row in rows]
-    peers = peer_versions()
-    facts = {
+TABLE_HEAD = ["| | Arena | peer | | ratio | target |", "|---|---:|---:|---|---:|---:|"]
+
+
+def figure(value: float, unit: str) -> str:
+    """Three digits that matter: 18.2 M moves/s, 0.61 s."""
+    for size, letter in ((1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{letter} {unit}"
+    return f"{value:.3g} {unit}"
+
+
+def facts(title: str, command: str) -> dict[str, Any]:
+    """What every result says of where it comes from."""
+    describe = ["git", "describe", "--always", "--dirty"]
+    return {
         "title": title,
         "command": command,
-        "commit": commit,
+        "commit": subprocess.run(describe, capture_output=True, text=True, cwd=ROOT).stdout.strip(),
         "machine": machine(),
         "versions": {package: version(package) for package in PACKAGES},
-        "peers": peers,
-        "repeats": repeats,
-        "results": results,
     }
+
+
+def write(name: str, title: str, command: str, rows: list[Row], repeats: int, remarks: str = "") -> None:
+    """Measure all rows; write results/NAME.json and results/NAME.md."""
+    about = facts(title, command)  # the commit that is measured, not one made meanwhile
+    results = [compare(row, repeats) for row in rows]
+    peers = peer_versions()
+    about |= {"peers": peers, "repeats": repeats, "results": results}
+    lines = [f"Medians of {repeats} alternating runs.", "", *TABLE_HEAD, *map(table_line, results), ""]
+    lines += [f"- {result['name']}: {result['note']}" for result in results if result["note"]]
+    if remarks:
+        lines += ["", remarks]
+    lines += ["", "Commands:", ""]
+    for result in results:
+        lines += [f"- {result['name']}: `{result['commands']['ours']}` · `{result['commands']['theirs']}`"]
+    used = ", ".join(f"{package} {number}" for package, number in peers.items())
+    save(name, about, [*lines, "", f"Versions of the peers: {used}."])
+
+
+def save(name: str, about: dict[str, Any], lines: list[str]) -> None:
+    """results/NAME.json, and results/NAME.md with these lines under a head that says where they come from."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
-    lines = [
-        f"# {title}",
+    (RESULTS / f"{name}.json").write_text(json.dumps(about, indent=1) + "\n")
+    used = ", ".join(f"{package} {number}" for package, number in about["versions"].items())
+    head = [
+        f"# {about['title']}",
         "",
-        f"`{command}`, medians of {repeats} alternating runs, commit {commit}, {facts['machine']}.",
+        f"`{about['command']}`, commit {about['commit']}, {about['machine']}, {used}.",
         "",
     ]
-    lines += ["| | Arena | peer | | ratio | target |", "|---|---:|---:|---|---:|---:|"]
-    lines += [table_line(result) for result in results]
-    used = facts["versions"] | {f"{package} (peer)": number for package, number in peers.items()}
-    lines += ["", "Versions: " + ", ".join(f"{package} {number}" for package, number in used.items()) + "."]
-    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
+    (RESULTS / f"{name}.md").write_text("\n".join([*head, *lines]) + "\n")

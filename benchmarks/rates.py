@@ -1,0 +1,60 @@
+"""Training rates, learning included: `.venv/bin/python benchmarks/rates.py`.
+
+DQN beside Stable-Baselines3's at the same batch, network and gradient steps an env step; VPG beside our PPO on the same
+games. One thread each.
+"""
+
+from __future__ import annotations
+
+from harness import OURS, Row, peer, write
+
+DQN = {
+    "batch_size": 128,
+    "train_ratio": 0.5,
+    "hidden_size": 256,
+    "hidden_layers": 2,
+    "double": "false",
+    "num_envs": 16,
+    "learning_starts": 1000,
+    "buffer_size": 50_000,
+    "target_update": 125,
+}
+
+
+def ours(algorithm: str, game: str, steps: int, **settings: object) -> list[str]:
+    sets = [f"--set={key}={value}" for key, value in settings.items()]
+    return [
+        *OURS, "train", "--algo", algorithm, "--game", game, "--steps", str(steps), "--threads", "1", "--json", *sets
+    ]  # fmt: skip
+
+
+def main() -> None:
+    rows = []
+    for game, id in (("CartPole", "CartPole-v1"), ("LunarLander", "LunarLander-v3")):
+        mine = "cartpole" if game == "CartPole" else f"gym/{id}"
+        rows.append(
+            Row(
+                f"DQN learns {game}",
+                ours("dqn", mine, 8_000, **DQN),
+                "Stable-Baselines3",
+                peer("sb3_dqn.py", "--game", id),
+                target=2,
+                note="batches of 128, half a gradient step an env step, 2×256 units, one thread",
+            )
+        )
+    for game, steps in (("cartpole", 100_000), ("connect_four", 200_000)):
+        rows.append(
+            Row(
+                f"VPG beside PPO, {game}",
+                ours("vpg", game, steps),
+                "our PPO",
+                ours("ppo", game, steps),
+                target=1,
+                note="each with its preset, one thread",
+            )
+        )
+    write("rates", "Training rates", "python benchmarks/rates.py", rows, repeats=3)
+
+
+if __name__ == "__main__":
+    main()

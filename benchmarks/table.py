@@ -1,0 +1,41 @@
+"""Writes the README's table from benchmarks/results/*.json: `make bench-table`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from harness import RESULTS, ROOT, TABLE_HEAD, table_line
+
+NAMES = ("games", "solve", "rates")
+BEGIN, END = "<!-- benchmarks: written by make bench-table -->", "<!-- end of benchmarks -->"
+
+
+def table(results: list[dict[str, Any]]) -> list[str]:
+    """A line per comparison of all results, and where they come from."""
+    lines = [*TABLE_HEAD, *(table_line(row) for result in results for row in result["results"]), ""]
+    sources = ", ".join(
+        f"[{result['title'].lower()}](benchmarks/results/{name}.md)"
+        for name, result in zip(NAMES, results, strict=True)
+    )
+    machines = dict.fromkeys(result["machine"] for result in results)
+    commits = ", ".join(dict.fromkeys(result["commit"] for result in results))
+    return [
+        *lines,
+        f"Medians of alternating runs on one machine ({'; '.join(machines)}); commits {commits}: {sources}.",
+    ]
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    if BEGIN not in text or END not in text:
+        sys.exit(f"README.md has no place for the table: put {BEGIN} and {END} where it belongs")
+    results = [json.loads((RESULTS / f"{name}.json").read_text()) for name in NAMES]
+    before, rest = text.split(BEGIN)
+    readme.write_text("\n".join([before + BEGIN, *table(results), END + rest.split(END)[1]]))
+
+
+if __name__ == "__main__":
+    main()
