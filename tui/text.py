@@ -61,9 +61,23 @@ def _flat(text: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """`text`, inert, in at most `width` characters."""
+    """`text`, inert, in at most `width` characters; of RUN@STEP the step is kept, which tells one from another."""
     text = inert(text)
-    return text if len(text) <= width else text[: width - 1] + "…"
+    if len(text) <= width:
+        return text
+    head, at, step = text.rpartition("@")
+    room = width - len(at + step) - 1
+    return f"{head[:room]}…{at}{step}" if at and room > 2 else text[: width - 1] + "…"
+
+
+def versus(names: Sequence[str], width: int) -> str:
+    """Who plays, in at most `width` characters: each name has its share, and what shorter ones leave."""
+    room = width - 3 * (len(names) - 1)
+    shown: dict[int, str] = {}
+    for left, (seat, name) in enumerate(sorted(enumerate(names), key=lambda one: len(one[1]))):
+        shown[seat] = shorten(name, max(1, room // (len(names) - left)))
+        room -= len(shown[seat])
+    return " – ".join(shown[seat] for seat in range(len(names)))
 
 
 def winner_name(names: Sequence[str], seat: int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.binding import Binding
-from textual.widgets import DataTable, Input
+from textual.widgets import DataTable, Input, OptionList
 
 from agents.scripted import scripted_policies
 from arena.records import Agent
@@ -20,6 +20,7 @@ from tui.screens.home import HomeScreen
 from tui.screens.leaderboard import LeaderboardScreen
 from tui.screens.replay import ReplayScreen
 from tui.screens.replays import ReplaysScreen
+from tui.text import shorten, versus
 from tui.widgets.tables import outcome
 
 SIZE = (80, 24)
@@ -264,3 +265,24 @@ def test_who_has_won_where_one_agent_holds_several_seats() -> None:
     assert outcome(["a", "b"], [0.0, 1.0], [-1, 1], "terminated") == "b won"
     assert outcome(["a", "a"], [0.0, 1.0], [-1, 1], "resigned") == "seat 2 won (resigned)"
     assert outcome(["a", "a"], [0.5, 0.5], [0, 0], "terminated") == "draw"
+
+
+def test_long_names_keep_what_tells_them_apart() -> None:
+    assert shorten("ppo-tictactoe@1.0M", 18) == "ppo-tictactoe@1.0M"
+    assert shorten("ppo-tictactoe@1.0M", 12) == "ppo-ti…@1.0M"
+    assert shorten("a very long name", 8) == "a very …"
+    assert shorten("x@" + "9" * 20, 8) == "x@99999…"
+    assert versus(["ann", "bob"], 24) == "ann – bob"
+    for names in (["ppo-tictactoe@1.0M", "vpg-tictactoe@1.0M"], ["ppo-connect4@9.0M", "random"], ["a" * 40] * 3):
+        assert len(versus(names, 24)) <= 24
+    assert versus(["ppo-tictactoe@1.0M", "vpg-tictactoe@1.0M"], 24) == "ppo-…@1.0M – vpg-t…@1.0M"
+    assert versus(["ppo-connect4@9.0M", "random"], 24) == "ppo-conne…@9.0M – random"
+
+
+async def test_a_key_that_comes_before_the_games_facts_is_not_lost(league: Path) -> None:
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.home.query_one("#games", OptionList).highlighted = app.home._games.index("connect_four")
+        app.home.action_play()  # what the highlighted game brings about has not been handled yet
+        await until(pilot, lambda: "connect_four against" in shown(app))

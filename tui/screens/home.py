@@ -50,7 +50,7 @@ class HomeScreen(Screen[None]):
         super().__init__()
         self._games: list[str] = []
         self._facts: GameFacts | None = None
-        self._then: Callable[[], None] | None = None
+        self._then: tuple[str, Callable[[], None]] | None = None
 
     @property
     def arena(self) -> ArenaApp:
@@ -125,13 +125,14 @@ class HomeScreen(Screen[None]):
         self.action_play()
 
     def _load(self) -> None:
-        self._then = None
+        if self._then is not None and self._then[0] != self.game:
+            self._then = None
         self._read(self.game)
 
     def _is_loaded(self, then: Callable[[], None]) -> bool:
-        """Whether the chosen game's facts are there; if not, `then` is done when they are."""
+        """Whether the chosen game's facts are there; if not, `then` is done when they are, unless another is chosen."""
         loaded = self._facts is not None and self._facts.game == self.game
-        self._then = None if loaded else then
+        self._then = None if loaded else (self.game, then)
         return loaded
 
     @work(thread=True, exclusive=True, group="game", exit_on_error=False)
@@ -148,7 +149,7 @@ class HomeScreen(Screen[None]):
         table = self.query_one("#agents", DataTable)
         wide = self.size.width >= 120
         you = self.arena.user
-        fill_standings(table, message.facts, full=wide, others=True, name=30 if wide else 15, you=you)
+        fill_standings(table, message.facts, full=wide, others=True, name=30 if wide else 20, you=you)
         if message.facts.players == 1:
             note = "p plays alone · w watches the chosen agent"
         else:
@@ -156,7 +157,7 @@ class HomeScreen(Screen[None]):
         self.query_one("#note", Static).update(Content(note))
         then, self._then = self._then, None
         if then:
-            then()
+            then[1]()
 
     def on_read_failed(self, message: ReadFailed) -> None:
         self.query_one("#note", Static).update(Content.styled(inert(message.problem), "$error"))

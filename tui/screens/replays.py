@@ -15,7 +15,7 @@ from tui.facts import ReplayRow, known_games, read_replays
 from tui.messages import ReadFailed, ReplaysLoaded
 from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.screens.table_screen import TableScreen
-from tui.text import shorten
+from tui.text import shorten, versus
 from tui.widgets.tables import outcome
 
 PAGE = 100
@@ -73,7 +73,7 @@ class ReplaysScreen(TableScreen):
     def _cells(row: ReplayRow, players: int, wide: bool) -> list[str]:
         game = row.game if wide else row.game.removeprefix("gridworld/")
         result = outcome(row.players, row.scores, row.returns, row.reason)
-        cells = [str(row.episode), shorten(game, 40 if wide else 13), shorten(" – ".join(row.players), players)]
+        cells = [str(row.episode), shorten(game, 40 if wide else 13), versus(row.players, players)]
         cells += [shorten(result, 24 if wide else 18), str(row.length)]
         return [*cells, time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at / 1000))] if wide else cells
 

@@ -34,27 +34,26 @@ def fill_standings(
     rows: list[tuple[str, list[Text]]] = []
     columns: list[tuple[str, int]]
     if facts.players == 1:
-        columns = [("#", 2), ("player", name), ("kind", 7), ("mean ± sd", 14), ("games", 5)]
-        columns += [("best", 8), ("length", 6)] if full else []
+        columns = [("#", 2), ("player", name), ("kind", 7), ("mean ± sd", 14)]
+        columns += [("games", 5), ("best", 8), ("length", 6)] if full else []
         for row in facts.scores:
             cells = [str(row.rank or "–"), shorten(row.agent, name), kind_name(row.kind)]
-            cells += [f"{row.mean:.4g} ± {row.std:.3g}", str(row.episodes)]
-            cells += [f"{row.best:.5g}", f"{row.mean_length:.1f}"] if full else []
+            cells.append(f"{row.mean:.4g} ± {row.std:.3g}")
+            cells += [str(row.episodes), f"{row.best:.5g}", f"{row.mean_length:.1f}"] if full else []
             rows.append((row.agent, _cells(*cells, you=row.agent == you)))
     else:
-        columns = [("#", 2), ("player", name), ("kind", 7), ("Elo", 10), ("games", 5)]
-        columns += [("W/D/L", 11), ("1st", 4), ("2nd", 4)] if full else []
+        columns = [("#", 2), ("player", name), ("kind", 7), ("Elo", 10)]
+        columns += [("games", 5), ("W/D/L", 11), ("1st", 4), ("2nd", 4)] if full else []
         for line in facts.standings:
             cells = [str(line.rank or "–"), shorten(line.agent, name), kind_name(line.kind)]
-            cells += [rating(line.elo, line.low, line.high), str(line.games)]
+            cells.append(rating(line.elo, line.low, line.high))
             if full:
-                cells += [f"{line.wins}/{line.draws}/{line.losses}", share(line.first_score), share(line.second_score)]
+                cells += [str(line.games), f"{line.wins}/{line.draws}/{line.losses}"]
+                cells += [share(line.first_score), share(line.second_score)]
             rows.append((line.agent, _cells(*cells, you=line.agent == you)))
     if others:
         for agent, kind in facts.others:
-            rows.append(
-                (agent, _cells("", shorten(agent, name), kind_name(kind), "–", "0", *[""] * (len(columns) - 5)))
-            )
+            rows.append((agent, _cells("", shorten(agent, name), kind_name(kind), "–", *[""] * (len(columns) - 4))))
     fill(table, columns, rows)
 
 
