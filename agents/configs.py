@@ -90,6 +90,7 @@ class ActorCriticConfig(LearnerConfig):
     adam_eps: float = setting(1e-5, "Adam's ε", min=0.0, max=1.0)
     reward_clip: float = setting(0.0, "rewards are held within ± this, before any scaling; 0: they are not", min=0.0)
     normalise_advantages: bool = setting(True, "give the advantages of a minibatch mean 0 and deviation 1")
+    initial_deviation: float = setting(1.0, "continuous actions: their standard deviation at first", min=1e-3, max=1e3)
     normalise_rewards: bool = setting(False, "divide rewards by the running deviation of the discounted return, too")
 
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from agents.configs import ActorCriticConfig, LearnerConfig, PPOConfig, config_from
+from agents.distributions import mean_and_deviation
 from agents.losses import masked_log_softmax
 from agents.metrics import PolicyWeights
-from agents.policy import Decision
+from agents.policy import Decision, Normal
 from envs.errors import ArenaError, UsageError
 from envs.specs import GameSpec
 
@@ -120,23 +121,29 @@ def prepare(observation: Tensor, scale: float) -> Tensor:
 
 
 class ActorCritic(nn.Module):
-    """Logits and a value for every observation.
+    """The policy's output (see `agents.distributions`) and a value for every observation.
 
     Attributes:
+        log_deviation: [D], of continuous actions, the same in every state; None where actions are discrete.
+        bounds: least and greatest number of a continuous action.
         normaliser: of observations, or None.
         rewards: statistics of discounted returns where rewards are normalised, or None.
     """
 
     def __init__(self, spec: GameSpec, config: ActorCriticConfig, generator: torch.Generator) -> None:
         super().__init__()
-        assert spec.num_actions is not None, "continuous actions have no logits"
         self.scale = spec.scale
+        self.bounds = (spec.action_low, spec.action_high)
         self.fixed_reward_scale = config.reward_scale
         self.normaliser = Normaliser(spec.observation_shape) if config.normalise_observations else None
         self.policy_trunk, features = build_trunk(spec, config, generator)
         shared = isinstance(config, PPOConfig) and config.shared_trunk
         self.value_trunk = None if shared else build_trunk(spec, config, generator)[0]
-        self.policy_head = initialise(nn.Linear(features, spec.num_actions), 0.01, generator)
+        outputs = spec.num_actions or math.prod(spec.action_shape)
+        self.policy_head = initialise(nn.Linear(features, outputs), 0.01, generator)
+        self.log_deviation: nn.Parameter | None = None
+        if spec.num_actions is None:
+            self.log_deviation = nn.Parameter(torch.full((outputs,), math.log(config.initial_deviation)))
         self.value_head = initialise(nn.Linear(features, 1), 1.0, generator)
         self.rewards = RunningStatistics(()) if config.normalise_rewards else None
 
@@ -146,8 +153,9 @@ class ActorCritic(nn.Module):
         return self.fixed_reward_scale * (1.0 if self.rewards is None else self.rewards.deviation)
 
     def policy_parameters(self) -> list[nn.Parameter]:
-        """What the logits depend on."""
-        return [*self.policy_trunk.parameters(), *self.policy_head.parameters()]
+        """What the policy's output depends on."""
+        deviation = [] if self.log_deviation is None else [self.log_deviation]
+        return [*self.policy_trunk.parameters(), *self.policy_head.parameters(), *deviation]
 
     def value_parameters(self) -> list[nn.Parameter]:
         """What the value alone depends on."""
@@ -159,15 +167,19 @@ class ActorCritic(nn.Module):
         return x if self.normaliser is None else self.normaliser(x)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """observation [B, *obs] → logits [B, A], value [B]."""
+        """observation [B, *obs] → policy output [B, A] or [B, 2 D], value [B]."""
         x = self.prepare(observation)
         features = self.policy_trunk(x)
         value_features = features if self.value_trunk is None else self.value_trunk(x)
-        return self.policy_head(features), self.value_head(value_features).squeeze(-1)
+        return self._output(features), self.value_head(value_features).squeeze(-1)
 
-    def logits(self, observation: Tensor) -> Tensor:
-        """observation [B, *obs] → logits [B, A]."""
-        return self.policy_head(self.policy_trunk(self.prepare(observation)))
+    def policy(self, observation: Tensor) -> Tensor:
+        """observation [B, *obs] → policy output [B, A] or [B, 2 D]."""
+        return self._output(self.policy_trunk(self.prepare(observation)))
+
+    def _output(self, features: Tensor) -> Tensor:
+        output = self.policy_head(features)
+        return output if self.log_deviation is None else torch.cat([output, self.log_deviation.expand_as(output)], -1)
 
     def value(self, observation: Tensor) -> Tensor:
         """observation [B, *obs] → value [B]."""
@@ -183,8 +195,11 @@ class NetworkPolicy:
 
     @torch.no_grad()
     def __call__(self, observation: Tensor, legal_action_mask: Tensor) -> Decision:
-        logits, value = self.network(observation)
-        return Decision(masked_log_softmax(logits, legal_action_mask).exp(), value * self.network.reward_scale)
+        output, value = self.network(observation)
+        value = value * self.network.reward_scale
+        if self.network.log_deviation is None:
+            return Decision(masked_log_softmax(output, legal_action_mask).exp(), value)
+        return Decision(output[:, :0], value, normal=Normal(*mean_and_deviation(output), *self.network.bounds))
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], what: str) -> None:

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from agents import losses
 from agents.configs import PPOConfig
+from agents.distributions import log_prob_and_entropy
 from agents.metrics import Metrics, TrainingState
 from agents.networks import ActorCritic, freeze
 from agents.resume import named_seeds, torch_generator
@@ -120,16 +121,15 @@ def update(
 
 def ppo_loss(config: PPOConfig, network: ActorCritic, batch: Samples, entropy_coef: float) -> tuple[Tensor, Tensor]:
     """Policy loss + value_coef × value loss − entropy_coef × entropy, and its parts [5] without gradient."""
-    logits, values = network(batch.observation)
-    log_probabilities = losses.masked_log_softmax(logits, batch.mask)
+    output, values = network(batch.observation)
+    log_prob, entropies = log_prob_and_entropy(output, batch.mask, batch.action)
     advantage = losses.normalise(batch.advantage) if config.normalise_advantages else batch.advantage
-    log_prob = losses.log_prob(log_probabilities, batch.action)
     policy = losses.clipped_policy_loss(log_prob, batch.log_prob, advantage, config.clip_range)
     if config.value_clip_range > 0:
         value_loss = losses.clipped_value_loss(values, batch.value, batch.returns, config.value_clip_range)
     else:
         value_loss = losses.value_loss(values, batch.returns)
-    entropy = losses.entropy(log_probabilities).mean()
+    entropy = entropies.mean()
     loss = policy.loss + config.value_coef * value_loss - entropy_coef * entropy
     parts = torch.stack([policy.loss, value_loss, entropy, policy.approx_kl, policy.clip_fraction]).detach()
     return loss, parts

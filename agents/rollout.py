@@ -6,6 +6,7 @@ once per rollout.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from agents import returns
 from agents.configs import ActorCriticConfig
-from agents.losses import log_prob, masked_log_softmax, sample_masked
+from agents.distributions import legal_actions, log_prob, sample
 from agents.metrics import TrainingState
 from agents.networks import ActorCritic, NetworkPolicy, load_weights
 from agents.resume import (
@@ -43,8 +44,8 @@ class Rollout:
     """Buffers of T steps, filled anew by every `collect_rollout`.
 
     Attributes:
-        observation, mask, player, action: [T, N, K, …], what was decided on, and how.
-        logits, value: [T, N, K, A], [T, N, K], the learner's network on every slot, whoever decided there.
+        observation, mask, player, action: [T, N, K, …], what was decided on, and how (before any clipping to bounds).
+        output, value: [T, N, K, …], [T, N, K], the learner's network on every slot, whoever decided there.
         learner: [T, N, K] bool, the slots that the learner decided.
         rewards: [T, N, P], shaped where there is shaping.
         terminated, truncated: [T, N].
@@ -57,7 +58,7 @@ class Rollout:
     mask: Tensor
     player: Tensor
     action: Tensor
-    logits: Tensor
+    output: Tensor
     value: Tensor
     learner: Tensor
     rewards: Tensor
@@ -121,7 +122,7 @@ class Games:
     def _allocate(self) -> Rollout:
         spec, env = self.env.spec, self.env
         lead = (self.config.num_steps, env.num_envs, spec.num_slots)
-        assert spec.num_actions is not None
+        actions, kind = (spec.num_actions or 0), torch.float32 if spec.num_actions is None else torch.int64
         dtype = getattr(torch, spec.observation_dtype)
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -129,10 +130,10 @@ class Games:
 
         return Rollout(
             observation=zeros(*lead, *spec.observation_shape, dtype=dtype),
-            mask=zeros(*lead, spec.num_actions, dtype=torch.bool),
+            mask=zeros(*lead, actions, dtype=torch.bool),
             player=zeros(*lead, dtype=torch.int64),
-            action=zeros(*lead, dtype=torch.int64),
-            logits=zeros(*lead, spec.num_actions),
+            action=zeros(*lead, *spec.action_shape, dtype=kind),
+            output=zeros(*lead, actions or 2 * math.prod(spec.action_shape)),
             value=zeros(*lead),
             learner=zeros(*lead, dtype=torch.bool),
             rewards=zeros(*lead[:2], spec.num_players),
@@ -200,22 +201,24 @@ def collect_rollout(games: Games, network: ActorCritic) -> tuple[Rollout, dict[s
     games.begin_rollout(network)
     for t in range(config.num_steps):
         turn = games.turn
-        assert turn.legal_action_mask is not None
-        logits, value = network(turn.observation.flatten(0, 1))
-        logits = logits.view(num_games, num_slots, -1)
+        mask = legal_actions(turn)
+        output, value = network(turn.observation.flatten(0, 1))
+        output = output.view(num_games, num_slots, -1)
         learner = self_play.learner_decides(turn)
         rollout.observation[t] = turn.observation
-        rollout.mask[t] = turn.legal_action_mask
+        rollout.mask[t] = mask
         rollout.player[t] = turn.player
-        rollout.logits[t], rollout.value[t] = logits, value.view(num_games, num_slots)
-        self_play.overrule(logits, turn, learner)
+        rollout.output[t], rollout.value[t] = output, value.view(num_games, num_slots)
+        self_play.overrule(output, turn, learner)
         if config.random_plies:
             opening = in_random_opening(env.seeds, games.tally.ply, config.random_plies).unsqueeze(1)
-            logits.masked_fill_(opening.unsqueeze(2), 0.0)
+            output.masked_fill_(opening.unsqueeze(2), 0.0)
             learner &= ~opening
-        action = sample_masked(logits, turn.legal_action_mask, games.generator)
+        action = sample(output, mask, games.generator)
         rollout.action[t], rollout.learner[t] = action, learner
 
+        if env.spec.num_actions is None:
+            action = action.clamp(env.spec.action_low, env.spec.action_high)
         step = env.step(action)
         rollout.rewards[t], rollout.terminated[t], rollout.truncated[t] = step.rewards, step.terminated, step.truncated
         if games.shaping:
@@ -287,7 +290,7 @@ def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: 
         observation=pick(rollout.observation),
         mask=mask,
         action=action,
-        log_prob=log_prob(masked_log_softmax(pick(rollout.logits), mask), action),
+        log_prob=log_prob(pick(rollout.output), mask, action),
         value=value,
         advantage=advantage,
         returns=advantage + value if bootstrap else advantage,

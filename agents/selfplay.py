@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from agents.configs import LearnerConfig
+from agents.distributions import legal_actions
 from agents.policy import Policy
 from agents.resume import pack, pack_rng, unpack, unpack_rng
 from envs import chance
@@ -119,10 +120,10 @@ class SelfPlay:
 
     def overrule(self, logits: Tensor, turn: Turn, learner: Tensor) -> None:
         """Put the opponents' log-probabilities into logits [N, K, A] where not `learner` [N, K] decides."""
-        assert turn.legal_action_mask is not None
+        mask = legal_actions(turn)
         for block, policy in zip(self.blocks, self.playing, strict=True):
             rows = logits[block]
-            decision = policy(turn.observation[block].flatten(0, 1), turn.legal_action_mask[block].flatten(0, 1))
+            decision = policy(turn.observation[block].flatten(0, 1), mask[block].flatten(0, 1))
             theirs = decision.probabilities.log().view(rows.shape)
             logits[block] = torch.where(learner[block].unsqueeze(-1), rows, theirs)
         if self.num_random:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from agents import losses
 from agents.configs import VPGConfig
+from agents.distributions import log_prob_and_entropy
 from agents.metrics import Metrics, TrainingState
 from agents.networks import ActorCritic, freeze
 from agents.resume import named_seeds, torch_generator
@@ -92,8 +93,8 @@ def update(
     _step(optimizers["policy"], loss, config.max_grad_norm)
     value_losses = _fit_value(config, network, optimizers["value"], samples, generator) if config.baseline else []
     with torch.no_grad():
-        log_probabilities = losses.masked_log_softmax(network.logits(samples.observation), samples.mask)
-        log_ratio = losses.log_prob(log_probabilities, samples.action) - samples.log_prob
+        output = network.policy(samples.observation)
+        log_ratio = log_prob_and_entropy(output, samples.mask, samples.action)[0] - samples.log_prob
         figures = {
             "losses/policy_loss": policy_loss,
             "losses/entropy": entropy,
@@ -110,10 +111,10 @@ def vpg_loss(
     config: VPGConfig, network: ActorCritic, samples: Samples, entropy_coef: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Policy loss − entropy_coef × entropy; then the policy loss and the entropy alone, without gradient."""
-    log_probabilities = losses.masked_log_softmax(network.logits(samples.observation), samples.mask)
+    log_prob, entropies = log_prob_and_entropy(network.policy(samples.observation), samples.mask, samples.action)
     advantage = losses.normalise(samples.advantage) if config.normalise_advantages else samples.advantage
-    policy_loss = losses.policy_gradient_loss(losses.log_prob(log_probabilities, samples.action), advantage)
-    entropy = losses.entropy(log_probabilities).mean()
+    policy_loss = losses.policy_gradient_loss(log_prob, advantage)
+    entropy = entropies.mean()
     return policy_loss - entropy_coef * entropy, policy_loss.detach(), entropy.detach()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from agents.distributions import legal_actions
 from agents.policy import Decision
 from arena.roster import Contender
 from envs.errors import IllegalActionError, UsageError
@@ -17,9 +19,12 @@ from envs.gridworld.dynamics import exact_dynamics
 from envs.protocol import Turn, VecEnv, check_legal
 from envs.registry import make
 from envs.rendering import Drawing
+from envs.specs import GameSpec
 
 TOGETHER = "+"
 """Joins the moves that several seats make in one step of a simultaneous game."""
+BESIDE = ":"
+"""Joins the numbers of one continuous action."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Answer:
         ply: steps played before it. seat: whose place the agent takes.
         action: its likeliest move. probabilities: legal move → how likely, likeliest first.
         value: the return it expects, None without an opinion. q_values: legal move → expected return, or None.
+        deviation: where actions are continuous (numbers joined by :), how far they scatter; None elsewhere.
     """
 
     game: str
@@ -41,6 +47,7 @@ class Answer:
     value: float | None
     q_values: dict[str, float] | None
     drawing: Drawing
+    deviation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,10 +92,13 @@ def ask(game: str, contender: Contender, moves: Sequence[str], seed: int = 0, se
     slot = seat if env.spec.num_slots > 1 else 0
     if slot >= env.spec.num_slots or turn.player[0, slot] < 0:
         raise UsageError(f"seat {seat} has nothing to decide there")
-    assert turn.legal_action_mask is not None
-    mask = turn.legal_action_mask[0, slot : slot + 1]
+    mask = legal_actions(turn)[0, slot : slot + 1]
     decision = contender.policy(turn.observation[0, slot : slot + 1], mask)
     mover = int(turn.player[0, slot])
+    if decision.normal is not None:
+        value = None if decision.value is None else float(decision.value[0])
+        action, deviation = _numbers(decision.normal.action()[0]), _numbers(decision.normal.deviation[0])
+        return Answer(game, contender.name, len(moves), mover, action, {}, value, None, env.draw(0, mover), deviation)
     thought = _thought(env.spec.action_names, decision, 0, mask[0].numpy())
     return Answer(game, contender.name, len(moves), mover, *thought, drawing=env.draw(0, mover))
 
@@ -121,6 +131,8 @@ def _typed(env: VecEnv, turn: Turn, ply: int, move: str) -> torch.Tensor:
         raise IllegalActionError(f"move {ply} ({move!r}): the game is over after {ply - 1} moves")
     if len(words) != len(seats):
         raise UsageError(f"move {ply} ({move!r}): {len(seats)} players move at once; join their moves with {TOGETHER}")
+    if env.spec.num_actions is None:
+        return torch.tensor([[_typed_numbers(env.spec, ply, word) for word in words]])
     try:
         actions = [env.spec.action(word) if seat >= 0 else 0 for word, seat in zip(words, seats, strict=True)]
     except UsageError as error:
@@ -131,6 +143,26 @@ def _typed(env: VecEnv, turn: Turn, ply: int, move: str) -> torch.Tensor:
         names = ", ".join(env.spec.action_names[action] for action in legal[:20])
         raise IllegalActionError(f"move {ply} ({move!r}) is not legal there; legal: {names}")
     return action
+
+
+def _typed_numbers(spec: GameSpec, ply: int, word: str) -> list[float]:
+    """A continuous action, its numbers joined by `BESIDE`. Raises UsageError where it is none of this game's."""
+    try:
+        numbers = [float(part) for part in word.split(BESIDE)]
+    except ValueError:
+        numbers = []
+    if len(numbers) != math.prod(spec.action_shape) or not all(
+        spec.action_low <= x <= spec.action_high for x in numbers
+    ):
+        raise UsageError(
+            f"move {ply}: {word!r} is no action of {spec.game}: {math.prod(spec.action_shape)} numbers between "
+            f"{spec.action_low:g} and {spec.action_high:g}, joined by {BESIDE}"
+        )
+    return numbers
+
+
+def _numbers(values: torch.Tensor) -> str:
+    return BESIDE.join(f"{value:.4g}" for value in values.tolist())
 
 
 def _thought(

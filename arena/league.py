@@ -71,7 +71,7 @@ def run_league(
     *,
     minutes: float | None = None,
     rounds: int | None = None,
-    learners: Sequence[str] = POPULATION,
+    learners: Sequence[str] | None = None,
     slice_steps: Mapping[str, int] | None = None,
     games: int = GAMES,
     seed: int = 0,
@@ -86,7 +86,7 @@ def run_league(
     Args:
         name: the league's; default: the game's. A league that exists keeps its settings: `learners`, `slice_steps`,
             `games`, `seed` and `device` are for a new one.
-        learners: algorithms; one may be named several times.
+        learners: algorithms; one may be named several times. None: those of `POPULATION` that learn such games.
         slice_steps: by algorithm, where it shall differ from `SLICE_STEPS`.
         games: of every match; episodes of every evaluation.
 
@@ -100,6 +100,8 @@ def run_league(
     def stop() -> bool:
         return should_stop() or (deadline is not None and time.monotonic() >= deadline)
 
+    if learners is None:
+        learners = [name for name in POPULATION if name != "dqn" or spec.num_actions is not None]
     if not any(league.name == name for league in store.leagues()):
         _begin(store, game, name, learners, slice_steps or {}, games, seed, device)
     league = store.league(name)

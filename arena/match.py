@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.distributions import legal_actions
 from arena.episodes import Recorder
-from arena.openings import GAME, SAMPLE, pair_hash, sample, sampled_openings
+from arena.openings import GAME, SAMPLE, normal_draws, pair_hash, sample, sampled_openings
 from arena.ratings import elo_difference
 from arena.records import Episode, Match, MatchKind
 from arena.roster import Contender, game_spec
@@ -127,7 +128,7 @@ def play_match(
         max_plies: where games are cut (reason truncated).
 
     Raises:
-        UsageError: a one-player game, continuous actions, too many agents, agents of another game, no games.
+        UsageError: a one-player game, too many agents, agents of another game, no games.
         IllegalActionError: an agent's policy chose what the rules do not allow; nothing is stored.
     """
     if games < 1:
@@ -208,8 +209,6 @@ def _spec_for(game: str, contenders: Sequence[Contender]) -> GameSpec:
     for contender in contenders:
         if contender.agent.game != spec.game:
             raise UsageError(f"{contender.name} is an agent of {contender.agent.game}, not of {spec.game}")
-    if spec.num_actions is None:
-        raise UsageError(f"{spec.game} has continuous actions; agents choose among discrete ones")
     return spec
 
 
@@ -249,7 +248,7 @@ def _play(
         if ply < len(opening):
             action = torch.where(turn.player < 0, 0, opening[ply])
         else:
-            action = _choose(contenders, seat_of, turn, greedy, samples, ply)
+            action = _choose(spec, contenders, seat_of, turn, greedy, samples, ply)
             _refuse_illegal(spec, contenders, seat_of, turn, action, ply)
         step = env.step(action)
         turn = step.turn
@@ -272,30 +271,49 @@ def _play(
 
 
 def _choose(
-    contenders: Sequence[Contender], seat_of: Tensor, turn: Turn, greedy: bool, samples: Tensor, ply: int
+    spec: GameSpec,
+    contenders: Sequence[Contender],
+    seat_of: Tensor,
+    turn: Turn,
+    greedy: bool,
+    samples: Tensor,
+    ply: int,
 ) -> Tensor:
-    """Everybody's actions [N, K]; idle slots get 0."""
+    """Everybody's actions [N, K], or [N, K, D] where they are continuous; idle slots get 0."""
     deciding = turn.player >= 0
     holder = torch.where(deciding, seat_of.gather(1, turn.player.clamp(min=0)), -1)  # [N, K] contender
-    action = torch.zeros_like(turn.player)
+    action = _nothing(spec, *turn.player.shape)
     for number, contender in enumerate(contenders):
         same = [index for index, other in enumerate(contenders) if other.policy is contender.policy]
         if same[0] != number:
             continue
         mine = torch.isin(holder, torch.tensor(same))
         for slot in range(mine.shape[1]):
-            action[:, slot] = torch.where(
-                mine[:, slot], _decide(contender, turn, slot, mine[:, slot], greedy, samples, ply), action[:, slot]
-            )
+            decided = _decide(spec, contender, turn, slot, mine[:, slot], greedy, samples, ply)
+            action[mine[:, slot], slot] = decided[mine[:, slot]]
     return action
 
 
+def _nothing(spec: GameSpec, *shape: int) -> Tensor:
+    """Action 0 everywhere: [*shape] int64, or [*shape, D] float32 where actions are continuous."""
+    if spec.num_actions is None:
+        return torch.zeros(*shape, *spec.action_shape)
+    return torch.zeros(*shape, dtype=torch.int64)
+
+
 def _decide(
-    contender: Contender, turn: Turn, slot: int, mine: Tensor, greedy: bool, samples: Tensor, ply: int
+    spec: GameSpec,
+    contender: Contender,
+    turn: Turn,
+    slot: int,
+    mine: Tensor,
+    greedy: bool,
+    samples: Tensor,
+    ply: int,
 ) -> Tensor:
-    """The contender's actions [N] in this slot of the games `mine` [N]; what the others hold means nothing."""
-    assert turn.legal_action_mask is not None
-    chosen = torch.zeros_like(samples)
+    """The contender's actions [N, …] in this slot of the games `mine` [N]; what the others hold means nothing."""
+    legal = legal_actions(turn)
+    chosen = _nothing(spec, len(samples))
     num_games = len(samples)
     block = PIXEL_BLOCK if turn.observation[0, 0].numel() >= PIXELS else BLOCK
     for start in range(0, num_games, block):
@@ -304,14 +322,18 @@ def _decide(
             continue
         missing = block - (rows.stop - start)
         observation = _pad(turn.observation[rows, slot], missing)
-        mask = _pad(turn.legal_action_mask[rows, slot], missing)
-        probabilities = contender.policy(observation, mask).probabilities[: rows.stop - start].cpu()
-        if not bool(torch.isfinite(probabilities[mine[rows]]).all()):
-            raise ArenaError(f"{contender.name} gave probabilities that are no numbers; its weights are damaged")
-        if greedy and not contender.samples:
+        decision = contender.policy(observation, _pad(legal[rows, slot], missing))
+        probabilities = decision.probabilities[: rows.stop - start].cpu()
+        likeliest = greedy and not contender.samples
+        if decision.normal is not None:
+            noise = None if likeliest else normal_draws(_pad(samples[rows], missing), ply, slot, *spec.action_shape)
+            chosen[rows] = decision.normal.action(noise)[: rows.stop - start].cpu()
+        elif likeliest:
             chosen[rows] = probabilities.argmax(-1)
         else:
             chosen[rows] = sample(probabilities, chance.draw(samples[rows], ply, slot))
+        if not bool(torch.isfinite(probabilities[mine[rows]]).all() and torch.isfinite(chosen[rows][mine[rows]]).all()):
+            raise ArenaError(f"{contender.name} gave probabilities that are no numbers; its weights are damaged")
     return chosen
 
 
@@ -323,6 +345,8 @@ def _pad(rows: Tensor, missing: int) -> Tensor:
 def _refuse_illegal(
     spec: GameSpec, contenders: Sequence[Contender], seat_of: Tensor, turn: Turn, action: Tensor, ply: int
 ) -> None:
+    if spec.num_actions is None:
+        return  # a policy's actions are within the bounds by construction
     illegal = ~check_legal(turn, action)
     if not bool(illegal.any()):
         return

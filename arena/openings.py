@@ -32,6 +32,12 @@ def sample(probabilities: Tensor, draws: Tensor) -> Tensor:
     return torch.minimum((cumulative <= point.unsqueeze(-1)).sum(-1), last)
 
 
+def normal_draws(seeds: Tensor, ply: int, slot: int, count: int) -> Tensor:
+    """[N, count] standard normal numbers of the games with these seeds [N], by the inverse of the distribution."""
+    draws = chance.draw(seeds.unsqueeze(1), ply, slot * count + torch.arange(count))
+    return torch.special.ndtri((draws.double() + 0.5) / 2.0**63).float()
+
+
 def sampled_openings(spec: GameSpec, seed: int, pairs: int, plies: int) -> Tensor:
     """Random legal actions [plies, pairs, K] for the start of each pair, all different while there are enough.
 

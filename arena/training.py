@@ -16,7 +16,15 @@ from typing import Any
 
 import torch
 
-from agents.configs import Config, LearnerConfig, config_from, default_config, default_steps, training_game
+from agents.configs import (
+    ActorCriticConfig,
+    Config,
+    LearnerConfig,
+    config_from,
+    default_config,
+    default_steps,
+    training_game,
+)
 from agents.metrics import Metrics
 from agents.registry import load_train
 from agents.selfplay import Opponents, kinds_of_games
@@ -132,8 +140,10 @@ def start_run(store: Store, request: TrainRequest) -> Run:
             raise UsageError(f"{name}={value} must be more than 0")
     parse_variant(training_game(game, config))
     spec = game_spec(game)
-    if spec.num_actions is None:
-        raise UsageError(f"{game} has continuous actions; {request.algorithm} learns games with discrete ones")
+    if spec.num_actions is None and not isinstance(config, ActorCriticConfig):
+        raise UsageError(f"{game} has continuous actions: ppo and vpg learn them, {request.algorithm} does not")
+    if spec.num_actions is None and spec.num_players > 1:
+        raise UsageError(f"{game} has continuous actions, which are learnt in one-player games only")
     if request.reward and spec.num_players > 1:
         raise UsageError(f"{game} has {spec.num_players} players: rewards are shaped in one-player games only")
     if request.reward:

@@ -62,10 +62,15 @@ def ask(
             name: getattr(answer, name)
             for name in ("game", "agent", "ply", "seat", "action", "probabilities", "value", "q_values")
         }
+        if answer.deviation is not None:
+            data |= {"deviation": answer.deviation}
         print_json(data)
         return
     print(drawing_text(answer.drawing))
-    print(f"{clean(answer.agent)} in seat {answer.seat}: {answer.action}, value {number(answer.value)}")
+    scatter = "" if answer.deviation is None else f" ± {answer.deviation}"
+    print(f"{clean(answer.agent)} in seat {answer.seat}: {answer.action}{scatter}, value {number(answer.value)}")
+    if answer.deviation is not None:
+        return
     rows = [
         (name, f"{probability:.1%}", number(answer.q_values.get(name) if answer.q_values else None))
         for name, probability in answer.probabilities.items()

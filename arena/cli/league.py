@@ -45,25 +45,27 @@ def run(
     Example:
       arena league run connect_four --minutes 10
     """
-    with Store(db) as store:
-        from arena.league import GAMES, POPULATION, run_league
+    opening = f"{clean(name or game)}: the league opens"
+    with Store(db) as store, stoppable() as should_stop, Meter() as meter:
+        meter.wait(opening)
+        from arena.league import GAMES, run_league
 
-        with stoppable() as should_stop, Meter() as meter:
-            events = run_league(
-                store,
-                game,
-                name,
-                minutes=minutes,
-                rounds=rounds,
-                learners=tuple(algo or POPULATION),
-                games=games or GAMES,
-                seed=seed,
-                device=device,
-                should_stop=should_stop,
-            )
-            for event in events:
-                report(event, meter, store)
-            stopped = should_stop()
+        events = run_league(
+            store,
+            game,
+            name,
+            minutes=minutes,
+            rounds=rounds,
+            learners=tuple(algo) if algo else None,
+            games=games or GAMES,
+            seed=seed,
+            device=device,
+            should_stop=should_stop,
+        )
+        for event in events:
+            meter.end(opening)
+            report(event, meter, store)
+        stopped = should_stop()
         league = store.league(name or game)
         rows = _table(store, league.game)
     if json:

@@ -73,7 +73,7 @@ def test_shared_trunk_shares_and_separate_does_not() -> None:
         net.value(torch.ones(2, 4)).sum().backward()
         assert (net.policy_trunk[1].weight.grad is not None) is touched
     logits, value = separate(torch.ones(2, 4))
-    assert torch.equal(logits, separate.logits(torch.ones(2, 4)))
+    assert torch.equal(logits, separate.policy(torch.ones(2, 4)))
     assert torch.equal(value, separate.value(torch.ones(2, 4)))
 
 
