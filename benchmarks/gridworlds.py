@@ -2,13 +2,14 @@
 
 `.venv/bin/python benchmarks/gridworlds.py` trains five seeds of each by the presets, for as many steps as `arena train`
 takes without `--steps`, and writes benchmarks/results/gridworlds.md and .json: how many seeds lose nothing, and on
-mazes never met the share of the optimum. `--game` and `--algo` measure a part anew and leave the rest as it was;
-`--missing` measures what is not there yet.
+mazes never met the share of the optimum. `--game`, `--algo` and `--seed` measure a part anew and leave the rest as it
+was; `--missing` measures what is not there yet.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import time
@@ -55,31 +56,41 @@ def train(algorithm: str, game: str, seed: int, steps: int) -> Policy:
     return load_policy(env.spec, last.policy)
 
 
-def measure(algorithm: str, game: str, seeds: int) -> Row:
-    """Per seed: CPU seconds of training, cases gone through, how many of them were perfect, mean return and optimum."""
-    steps = default_steps(algorithm, game)
-    judged = f"{game}?held_out=true" if game == MAZES else game
-    runs = []
-    for seed in range(seeds):
-        started = time.process_time()
-        policy = train(algorithm, game, seed, steps)
-        seconds = round(time.process_time() - started, 1)
-        strength = check_strength(judged, policy)
-        assert strength.mean is not None
-        assert strength.optimum is not None
-        runs.append(
-            {
-                "seed": seed,
-                "seconds": seconds,
-                "cases": strength.cases,
-                "faultless": strength.faultless,
-                "mean": round(strength.mean, 5),
-                "optimum": round(strength.optimum, 5),
-            }
-        )
-        print(f"{judged} {algorithm} {runs[-1]}", flush=True)
-    name = judged.replace(str(MAP), MAP.name)
-    return {"game": name, "algorithm": algorithm, "steps": steps, "commit": commit_hash(), "runs": runs}
+def measure(algorithm: str, game: str, seed: int) -> Row:
+    """CPU seconds of training, cases gone through, how many of them were perfect, mean return and optimum."""
+    started = time.process_time()
+    policy = train(algorithm, game, seed, default_steps(algorithm, game))
+    seconds = round(time.process_time() - started, 1)
+    strength = check_strength(f"{game}?held_out=true" if game == MAZES else game, policy)
+    assert strength.mean is not None
+    assert strength.optimum is not None
+    return {
+        "seed": seed,
+        "seconds": seconds,
+        "cases": strength.cases,
+        "faultless": strength.faultless,
+        "mean": round(strength.mean, 5),
+        "optimum": round(strength.optimum, 5),
+        "commit": commit_hash(),
+    }
+
+
+def name_of(game: str) -> str:
+    return f"{game}?held_out=true" if game == MAZES else game.replace(str(MAP), MAP.name)
+
+
+def kept() -> list[Row]:
+    return json.loads(FACTS.read_text()) if FACTS.exists() else []
+
+
+def keep(algorithm: str, game: str, run: Row) -> None:
+    """Put one seed's run in its place; runs of other budgets make room."""
+    rows, steps = kept(), default_steps(algorithm, game)
+    same = [row for row in rows if (row["game"], row["algorithm"]) == (name_of(game), algorithm)]
+    runs = [old for row in same if row["steps"] == steps for old in row["runs"] if old["seed"] != run["seed"]]
+    row = {"game": name_of(game), "algorithm": algorithm, "steps": steps}
+    row["runs"] = sorted([*runs, run], key=lambda each: each["seed"])
+    write([row, *(other for other in rows if other not in same)])
 
 
 def verdict(row: Row) -> str:
@@ -91,8 +102,8 @@ def verdict(row: Row) -> str:
 
 
 def write(rows: list[Row]) -> None:
-    order = {game.replace(str(MAP), MAP.name): index for index, game in enumerate(GAMES)}
-    rows.sort(key=lambda row: (order[row["game"].removesuffix("?held_out=true")], ALGORITHMS.index(row["algorithm"])))
+    order = {name_of(game): index for index, game in enumerate(GAMES)}
+    rows.sort(key=lambda row: (order[row["game"]], ALGORITHMS.index(row["algorithm"])))
     FACTS.write_text(json.dumps(rows, indent=1) + "\n")
     lines = [
         "# Gridworlds against value iteration",
@@ -113,26 +124,23 @@ def write(rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--algo", action="append", choices=ALGORITHMS)
-    parser.add_argument("--game", action="append", choices=[game.replace(str(MAP), MAP.name) for game in GAMES])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--game", action="append", choices=[name_of(game).partition("?held")[0] for game in GAMES])
+    parser.add_argument("--seed", action="append", type=int, choices=range(5))
     parser.add_argument("--missing", action="store_true", help="only what has not been measured by these budgets")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for game in GAMES:
-        if arguments.game and game.replace(str(MAP), MAP.name) not in arguments.game:
+    for game, algorithm, seed in itertools.product(GAMES, arguments.algo or ALGORITHMS, arguments.seed or range(5)):
+        if arguments.game and name_of(game).partition("?held")[0] not in arguments.game:
             continue
-        for algorithm in arguments.algo or ALGORITHMS:
-            if algorithm in TABLES and game == MAZES:
-                continue  # a table is of one maze
-            old = json.loads(FACTS.read_text()) if FACTS.exists() else []
-            name = game.replace(str(MAP), MAP.name)
-            key = (f"{name}?held_out=true" if game == MAZES else name, algorithm)
-            steps = default_steps(algorithm, game)
-            if arguments.missing and any((row["game"], row["algorithm"], row["steps"]) == (*key, steps) for row in old):
-                continue
-            row = measure(algorithm, game, arguments.seeds)
-            old = json.loads(FACTS.read_text()) if FACTS.exists() else []  # another part may have been measured beside
-            write([row, *(other for other in old if (other["game"], other["algorithm"]) != key)])
+        if algorithm in TABLES and game == MAZES:
+            continue  # a table is of one maze
+        key = (name_of(game), algorithm, default_steps(algorithm, game))
+        there = [row["runs"] for row in kept() if (row["game"], row["algorithm"], row["steps"]) == key]
+        if arguments.missing and any(run["seed"] == seed for runs in there for run in runs):
+            continue
+        run = measure(algorithm, game, seed)
+        print(name_of(game), algorithm, run, flush=True)
+        keep(algorithm, game, run)
 
 
 if __name__ == "__main__":
