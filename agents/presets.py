@@ -44,6 +44,8 @@ _DQN_CARTPOLE: dict[str, Any] = {
     "n_steps": 3,
     "learning_rate": 2e-3,
     "target_update": 20,
+    "exploration_share": 0.16,
+    "final_epsilon": 0.04,
 }
 # Few states, exact values: the squared error, and a learning rate that ends at 0.
 _DQN_TABLE: dict[str, Any] = {
