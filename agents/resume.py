@@ -30,11 +30,18 @@ def pack_optimizer(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, T
 
 
 def unpack_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give a fresh optimizer over the same parameters the moments that `pack_optimizer` kept."""
+    """Give a fresh optimizer over the same parameters the moments that `pack_optimizer` kept.
+
+    Moments lie in memory as their parameters do: fused optimizers read both by place, whatever their strides.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in unpack(prefix, tensors).items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor.clone()
+        parameter = parameters[int(index)]
+        alike = tensor.shape == parameter.shape
+        kept = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor) if alike else tensor.clone()
+        state.setdefault(int(index), {})[key] = kept.detach()
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
 
 
