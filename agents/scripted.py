@@ -94,6 +94,34 @@ def solve_tic_tac_toe() -> Tensor:
     return by_action
 
 
+def tic_tac_toe_exploitability(policy: Policy, samples: bool = False) -> float:
+    """What a best response wins against the policy in a game, the mean of both seats: 0 for perfect play, at most 1.
+
+    Exact, by backward induction over all positions; with `samples` the policy draws from its distribution, else it
+    plays its likeliest move. NashConv is twice this (Lanctot et al. 2017); the game's own value is 0.
+    """
+    digits = (torch.arange(3**9).unsqueeze(1) // _POWERS_OF_3) % 3  # [3⁹, 9], as in `solve_tic_tac_toe`
+    free, lost = digits == 0, _has_line(digits == 2)
+    squares = _SQUARES.flatten()
+    legal = torch.empty_like(free)
+    legal[:, squares] = free
+    planes = torch.stack([digits == 1, digits == 2], 1).to(torch.uint8).view(-1, 2, 3, 3)
+    chosen = policy(planes, legal | ~legal.any(-1, keepdim=True)).probabilities
+    if not samples:
+        chosen = torch.nn.functional.one_hot(chosen.argmax(-1), 9).to(chosen.dtype)
+    chance = chosen[:, squares].double()  # by cell
+    child = (torch.tensor([0, 2, 1])[digits] * _POWERS_OF_3).sum(-1, keepdim=True) + 2 * _POWERS_OF_3
+    # For the player to move: where the policy moves and the best response answers, and the other way round.
+    policy_moves = torch.where(lost, -1.0, 0.0).double()
+    response_moves = policy_moves.clone()
+    for pieces in range(8, -1, -1):
+        now = (free.sum(-1) == 9 - pieces) & ~lost
+        next_ = torch.where(free[now], child[now], 0)
+        policy_moves[now] = torch.where(free[now], -response_moves[next_] * chance[now], 0.0).sum(-1)
+        response_moves[now] = torch.where(free[now], -policy_moves[next_], -2.0).amax(-1)
+    return float(response_moves[0] - policy_moves[0]) / 2
+
+
 def _has_line(cells: Tensor) -> Tensor:
     """cells [B, 9] bool, row by row → [B] bool."""
     return tic_tac_toe.has_line((cells.long() << torch.arange(9)).sum(-1))
@@ -177,7 +205,18 @@ _BOARDS: dict[str, dict[str, Callable[[], Policy]]] = {
     },
 }
 
-THINKERS = ("perfect",)
+# Monte-Carlo tree search: which game's rules, and whether the observation shows columns as rows.
+_SEARCHED = {
+    "tic_tac_toe": ("tic_tac_toe", False),
+    "pettingzoo/classic/tictactoe_v3": ("tic_tac_toe", True),
+    "connect_four": ("connect_four", False),
+    "pettingzoo/classic/connect_four_v3": ("connect_four", False),
+    "othello": ("othello", False),
+    "go": ("go", False),
+}
+_SEARCHERS = ("mcts-100", "mcts-1000", "mcts-10000")
+
+THINKERS = ("perfect", *_SEARCHERS)
 """Those that take long over a move: they play where they are asked to, and not in every round of every league."""
 
 _EVERYWHERE: dict[str, Policy] = {"random": random_policy, "first-legal": first_legal_policy}
@@ -188,7 +227,8 @@ def scripted_policies(spec: GameSpec) -> tuple[str, ...]:
     if spec.num_actions is None:
         return ()
     planner = ("value-iteration",) if _can_plan(spec) else ()
-    return (*_EVERYWHERE, *_BOARDS.get(_game_id(spec), ()), *planner)
+    searchers = _SEARCHERS if _game_id(spec) in _SEARCHED else ()
+    return (*_EVERYWHERE, *_BOARDS.get(_game_id(spec), ()), *searchers, *planner)
 
 
 def make_scripted(name: str, spec: GameSpec) -> Policy:
@@ -197,6 +237,11 @@ def make_scripted(name: str, spec: GameSpec) -> Policy:
         raise UnknownNameError(f"scripted player of {spec.game}", name, scripted_policies(spec))
     if name == "value-iteration":
         return _plan(spec)
+    if name in _SEARCHERS:
+        from agents.mcts import MctsPolicy
+
+        game, transposed = _SEARCHED[_game_id(spec)]
+        return MctsPolicy(spec, int(name.removeprefix("mcts-")), game, transposed)
     if name in _EVERYWHERE:
         return _EVERYWHERE[name]
     return _BOARDS[_game_id(spec)][name]()

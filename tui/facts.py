@@ -15,11 +15,14 @@ from envs.specs import GAMES, find_game, parse_variant
 
 Facts = TypeVar("Facts")
 
+_SEARCHERS = ("mcts-100", "mcts-1000", "mcts-10000")
 _SCRIPTS: dict[str, tuple[str, ...]] = {
-    "tic_tac_toe": ("tactician", "minimax"),
-    "connect_four": ("tactician", "perfect"),
-    "pettingzoo/classic/tictactoe_v3": ("tactician", "minimax"),
-    "pettingzoo/classic/connect_four_v3": ("tactician", "perfect"),
+    "tic_tac_toe": ("tactician", "minimax", *_SEARCHERS),
+    "connect_four": ("tactician", "perfect", *_SEARCHERS),
+    "pettingzoo/classic/tictactoe_v3": ("tactician", "minimax", *_SEARCHERS),
+    "pettingzoo/classic/connect_four_v3": ("tactician", "perfect", *_SEARCHERS),
+    "othello": _SEARCHERS,
+    "go": _SEARCHERS,
 }
 _UNPLANNED = ("gridworld/sumo", "gridworld/tron")
 

@@ -44,10 +44,13 @@ def child(board: tuple[int, ...], square: int) -> tuple[int, ...]:
     return tuple(-(1 if i == square else mark) for i, mark in enumerate(board))
 
 
+MCTS = ("mcts-100", "mcts-1000", "mcts-10000")
+
+
 def test_who_is_on_offer() -> None:
     names = {game: scripted_policies(make(game).spec) for game in ("tic_tac_toe", "connect_four", "gridworld/cliff")}
-    assert names["tic_tac_toe"] == ("random", "first-legal", "tactician", "minimax")
-    assert names["connect_four"] == ("random", "first-legal", "tactician", "perfect")
+    assert names["tic_tac_toe"] == ("random", "first-legal", "tactician", "minimax", *MCTS)
+    assert names["connect_four"] == ("random", "first-legal", "tactician", "perfect", *MCTS)
     assert names["gridworld/cliff"] == ("random", "first-legal", "value-iteration")
     assert "value-iteration" in scripted_policies(make("gridworld/maze?level=3").spec)
     assert scripted_policies(make("gridworld/maze").spec) == ("random", "first-legal")
@@ -151,7 +154,7 @@ def test_twins_are_played_alike(game: str, twin: str) -> None:
     envs = [make(game, 4), make(twin, 4)]
     names = scripted_policies(envs[0].spec)
     assert scripted_policies(envs[1].spec) == names
-    names = tuple(name for name in names if name not in THINKERS)
+    names = tuple(name for name in names if name not in THINKERS or name == "mcts-100")
     turns = [env.reset(torch.arange(4)) for env in envs]
     generator = torch.Generator().manual_seed(0)
     for _ in range(30):

@@ -192,9 +192,10 @@ def test_names_of_agents(store: Store) -> None:
 
 def test_names_of_players(store: Store) -> None:
     game = "tic_tac_toe"
-    assert known_names(store, game) == ["random", "first-legal", "tactician", "minimax"]
+    scripts = ["random", "first-legal", "tactician", "minimax", "mcts-100", "mcts-1000", "mcts-10000"]
+    assert known_names(store, game) == scripts
     train(store, request())
-    assert known_names(store, game)[4:] == ["x@256", "x@512", "x@768", "x@1.0k"]
+    assert known_names(store, game)[7:] == ["x@256", "x@512", "x@768", "x@1.0k"]
     assert resolve(store, game, "x").name == resolve(store, game, "x@latest").name == "x@1.0k"
     assert resolve(store, game, "x@512").policy is resolve(store, game, "x@512").policy, "loaded once"
     store.retire_agent(game, "x@512")
