@@ -220,7 +220,7 @@ _TEXT = (
     ) STRICT""",
     "CREATE INDEX completions_prompt ON completions (prompt)",
     "CREATE INDEX completions_model ON completions (model)",
-    "CREATE INDEX completions_run ON completions (run, step)",
+    "CREATE INDEX completions_run ON completions (run, step) WHERE run IS NOT NULL",
     """CREATE TABLE annotators (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -257,6 +257,7 @@ _TEXT = (
         created_at INTEGER NOT NULL
     ) STRICT""",
     "CREATE INDEX rankings_annotator ON rankings (annotator, prompt)",
+    "CREATE INDEX rankings_newest ON rankings (annotator)",
     """CREATE TABLE labels (
         id INTEGER PRIMARY KEY,
         pair INTEGER NOT NULL REFERENCES pairs,
@@ -286,6 +287,7 @@ _TEXT = (
         CHECK ((score IS NULL) = (undoes IS NOT NULL))
     ) STRICT""",
     "CREATE INDEX scores_annotator ON scores (annotator, completion)",
+    "CREATE INDEX scores_newest ON scores (annotator)",
     "CREATE INDEX scores_completion ON scores (completion)",
     """CREATE TABLE notes (
         id INTEGER PRIMARY KEY,

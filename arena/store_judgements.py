@@ -78,8 +78,11 @@ class JudgementStore:
 
 
 def counts(table: str) -> str:
-    """The condition under which a row of labels, rankings or scores has not been undone, nor undoes another."""
-    return f"""{table}.undoes IS NULL
+    """The condition under which a row of labels, rankings or scores has not been undone, nor undoes another.
+
+    The + keeps SQLite from looking such rows up by `undoes`, which nearly all rows have in common.
+    """
+    return f"""+{table}.undoes IS NULL
         AND NOT EXISTS (SELECT 1 FROM {table} AS later WHERE later.undoes = {table}.id)"""
 
 

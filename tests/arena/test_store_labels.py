@@ -285,3 +285,55 @@ def test_an_annotator_is_added_once(store: Store) -> None:
     ann = store.add_annotator("Ann")
     assert store.add_annotator("Ann") == ann
     assert store.annotators() == [Annotator("Ann", "person", {}, ann.id, ann.created_at)]
+
+
+@pytest.mark.parametrize("size", [500, 2000])
+def test_what_a_screen_asks_costs_no_more_per_row_in_large_leagues(tmp_path: Path, size: int) -> None:
+    with Store(tmp_path / "league.db") as store:
+        pairs = some_pairs(store, size)
+        store.add_labels("Ann", [Label(pair, 0, "a") for pair in pairs[:-2]])
+        store.add_labels("Bob", [Label(pair, 0, "b") for pair in pairs[:-2]])
+        for n in range(size // 10):
+            store.add_score(n + 1, "Ann", 4)
+            store.add_ranking(n + 1, "Ann", [2 * n + 1, 2 * n + 2], [1, 2])
+            store.undo_label("Bob")
+        steps = 0
+
+        def count() -> int:
+            nonlocal steps
+            steps += 100
+            return 0
+
+        def cost(ask) -> int:
+            nonlocal steps
+            steps = 0
+            store._file._connection.set_progress_handler(count, 100)
+            assert ask() is not None
+            store._file._connection.set_progress_handler(None, 100)
+            return steps
+
+        once = [
+            lambda: store.next_pair("Ann", pairs[-2]),
+            lambda: store.next_pair("Bob", pairs[-2], new=True),
+            lambda: store.pair_task("Ann", pairs[-2]),
+            lambda: store.add_label(pairs[0], "Ann", "tie"),
+            lambda: store.undo_label("Ann"),
+            lambda: store.add_ranking(size, "Ann", [2 * size - 1, 2 * size], [1, 2]),
+            lambda: store.undo_ranking("Ann"),
+            lambda: store.next_score("Ann", size // 10),
+            lambda: store.next_ranking("Ann", size // 10),
+        ]
+        costs = [cost(ask) for ask in once]
+        assert max(costs) < 2000, costs
+        whole = [
+            lambda: store.next_pair("Ann"),
+            lambda: store.next_pair("Bob", proposed_by=["random"], new=True),
+            lambda: store.label_progress("Ann"),
+            lambda: store.pairs(annotator="Ann"),
+            lambda: store.labels(skipped=True),
+            lambda: store.completion_scores(),
+            lambda: store.ranking_progress("Ann"),
+            lambda: store.score_progress("Ann"),
+        ]
+        costs = [cost(ask) for ask in whole]
+        assert max(costs) < 500 * size, costs
