@@ -12,9 +12,9 @@ class RewardConfig(Config):
     """A reward model: the SFT model's trunk and one scalar head per member of the ensemble."""
 
     members: int = setting(4, "heads on the trunk, each with its own weighting of the training prompts", min=1, max=64)
-    num_epochs: int = setting(8, "passes over the training labels", min=1, max=1000)
+    num_epochs: int = setting(3, "passes over the training labels", min=1, max=1000)
     prompts_per_batch: int = setting(8, "prompts per gradient step, each with all its pairs", min=1, max=4096)
-    learning_rate: float = setting(3e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
+    learning_rate: float = setting(5e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
     weight_decay: float = setting(0.01, "AdamW's weight decay", min=0.0, max=10.0)
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm; 0: never", min=0.0)
     certainty: float = setting(
@@ -27,12 +27,12 @@ class RewardConfig(Config):
 class RLHFConfig(Config):
     """PPO on text with a per-token KL penalty to a frozen reference."""
 
-    rollout_size: int = setting(256, "completions per rollout", min=1, max=65536)
+    rollout_size: int = setting(128, "completions per rollout", min=1, max=65536)
     max_new_tokens: int = setting(64, "tokens of a completion at most", min=1, max=4096)
     temperature: float = setting(1.0, "of sampling and scoring alike", min=0.05, max=10.0)
     num_epochs: int = setting(2, "passes over each rollout", min=1, max=100)
     num_minibatches: int = setting(4, "minibatches per pass", min=1, max=1024)
-    learning_rate: float = setting(1e-4, "Adam's step size at the start", min=0.0, max=1.0)
+    learning_rate: float = setting(3e-4, "Adam's step size at the start", min=0.0, max=1.0)
     value_learning_rate: float = setting(1e-3, "Adam's step size for the value head at the start", min=0.0, max=1.0)
     anneal_learning_rate: bool = setting(True, "let the learning rates fall to zero over the run")
     adam_eps: float = setting(1e-5, "Adam's ε", min=0.0, max=1.0)

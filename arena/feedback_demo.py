@@ -43,7 +43,7 @@ class Plan:
     labels: int = 400
     repeats: int = 40
     noise: float = 0.1
-    completions: int = 6144
+    completions: int = 4096
     max_new_tokens: int = 64
     test_prompts: int = 200
     shape: Mapping[str, int] = field(default_factory=dict)

@@ -234,7 +234,7 @@ def ppo(
     reward: Annotated[
         str, typer.Option(metavar="MODULE:FUNCTION", help="A Python function instead: agents.rewards:full_stops.")
     ] = "",
-    completions: Annotated[int, typer.Option(metavar="N", min=1, help="Completions to learn from, in all.")] = 6144,
+    completions: Annotated[int, typer.Option(metavar="N", min=1, help="Completions to learn from, in all.")] = 4096,
     gold: Annotated[str, typer.Option(metavar="RUBRIC", help="Keep what this rubric says of every rollout, too.")] = "",
     name: Name = None,
     settings: Set = None,

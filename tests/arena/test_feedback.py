@@ -1,0 +1,307 @@
+"""Human feedback from Store to Store: every stage, resumed, stopped, refused; evaluation; what comes next."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
+from agents.text_configs import PretrainConfig, SFTConfig
+from agents.transformer import TextModel, model_files
+from arena import feedback, feedback_eval
+from arena.annotators import Simulation, annotate, scorer
+from arena.comparisons import gather, selected, selection, soft_target
+from arena.feedback_demo import DemoStep, Plan, is_complete, results, run_demo
+from arena.feedback_lens import look_inside
+from arena.feedback_status import feedback_status
+from arena.records_text import Completion, Label, Pair
+from arena.store import Store
+from arena.text_models import export_model, import_model, load_reward_model, load_text_model, reward_report
+from envs.errors import ArenaError, UnknownNameError, UsageError
+
+Tiny = Callable[[int], TextModel]
+PPO = RLHFConfig(rollout_size=8, max_new_tokens=8, num_minibatches=2, num_epochs=1)
+REWARD = RewardConfig(num_epochs=2, members=2, held_out_share=0.25)
+PROMPTS = [f"one two {word}" for word in ("three", "four", "five", "six", "seven", "one", "two", "two three")]
+
+
+@pytest.fixture
+def store(tmp_path: Path, tiny_model: Tiny) -> Iterator[Store]:
+    """A model `sft`, eight prompts with four completions each, labelled by who likes full stops."""
+    with Store(tmp_path / "league.db") as store:
+        store.add_text_model("sft", "sft", model_files(tiny_model(0)))
+        ids = store.add_prompts(PROMPTS, "train")
+        store.add_prompts(["four five", "six seven"], "test")
+        rng = np.random.default_rng(0)
+        rows = []
+        for prompt in ids:
+            for stops in range(4):
+                words = [*rng.choice(["one", "two", "six"], 3), *["."] * stops]
+                rows.append(Completion(prompt, " ".join(rng.permutation(words))))
+        made = store.add_completions(rows)
+        chosen = [Pair(p, made[4 * i + a], made[4 * i + b]) for i, p in enumerate(ids) for a, b in ((0, 3), (2, 1))]
+        pairs = store.add_pairs(chosen)
+        store.add_labels("anna", [Label(pair, 0, "a" if n % 2 else "b") for n, pair in enumerate(pairs)])
+        yield store
+
+
+def finish(reports: Iterator[feedback.TextProgress]) -> feedback.TextProgress:
+    return list(reports)[-1]
+
+
+def test_reward_then_ppo_and_dpo_from_the_stores_labels(store: Store) -> None:
+    made = finish(feedback.train_text(store, "judge", "reward", feedback.reward_config(store, REWARD, "sft", None, 8)))
+    assert (made.state, made.model) == ("finished", "judge")
+    report = reward_report(store, "judge")
+    assert report["labels"] + report["held_out"] == 16
+    assert report["held_out"] == 4
+    assert any("few" in warning for warning in report["warnings"])
+    config = feedback.rlhf_config(store, PPO, "sft", 24, reward_model="judge", gold="agents.rewards:full_stops")
+    done = finish(feedback.train_text(store, "better", "rlhf", config))
+    assert done.state == "finished"
+    run = store.run("better")
+    assert (run.step, run.game, run.algorithm) == (24, "text", "rlhf")
+    assert [step for step, _ in store.metrics(run.id, "charts/gold")] == [8, 16, 24]
+    model = store.text_model("better")
+    assert (model.kind, model.run, model.parent) == ("rlhf", run.id, store.text_model("sft").id)
+    watched = store.completions(run=run.id)
+    assert {row.step for row in watched} == {8, 16, 24}, "samples are kept, to watch a prompt's answer change"
+    assert {row.prompt for row in watched} == {prompt.id for prompt in store.prompts("test")}
+    finish(feedback.train_text(store, "direct", "dpo", feedback.dpo_config(store, DPOConfig(num_epochs=1), "sft")))
+    assert store.check() == []
+    rewarder = load_reward_model(store, "judge")
+    look = look_inside(store, "four five", "better", "sft", "judge", 8)
+    assert look.reward is not None
+    ids = [0, *(rewarder.model.tokenizer("four five")["input_ids"])]
+    assert len(look.tokens) + len(ids) == len(look.reward.tokens)
+
+
+def weights(store: Store, name: str) -> bytes:
+    return store.text_model_files(name)["model.safetensors"]
+
+
+@pytest.mark.parametrize("algorithm", ["rlhf", "dpo", "sft"])
+def test_a_stopped_run_resumed_equals_one_that_was_not(store: Store, algorithm: str) -> None:
+    store.add_demonstrations([(prompt, "six seven .") for prompt in PROMPTS])
+
+    def config() -> dict[str, Any]:
+        if algorithm == "rlhf":
+            return feedback.rlhf_config(store, PPO, "sft", 32, reward="agents.rewards:full_stops")
+        if algorithm == "dpo":
+            return feedback.dpo_config(store, DPOConfig(num_epochs=4, batch_size=4), "sft")
+        return feedback.sft_config(store, SFTConfig(epochs=4, batch_tokens=32), "sft")
+
+    finish(feedback.train_text(store, "whole", algorithm, config(), seed=3))
+    seen: list[int] = []
+    stopped = finish(
+        feedback.train_text(
+            store, "cut", algorithm, config(), seed=3, should_stop=lambda: bool(seen.append(1)) or len(seen) > 1
+        )
+    )
+    assert stopped.state == "stopped"
+    assert store.run("cut").state == "stopped"
+    assert "cut" not in {model.name for model in store.text_models()}
+    assert finish(feedback.resume_text(store, "cut")).state == "finished"
+    assert weights(store, "cut") == weights(store, "whole")
+    with pytest.raises(UsageError, match="has finished"):
+        finish(feedback.resume_text(store, "cut"))
+
+
+def test_what_was_trained_but_not_kept_is_kept_on_resuming(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the process were killed between the last report and the model."""
+
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    config = feedback.rlhf_config(store, PPO, "sft", 16, reward="agents.rewards:full_stops")
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add_text_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            finish(feedback.train_text(store, "late", "rlhf", config))
+    finish(feedback.train_text(store, "whole", "rlhf", config))
+    assert finish(feedback.resume_text(store, "late")).state == "finished"
+    assert weights(store, "late") == weights(store, "whole")
+
+
+def test_labels_that_come_later_do_not_belong_to_a_run(store: Store) -> None:
+    chosen = selection(store, ["anna"])
+    pair = store.pairs()[0].id
+    store.add_label(pair, "ben", "tie")
+    store.add_label(pair, "anna", "tie")
+    labels, scores = selected(store, chosen)
+    assert {label.annotator for label in labels} == {"anna"}
+    assert all(label.label <= chosen["until"] for label in labels)
+    assert scores == []
+    with pytest.raises(UnknownNameError, match="did you mean anna"):
+        selection(store, ["ana"])
+
+
+def test_soft_targets() -> None:
+    assert soft_target("a", 1, 0.9) == 0.9
+    assert soft_target("b", 1, 0.9) == pytest.approx(0.1)
+    assert (soft_target("a", 2, 0.9), soft_target("b", 2, 0.9)) == (1.0, 0.0)
+    assert soft_target("tie", 1, 0.9) == soft_target("both_bad", 1, 0.9) == 0.5
+
+
+def test_scores_are_comparisons_too(store: Store, tiny_model: Tiny) -> None:
+    first = store.completions(prompt=store.prompts("train")[0].id)
+    for completion, score in zip(first[:3], (7, 6, 2), strict=True):
+        store.add_score(completion.id, "cleo", score)
+    _, scores = selected(store, selection(store, ["cleo"]))
+    found = gather(store, [], tiny_model(0), 0.9, scores)
+    by_text = {(found.texts[c.a][1], found.texts[c.b][1]): (c.target, c.weight) for c in found.comparisons}
+    texts = [completion.text for completion in first]
+    assert by_text == {
+        (texts[0], texts[1]): (0.9, pytest.approx(2 / 3)),
+        (texts[0], texts[2]): (1.0, pytest.approx(2 / 3)),
+        (texts[1], texts[2]): (1.0, pytest.approx(2 / 3)),
+    }
+
+
+def test_sampling_goes_on_where_it_was(store: Store) -> None:
+    ids = [prompt.id for prompt in store.prompts("train")]
+    sampling = feedback.Sampling(each=2, max_new_tokens=6)
+    list(feedback.sample_completions(store, "sft", ids[:3], sampling))
+    reports = list(feedback.sample_completions(store, "sft", ids, sampling))
+    assert (reports[0], reports[-1]) == ((3, 8), (8, 8))
+    made = store.completions(model=store.text_model("sft").id)
+    assert len(made) == 16
+    assert len({row.text for row in made}) > 8
+    assert list(feedback.sample_completions(store, "sft", ids, sampling)) == [(8, 8)]
+
+
+def test_what_cannot_be_trained_is_one_line_and_leaves_nothing(store: Store) -> None:
+    with pytest.raises(UsageError, match="either a reward model or"):
+        feedback.rlhf_config(store, PPO, "sft", 8)
+    with pytest.raises(UsageError, match="no module"):
+        feedback.rlhf_config(store, PPO, "sft", 8, reward="nowhere:f")
+    with pytest.raises(UsageError, match="is no reward model"):
+        finish(feedback.train_text(store, None, "rlhf", feedback.rlhf_config(store, PPO, "sft", 8, reward_model="sft")))
+    wide = dataclasses.replace(PPO, max_new_tokens=47)
+    with pytest.raises(UsageError, match="more than the model's 48"):
+        finish(
+            feedback.train_text(
+                store, None, "rlhf", feedback.rlhf_config(store, wide, "sft", 8, reward="agents.rewards:full_stops")
+            )
+        )
+    with pytest.raises(UsageError, match="already"):
+        finish(feedback.train_text(store, "sft", "dpo", feedback.dpo_config(store, DPOConfig(), "sft")))
+    assert store.runs() == []
+
+
+def test_stored_code_runs_only_where_that_is_said(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("def length(prompts, completions):\n    return [len(c) for c in completions]\n")
+    monkeypatch.chdir(tmp_path)
+    config = feedback.rlhf_config(store, PPO, "sft", 16, reward="mine:length")
+    finish(feedback.train_text(store, "mine", "rlhf", config, should_stop=lambda: True))
+    with pytest.raises(UsageError, match="--allow-code"):
+        finish(feedback.resume_text(store, "mine"))
+    assert finish(feedback.resume_text(store, "mine", allow_code=True)).state == "finished"
+
+
+def test_models_go_out_and_come_in(store: Store, tmp_path: Path) -> None:
+    export_model(store, "sft", tmp_path / "out")
+    with pytest.raises(UsageError, match="there already"):
+        export_model(store, "sft", tmp_path / "out")
+    assert import_model(store, str(tmp_path / "out"), "back") == "back"
+    assert weights(store, "back") == weights(store, "sft")
+    assert store.text_model("back").kind == "imported"
+    assert feedback.model_named(store, str(tmp_path / "out")) == "out"
+    (tmp_path / "out" / "model.safetensors").unlink()
+    with pytest.raises(ArenaError, match="missing"):
+        import_model(store, str(tmp_path / "out"), "again")
+    assert {model.name for model in store.text_models()} == {"sft", "back", "out"}
+
+
+def test_win_rates_count_ties_as_half() -> None:
+    found = feedback_eval.win_rate(np.array([1.0, 2.0, 3.0, 0.0]), np.array([0.0, 2.0, 1.0, 5.0]))
+    assert (found.share, found.ties, found.comparisons) == (0.625, 0.25, 4)
+    assert found.low < 0.625 < found.high
+    assert feedback_eval.diversity(["a b a b", "a b"]) == pytest.approx(2 / 4)
+
+
+def test_evaluation_judges_and_a_person_judges_blind(store: Store, tiny_model: Tiny) -> None:
+    store.add_text_model("other", "rlhf", model_files(tiny_model(1)), store.text_model("sft").id)
+    gold = scorer("agents.rewards:full_stops")
+    found = feedback_eval.evaluate(store, ["other", "sft"], "sft", gold=gold, reward_model=None, max_new_tokens=8)
+    assert [each.model for each in found] == ["sft", "other", "sft"]
+    assert found[0].kl == found[2].kl == pytest.approx(0, abs=1e-4)
+    assert found[1].wins_gold is not None
+    assert found[1].wins_gold.comparisons == 2
+    made = feedback_eval.blind_pairs(store, "other", "sft", 2, 8)
+    assert made == 2
+    assert feedback_eval.blind_pairs(store, "other", "sft", 2, 8) == 0, "once"
+    other = store.text_model("other").id
+    of = {row.id: row.model for row in store.completions(split="test")}
+    for pair in store.pairs(("evaluation",)):
+        store.add_label(pair.id, "dora", "a" if of[pair.completion_a] == other else "b")
+    assert feedback_eval.person_wins(store, "other", "sft")["dora"].share == 1.0
+    assert feedback_eval.person_wins(store, "sft", "other")["dora"].share == 0.0
+
+
+def test_status_leads_round_by_round(tmp_path: Path, tiny_model: Tiny, store: Store) -> None:
+    with Store(tmp_path / "new.db") as empty:
+        assert feedback_status(empty).next == "arena rlhf pretrain"
+        empty.add_text_model("base", "pretrained", model_files(tiny_model(0)))
+        assert feedback_status(empty).next == "arena rlhf sft"
+    assert feedback_status(store).next == "arena label"
+    annotate(store, "robot", Simulation("polite", ties=0.0))
+    finish(feedback.train_text(store, "judge", "reward", feedback.reward_config(store, REWARD, "sft", None, 8)))
+    assert feedback_status(store).next == "arena rlhf ppo"
+    config = feedback.rlhf_config(store, PPO, "sft", 16, reward_model="judge")
+    finish(feedback.train_text(store, "better", "rlhf", config, should_stop=lambda: True))
+    found = feedback_status(store)
+    assert found.next == "arena rlhf ppo --name better --resume"
+    finish(feedback.resume_text(store, "better"))
+    assert feedback_status(store).next == "arena rlhf eval better"
+
+
+def _until(store: Store, plan: Plan, jobs: list[str], count: int) -> Iterator[DemoStep]:
+    """Steps of the demonstration, which is asked to stop when so many have been made in all."""
+    made = [len(jobs)]
+    for step in run_demo(store, plan, should_stop=lambda: made[0] >= count):
+        made[0] += 1
+        yield step
+
+
+@pytest.mark.slow
+def test_the_demonstration_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    plan = Plan(
+        posts=300, demonstrations=60, prompts=20, labels=20, repeats=5, completions=32, max_new_tokens=16,
+        test_prompts=6,
+        shape={"n_layer": 2, "n_head": 2, "d_model": 32, "n_ctx": 128}, pretrain=PretrainConfig(epochs=1.0),
+        sft=SFTConfig(epochs=1.0), reward=REWARD, rlhf=PPO, dpo=DPOConfig(num_epochs=1),
+    )  # fmt: skip
+    jobs: list[str] = []
+    with Store(tmp_path / "demo.db") as store:
+        for _ in range(40):
+            before = len(jobs)
+            jobs += [step.job for step in _until(store, plan, jobs, before + 3)]
+            if is_complete(store):
+                break
+        assert is_complete(store)
+        assert list(dict.fromkeys(jobs)) == ["pretrain", "sft", "sample", "label", "reward", "ppo", "dpo"]
+        found = results(store, plan)
+        assert [each.model for each in found.evaluations] == ["sft", "ppo", "dpo", "best of 4"]
+        assert set(found.answers) == {"pretrain", "sft", "dpo", "ppo"}
+        assert found.figures["held_out/bits_per_byte"] > found.figures["held_out/bits_per_byte_bound"] > 0
+        json.dumps(dataclasses.asdict(found))
+        assert store.check() == []
+
+
+def test_load_refuses_the_wrong_kind(store: Store, tiny_model: Tiny) -> None:
+    with pytest.raises(UsageError, match="no reward model"):
+        load_reward_model(store, "sft")
+    with pytest.raises(UnknownNameError, match="did you mean sft"):
+        load_text_model(store, "sfr")
+    store.add_text_model("broken", "reward", model_files(tiny_model(0)))
+    with pytest.raises(ArenaError, match="damaged"):
+        load_reward_model(store, "broken")
