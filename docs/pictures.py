@@ -33,6 +33,7 @@ async def wait_for(pilot: Pilot[None], text: str) -> None:
 async def take(db: Path, opponent: str, size: tuple[int, int], suffix: str) -> None:
     app = ArenaApp(db, "ada")
     async with app.run_test(size=size) as pilot:
+        app.theme = "arena-dark"
 
         async def save(name: str) -> None:
             await pilot.pause(0.3)
@@ -42,21 +43,24 @@ async def take(db: Path, opponent: str, size: tuple[int, int], suffix: str) -> N
         await save("home")
         app.play_game("connect_four", [opponent], 0, 3)
         await wait_for(pilot, "legal")
-        for key in ("4", "3", "4", "5"):
+        for move, key in enumerate(("4", "3", "4", "5")):
+            await wait_for(pilot, f"move {2 * move}")
             await pilot.press(key)
-            await pilot.pause(0.8)
+        await wait_for(pilot, "move 8")
         await pilot.press("m")
         await save("play")
         await pilot.press("escape")
-        await pilot.pause(0.5)
-        if "y" in str(app.screen):
-            await pilot.press("y")
+        await wait_for(pilot, "will not be kept")
+        await pilot.press("y")
+        await wait_for(pilot, "Watch")
         app.open_leaderboard("connect_four")
-        await pilot.pause(1.0)
+        await wait_for(pilot, "tactician")
         await save("leaderboard")
         await pilot.press("escape")
         app.open_replay(1)
-        await pilot.pause(1.5)
+        await wait_for(pilot, "ply 0")
+        await pilot.press("right", "right", "right", "right")
+        await wait_for(pilot, "ply 4")
         await save("replay")
 
 
