@@ -1,4 +1,7 @@
-"""How far from perfect an agent is, where perfect play is known: all of tic-tac-toe, the one-player gridworlds."""
+"""How far from perfect an agent is, where all of a game can be gone through: tic-tac-toe, the one-player gridworlds.
+
+Connect four has a solver and a sample: `strength_solved.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from torch import Tensor
 from agents.configs import default_config
 from agents.planning import value_iteration
 from agents.policy import Policy, act
-from agents.scripted import tic_tac_toe_losses
+from agents.scripted import tic_tac_toe_exploitability, tic_tac_toe_losses
 from arena.openings import GAME, pair_hash
 from arena.roster import game_spec
 from envs.errors import UsageError
@@ -22,6 +25,8 @@ from envs.registry import make
 HORIZON = 10_000
 """Steps after which a game without a limit of its own is cut when its return is computed."""
 TOLERANCE = 1e-6
+SOLVED = ("connect_four",)
+"""Games for `strength_solved.py`."""
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +39,7 @@ class Strength:
         checked: what was gone through: "lines" of the game tree, "starts", or "mazes".
         cases, faultless: how many of them, and in how many the agent's play was as good as perfect play.
         mean, optimum: mean return of the agent and of perfect play over the cases; None for board games.
+        exploitability: what a best response wins against the agent, the mean of both seats; None but for tic-tac-toe.
         fault: an example of a case where it was not as good, in words; "" where there is none.
     """
 
@@ -44,24 +50,28 @@ class Strength:
     mean: float | None
     optimum: float | None
     fault: str
+    exploitability: float | None = None
 
     @property
     def perfect(self) -> bool:
         return self.faultless == self.cases
 
 
-def check_strength(game: str, policy: Policy, *, games: int = 500, seed: int = 0) -> Strength:
+def check_strength(game: str, policy: Policy, *, games: int = 500, seed: int = 0, samples: bool = False) -> Strength:
     """Compare a policy's greedy play with perfect play: every line of tic-tac-toe as either player, every start of a
     one-player gridworld, `games` mazes of a game that grows a new one each time.
+
+    `samples` says that the policy draws from its distribution in games; exploitability is that of the play meant.
 
     Raises UsageError for games in which perfect play is not known.
     """
     if game == "tic_tac_toe":
-        return _tic_tac_toe(policy)
+        return _tic_tac_toe(policy, samples)
     if game.startswith("gridworld/maze") and "level=" not in game:
         return _mazes(game, policy, games, seed)
     if not game.startswith("gridworld/") or game_spec(game).num_players > 1:
-        raise UsageError(f"perfect play is known for tic_tac_toe and the one-player gridworlds, not for {game}")
+        known = "tic_tac_toe, connect_four and the one-player gridworlds"
+        raise UsageError(f"perfect play is known for {known}, not for {game}")
     dynamics = exact_dynamics(make(game))
     returns = _returns(game, dynamics, _greedy_actions(policy, dynamics))
     best = _returns(game, dynamics, _optimal_actions(game, dynamics))
@@ -84,7 +94,7 @@ def optimum(game: str) -> float:
     return float(dynamics.start @ _returns(game, dynamics, _optimal_actions(game, dynamics)))
 
 
-def _tic_tac_toe(policy: Policy) -> Strength:
+def _tic_tac_toe(policy: Policy, samples: bool) -> Strength:
     losses = tic_tac_toe_losses(policy)
     names = game_spec("tic_tac_toe").action_names
     fault = ""
@@ -93,7 +103,16 @@ def _tic_tac_toe(policy: Policy) -> Strength:
             moves = " ".join(names[action] for action in lines[0] if action >= 0)
             fault = f"as {'second' if seat else 'first'} player it loses {moves}"
     lost = sum(map(len, losses.losing_lines))
-    return Strength("tic_tac_toe", "lines", sum(losses.games), sum(losses.games) - lost, None, None, fault)
+    return Strength(
+        "tic_tac_toe",
+        "lines",
+        sum(losses.games),
+        sum(losses.games) - lost,
+        None,
+        None,
+        fault,
+        tic_tac_toe_exploitability(policy, samples),
+    )
 
 
 def _mazes(game: str, policy: Policy, games: int, seed: int) -> Strength:

@@ -300,7 +300,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], int, str]] = {
     "play with whom": (("play", "gridworld/tiny", "--vs", "random", "--text"), 2, "alone"),
     "seat": (("play", "tic_tac_toe", "--vs", "random", "--seat", "2", "--text"), 2, "--seat"),
     "league": (("league", "status", "nothing"), 2, "league"),
-    "strength": (("strength", "connect_four", "random"), 2, "perfect play"),
+    "strength": (("strength", "othello", "random"), 2, "perfect play"),
     "table of moves": (("ask", "gridworld/tiny", "--agent", "random", "--table", "--moves", "up"), 2, "--moves"),
     "no dynamics": (("ask", "tic_tac_toe", "--agent", "random", "--table"), 2, "dynamics"),
     "backup over a file": (("db", "backup", "tests"), 2, "tests"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,38 @@ def test_mazes_are_compared_one_by_one(store: Store) -> None:
     assert 0 < wandering.faultless < 50
 
 
+def test_exploitability_of_tic_tac_toe(store: Store) -> None:
+    found = {
+        name: check_strength("tic_tac_toe", policy.policy, samples=policy.samples).exploitability
+        for name in ("minimax", "random", "first-legal")
+        for policy in [resolve(store, "tic_tac_toe", name)]
+    }
+    assert found["minimax"] == 0.0
+    assert found["first-legal"] == 1.0  # it loses as either player
+    assert found["random"] == pytest.approx(_random_exploitability(), abs=1e-6)
+
+
+def _random_exploitability() -> float:
+    """By plain recursion over boards as strings."""
+    lines = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
+
+    @functools.cache
+    def best(board: str, mine: str) -> float:
+        mover = "xo"[board.count(".") % 2 == 0]
+        if any(
+            all(board[i] != mover and board[i] != "." for i in line) and len({board[i] for i in line}) == 1
+            for line in lines
+        ):
+            return -1.0 if mover == mine else 1.0
+        values = [best(board[:i] + mover + board[i + 1 :], mine) for i in range(9) if board[i] == "."]
+        if not values:
+            return 0.0
+        return max(values) if mover == mine else sum(values) / len(values)
+
+    return (best("." * 9, "x") + best("." * 9, "o")) / 2
+
+
 def test_other_games_are_refused(store: Store) -> None:
-    for game in ("connect_four", "gridworld/sumo"):
+    for game in ("othello", "gridworld/sumo"):
         with pytest.raises(UsageError, match="perfect play is known for"):
             check_strength(game, resolve(store, game, "random").policy)
