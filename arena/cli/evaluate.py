@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +12,11 @@ import typer
 from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, Seed
 from arena.cli.output import clean, number, print_json, print_table, signed
 from arena.store import Store
+from envs.errors import UsageError
 
 if TYPE_CHECKING:
     from arena.match import MatchResult
+    from arena.sprt_match import SprtResult
 
 
 def evaluate(
@@ -60,7 +63,16 @@ def match(
             metavar="AGENT AGENT…", help="Who plays, by name: two agents, or more where the game seats more."
         ),
     ],
-    games: Annotated[int, typer.Option(metavar="N", min=1, help="How many; seats alternate.")] = 100,
+    games: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="How many; seats alternate. Else 100; with --sprt at most 20,000."),
+    ] = None,
+    sprt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ELO0,ELO1", help="Play until it is decided which the first agent is better by: 0,50 for example."
+        ),
+    ] = None,
     seed: Seed = 0,
     greedy: Annotated[
         bool | None,
@@ -86,12 +98,66 @@ def match(
 
     check_players(game_spec(game), agents)
     require_scripts(db, game, agents)
+    if sprt is not None:
+        _sprt(game, agents, sprt, games, seed, greedy, opening_plies, db, json)
+        return
     with Store(db) as store:
         contenders = resolve_all(store, game, agents)
         result = play_match(
-            store, game, *contenders, games=games, seed=seed, greedy=greedy, opening_plies=opening_plies
+            store, game, *contenders, games=games or 100, seed=seed, greedy=greedy, opening_plies=opening_plies
         )
     print_json(match_json(result)) if json else print_match(result)
+
+
+def _sprt(
+    game: str,
+    agents: Sequence[str],
+    typed: str,
+    games: int | None,
+    seed: int,
+    greedy: bool | None,
+    opening_plies: int | None,
+    db: Path,
+    json: bool,
+) -> None:
+    """Play until a sequential test decides."""
+    from arena.roster import resolve_all
+    from arena.sprt import parse_sprt
+    from arena.sprt_match import LIMIT, play_sprt
+
+    test = parse_sprt(typed)
+    if len(agents) != 2:
+        raise UsageError(f"an SPRT compares two agents, not {len(agents)}")
+    with Store(db) as store:
+        first, second = resolve_all(store, game, agents)
+        found = play_sprt(
+            store,
+            game,
+            first,
+            second,
+            test,
+            limit=games or LIMIT,
+            seed=seed,
+            greedy=greedy,
+            opening_plies=opening_plies,
+        )
+    if json:
+        print_json(found)
+        return
+    total, penta = found.total, " ".join(map(str, found.pairs))
+    print(
+        f"{clean(' – '.join(found.agents))} on {found.game}: {total.games} games, +{total.wins} ={total.draws} −{total.losses}"
+    )
+    print(f"pairs by points 0 ½ 1 1½ 2: {penta}")
+    print(f"Elo difference {signed(found.elo)} (95 %: {signed(found.elo_low)} … {signed(found.elo_high)})")
+    print(f"log-likelihood ratio {found.ratio:.2f} between {found.low:.2f} and {found.high:.2f}: {_verdict(found)}")
+
+
+def _verdict(found: SprtResult) -> str:
+    if found.decision is None:
+        return "undecided"
+    elo = found.elo1 if found.decision == "elo1" else found.elo0
+    return f"decided for {found.decision}, a difference of {elo:g} rather than {found.elo0 + found.elo1 - elo:g}"
 
 
 def match_json(result: MatchResult) -> dict[str, object]:
