@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from arena.cli.output import clean
@@ -23,6 +24,9 @@ class Judging(Protocol):
 
     def ask(self, after: int) -> Any:
         """The first open question behind the number `after`, None: there is none."""
+
+    def prompt(self, task: Any) -> str:
+        """What the completions continue."""
 
     def show(self, task: Any) -> tuple[int, str]:
         """The question's number and text."""
@@ -48,7 +52,10 @@ def label_plain(
     """Ask until the person quits or `read(prompt)` raises EOFError."""
     kinds: dict[str, Judging] = {"rank": Rank(store, annotator), "score": Score(store, annotator)}
     judging = kinds.get(mode) or Pairs(store, annotator, proposed_by, new)
-    task, said = judging.ask(0), f"{judging.keys} · u undo · n TEXT note · g guidelines · q quit"
+    task, said = (
+        judging.ask(0),
+        f"{judging.keys} · u undo · n TEXT note · w TEXT a better answer · g guidelines · q quit",
+    )
     while True:
         print(said, flush=True)
         number, text = judging.show(task) if task is not None else (0, NOTHING)
@@ -69,7 +76,10 @@ def label_plain(
         elif task is None:
             task, said = judging.ask(0), "u undo · q quit"
         elif word == "n":
-            said = _noted(judging, task, rest)
+            said = _kept("noted", partial(judging.note, task, rest))
+        elif word == "w":
+            rows = [(judging.prompt(task), rest)]
+            said = _kept("kept as a demonstration", partial(store.add_demonstrations, rows, annotator))
         else:
             answer = judging.save(task, line, round(1000 * (time.monotonic() - began)))
             if answer is None:
@@ -79,12 +89,12 @@ def label_plain(
                 task = judging.ask(number) or judging.ask(0)
 
 
-def _noted(judging: Judging, task: Any, text: str) -> str:
+def _kept(said: str, keep: Callable[[], object]) -> str:
     try:
-        judging.note(task, text)
+        keep()
     except ArenaError as error:
         return clean(str(error))
-    return "noted"
+    return said
 
 
 def block(title: str, text: str) -> str:
@@ -112,6 +122,9 @@ class Pairs:
 
     def ask(self, after: int) -> PairTask | None:
         return self._store.next_pair(self._annotator, after, self._proposed_by, self._new)
+
+    def prompt(self, task: PairTask) -> str:
+        return task.prompt
 
     def show(self, task: PairTask) -> tuple[int, str]:
         left, right = (task.text_a, task.text_b) if task.left == "a" else (task.text_b, task.text_a)
@@ -146,6 +159,9 @@ class Rank:
     def ask(self, after: int) -> RankTask | None:
         return self._store.next_ranking(self._annotator, after)
 
+    def prompt(self, task: RankTask) -> str:
+        return task.text
+
     def show(self, task: RankTask) -> tuple[int, str]:
         texts = [block(letter, text) for letter, text in zip(LETTERS, task.texts, strict=False)]
         return task.prompt, "\n".join([block("prompt", task.text), *texts])
@@ -178,6 +194,9 @@ class Score:
 
     def ask(self, after: int) -> ScoreTask | None:
         return self._store.next_score(self._annotator, after)
+
+    def prompt(self, task: ScoreTask) -> str:
+        return task.prompt
 
     def show(self, task: ScoreTask) -> tuple[int, str]:
         return task.completion, "\n".join([block("prompt", task.prompt), block("completion", task.text)])

@@ -56,12 +56,15 @@ def said(path: Path, annotator: str = "Ann") -> list[tuple[int, str, int]]:
 def test_answers_are_saved_and_taken_back(tmp_path: Path) -> None:
     path = tmp_path / "league.db"
     league(path, 7)
-    out = run(path, "1\n=\nb\nx\n\ns\nm1\nn odd one\nu\nu\nq\n")
+    out = run(path, "1\n=\nb\nx\n\ns\nm1\nn odd one\nw do this\nw\nu\nu\nq\n")
     assert out.count("is no answer") == 2
     assert out.count("taken back") == 2
     assert said(path) == [(1, "left", 1), (2, "tie", 1), (3, "both_bad", 1)]
     with Store(path) as store:
         assert [(note.pair, note.text) for note in store.notes()] == [(6, "odd one")]
+        written = [(row.prompt, row.response, row.source) for row in store.demonstrations()]
+        assert written == [("prompt 5", "do this", "Ann")]
+    assert "the response is empty" in out
     out = run(path, "u\nm2\n2\ns\n")
     assert "#4>" in out.splitlines()[7], "it goes on at the first that is not labelled"
     right = [row for row in said(path) if row[1] in ("a", "b")]

@@ -166,7 +166,7 @@ async def test_jumping_to_a_number_answers_it_anew(texts: Path) -> None:
     assert said(texts) == [(1, "left", 1), (2, "right", 1), (7, "left", 1), (8, "left", 1)]
 
 
-async def test_notes_and_guidelines(texts: Path) -> None:
+async def test_notes_answers_and_guidelines(texts: Path) -> None:
     app = ArenaApp(texts, "Ann")
     with Store(texts) as store:
         store.set_guidelines("Be [b]fair[/b].\nAlways.")
@@ -178,9 +178,16 @@ async def test_notes_and_guidelines(texts: Path) -> None:
         await until(pilot, lambda: app.screen.query(Input))
         await pilot.press(*"odd", "enter")
         await until(pilot, lambda: app.screen is screen and "noted" in shown(app))
+        await pilot.press("w")
+        await until(pilot, lambda: app.screen.query(Input))
+        await pilot.press(*"so", "enter")
+        await until(pilot, lambda: app.screen is screen and "kept as a demonstration" in shown(app))
         assert "prompt 0?" in shown(app)
     with Store(texts) as store:
         assert [(note.annotator, note.pair, note.text) for note in store.notes()] == [("Ann", 1, "odd")]
+        assert [(row.prompt, row.response, row.source) for row in store.demonstrations()] == [
+            ("prompt 0?", "so", "Ann")
+        ]
 
 
 @pytest.mark.parametrize(("size", "stacked"), [((60, 24), True), (SIZE, False), ((160, 50), False)])

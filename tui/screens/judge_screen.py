@@ -37,6 +37,14 @@ COMMON: list[BindingType] = [
     Binding("n", "note", "Note", id="label.note", tooltip="write down something about what is shown"),
     Binding("g", "guidelines", "Guide", id="label.guidelines", tooltip="what annotators are told"),
     Binding("j", "jump", "Jump", id="label.jump", tooltip="go to any number, also to answer it anew"),
+    Binding(
+        "w",
+        "write",
+        "Write",
+        show=False,
+        id="label.write",
+        tooltip="write the answer you would have wanted: a demonstration to learn from",
+    ),
     Binding("down", "scroll(3)", "Scroll the texts", show=False, id="label.down"),
     Binding("up", "scroll(-3)", "Scroll back", show=False, id="label.up"),
     Binding("right_square_bracket", "scroll_prompt(3)", "Scroll the prompt", show=False, id="label.prompt_down"),
@@ -89,6 +97,7 @@ class JudgeScreen(Screen[None]):
         self._progress = LabelProgress(0, 0)
         self._times: deque[float] = deque(maxlen=RECENT)
         self._answers = 0
+        self._prompt = ""
         self._began = time.monotonic()
 
     # What subclasses fill in
@@ -208,7 +217,8 @@ class JudgeScreen(Screen[None]):
         if self.asked is None:
             self.query_one("#prompt-text", Static).update(Content(self.NOTHING))
         else:
-            self.query_one("#prompt-text", Static).update(inert_block(self.show_task()))
+            self._prompt = self.show_task()
+            self.query_one("#prompt-text", Static).update(inert_block(self._prompt))
             for pane in self.query(VerticalScroll):
                 pane.scroll_home(animate=False)
         self.say(Content(message.said) if message.said else self.hint())
@@ -261,6 +271,21 @@ class JudgeScreen(Screen[None]):
     def _noted(self, store: Store, text: str) -> Shown:
         self.write_note(store, text)
         return Shown(self.asked, "noted")
+
+    def action_write(self) -> None:
+        prompt, annotator = self._prompt, self.annotator
+
+        def run(store: Store, text: str) -> Shown:
+            new = store.add_demonstrations([(prompt, text)], annotator)
+            return Shown(self.asked, "kept as a demonstration" if new else "that answer was there already")
+
+        def written(text: str | None) -> None:
+            if text is not None:
+                self.begin(lambda store: run(store, text))
+
+        if self.asked is not None:
+            explanation = "It is kept as a demonstration, for supervised fine-tuning."
+            self.app.push_screen(AskScreen("What should have been answered?", "", explanation), written)
 
     def action_guidelines(self) -> None:
         if self._store is not None:
