@@ -138,8 +138,9 @@ def sample(
     with Store(db, create=False) as store:
         from arena.feedback import Sampling, sample_completions
         from arena.text_files import read_lines
+        from arena.text_models import model_named
 
-        chosen_model = model or newest(store, "rlhf", "dpo", "sft", "imported", "pretrained")
+        chosen_model = model_named(store, model or newest(store, "rlhf", "dpo", "sft", "imported", "pretrained"))
         if prompt_file is not None:
             ids = store.add_prompts(read_lines(prompt_file), "train", prompt_file.name)
         else:
