@@ -114,9 +114,9 @@ class Decoder:
             token, log_prob = draw(reader.logits(), temperature, top_k, top_p, drawn)
             tokens[alive, step] = torch.where(going, token, pad)
             log_probs[alive, step] = log_prob * going
+            mask[alive, step] = going
             if values is not None and value_head is not None:
                 values[alive, step] = value_head(state.float()).float() * going
-            mask[alive, step] = going
             if eos is not None:
                 going = going & (token != eos)
                 left = int(going.sum())
@@ -183,7 +183,7 @@ class _CachedReader:
 
     def keep(self, index: Tensor) -> None:
         """Go on with these rows (repeated, where the index is)."""
-        self.cache = [kept[index] for kept in self.cache]
+        self.cache = [kept[:, index] for kept in self.cache]
         self.state, self.place, self.mask = self.state[index], self.place[index], self.mask[index]
 
 

@@ -77,22 +77,19 @@ class PackedWeights:
         self.unembed = Matrix(*weights.unembed, dtype)
 
     def cache(self, rows: int, length: int) -> list[Tensor]:
-        """Per layer keys and values [B, 2, H, S, D] for S tokens, not yet filled."""
+        """Per layer keys and values [2, B, H, S, D] for S tokens, as yet zero."""
         width = self.embed.shape[1]
         heads = self.source.heads
-        shape = (rows, 2, heads, length, width // heads)
-        return [torch.empty(shape, dtype=self.embed.dtype, device=self.embed.device) for _ in self.layers]
+        shape = (2, rows, heads, length, width // heads)
+        return [torch.zeros(shape, dtype=self.embed.dtype, device=self.embed.device) for _ in self.layers]
 
-    def forward(
-        self, tokens: Tensor, places: Tensor, cache: list[Tensor], start: int, mask: Tensor | None, whole: bool = False
-    ) -> Tensor:
+    def forward(self, tokens: Tensor, places: Tensor, cache: list[Tensor], start: int, mask: Tensor | None) -> Tensor:
         """The final layer norm's output [B, d] for the last of tokens [B, T], whose keys and values join the cache.
 
         Args:
             places: [B, T] positions within each row's text.
             start: how many tokens the cache already holds.
-            mask: what each token may see, as SDPA takes it, [B, 1, T, start + T]; None: everything before it.
-            whole: give all T outputs, [B, T, d].
+            mask: added to the scores, or bool, [B, 1, T, start + T]; None: each token sees everything before it.
         """
         weights = self.source
         rows, length = tokens.shape
@@ -106,22 +103,54 @@ class PackedWeights:
         for layer, kept in zip(self.layers, cache, strict=True):
             qkv = layer.qkv(_normed(x, layer.norm1, weights.eps)).view(rows, length, 3, weights.heads, -1)
             q, k, v = qkv.permute(2, 0, 3, 1, 4)
-            if turn is None:
-                kept[:, :, :, start:end] = qkv[:, :, 1:].permute(0, 2, 3, 1, 4)
-            else:
-                q = gpt.rotate(q, turn)
-                kept[:, 0, :, start:end] = gpt.rotate(k, turn)
-                kept[:, 1, :, start:end] = v
-            mixed = F.scaled_dot_product_attention(
-                q, kept[:, 0, :, :end], kept[:, 1, :, :end], attn_mask=mask, is_causal=mask is None and length > 1
-            )
-            attended = layer.out(mixed.transpose(1, 2).reshape(rows * length, -1))
+            if turn is not None:
+                q, k = gpt.rotate(q, turn), gpt.rotate(k, turn)
+            kept[0, :, :, start:end] = k
+            kept[1, :, :, start:end] = v
+            attended = layer.out(_attend(q, kept, end, mask).reshape(rows * length, -1))
             if not weights.parallel:
                 x = x + attended
             x_mlp = layer.down(layer.up.gelu(_normed(x, layer.norm2, weights.eps), weights.gelu))
             x = x + x_mlp if not weights.parallel else x + x_mlp + attended
-        x = x.view(rows, length, -1)
-        return _normed(x if whole else x[:, -1], self.norm, weights.eps)
+        return _normed(x.view(rows, length, -1)[:, -1], self.norm, weights.eps)
+
+
+def _attend(q: Tensor, kept: Tensor, end: int, mask: Tensor | None) -> Tensor:
+    """[B, T, H, D]: queries [B, H, T, D] over the first `end` keys and values of a cache [2, B, H, S, D].
+
+    A single token on the CPU takes two plain products in place of SDPA, which is slow there for one query. Products of
+    half-precision batches copy what is not contiguous, so these run over the whole cache with its empty part masked.
+    """
+    rows, heads, length, width = q.shape
+    if length > 1 or q.device.type != "cpu":
+        mixed = F.scaled_dot_product_attention(
+            q, kept[0, :, :, :end], kept[1, :, :, :end], attn_mask=mask, is_causal=mask is None and length > 1
+        )
+        return mixed.transpose(1, 2)
+    keys, values = kept.flatten(1, 2)
+    if q.dtype == torch.float32:
+        keys, values = keys[:, :end], values[:, :end]
+        added = None if mask is None else _by_head(mask, heads)
+    else:
+        empty = q.new_zeros(1, 1, 1, keys.shape[1])
+        empty[..., end:] = -torch.inf
+        if mask is not None:
+            empty = empty.repeat(rows, 1, 1, 1)
+            empty[..., :end] = mask
+        added = _by_head(empty.expand(rows, -1, -1, -1), heads)
+    scores = torch.baddbmm(
+        q.new_empty(()).expand(rows * heads, 1, keys.shape[1]) if added is None else added,
+        q.reshape(rows * heads, 1, width),
+        keys.transpose(1, 2),
+        beta=0 if added is None else 1,
+        alpha=width**-0.5,
+    )
+    return torch.bmm(scores.softmax(-1), values).view(rows, 1, heads, width)
+
+
+def _by_head(mask: Tensor, heads: int) -> Tensor:
+    """[B·H, 1, S] from [B, 1, 1, S]."""
+    return mask.expand(-1, heads, -1, -1).flatten(0, 1)
 
 
 def _norm(norm: tuple[Tensor, Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
