@@ -67,6 +67,11 @@ class LearnerConfig(Config):
     pool_size: int = setting(16, "self-play: snapshots kept, the latest", min=1, max=256)
     pool_share: float = setting(0.25, "self-play: share of games against frozen policies of the pool", min=0.0, max=1.0)
     pool_blocks: int = setting(4, "self-play: how many different frozen policies at a time", min=1, max=64)
+    pool_draw: str = setting(
+        "uniform",
+        "self-play: who of the pool: any alike, the latest, any of the younger half (window), mostly-latest (80 %)",
+        choices=("uniform", "latest", "window", "mostly-latest"),
+    )
     random_share: float = setting(0.0, "self-play: share of games against random moves", min=0.0, max=1.0)
     random_plies: int = setting(0, "games start with 0 to this many random moves, not learnt from", min=0, max=1000)
     training_options: str = setting("", "options of the game that hold in training only, such as life_loss=true")

@@ -9,7 +9,6 @@ the round and the agents alone, never on the clock, and a match has its (round, 
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -210,15 +209,18 @@ def _outsiders(store: Store, league: League, run: Run) -> Opponents:
     points, games = win_matrix(results, [*own, *(agent.id for agent in others)])
     met = games[: len(own), len(own) :]
     won = np.where(met > 0, points[: len(own), len(own) :] * met, 0.0).sum(0)
-    rates = np.where(met.sum(0) > 0, won / np.maximum(met.sum(0), 1), math.nan)
+    played = met.sum(0)
     rng = np.random.default_rng(_seed(league, _OUTSIDERS, league.round, run.id))
-    drawn = sorted(set(matchmaking.pfsp(len(others), league.config["outsiders"], rng, win_rates=list(rates))))
+    drawn = sorted(
+        set(matchmaking.pfsp(len(others), league.config["outsiders"], rng, points=won.tolist(), games=played.tolist()))
+    )
     chosen = [others[index] for index in drawn]
-    known = [float(rates[index]) for index in drawn]
 
     def draw(num_policies: int, count: int, rng: np.random.Generator) -> list[int]:
         """The learner's own snapshots, which come behind the outsiders, count as equals."""
-        return matchmaking.pfsp(num_policies, count, rng, win_rates=known + [math.nan] * (num_policies - len(known)))
+        unknown = np.zeros(num_policies - len(drawn))
+        points, games = (np.concatenate([known[drawn], unknown]) for known in (won, played))
+        return matchmaking.pfsp(num_policies, count, rng, points=points.tolist(), games=games.tolist())
 
     policies = [on_device(resolve(store, league.game, agent.name).policy, run.device) for agent in chosen]
     return Opponents(policies, draw, key=" ".join(str(agent.id) for agent in chosen))

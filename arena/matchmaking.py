@@ -7,13 +7,14 @@ policies to draw from, or options out of range: ValueError.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
 
-Curve = Literal["hard", "linear", "even"]
+Curve = Literal["squared", "linear", "variance"]
 Draw = Callable[[int, int, np.random.Generator], list[int]]
 
 
@@ -46,24 +47,45 @@ def mix(num_policies: int, count: int, rng: np.random.Generator, *, latest_share
 
 
 def pfsp(
-    num_policies: int, count: int, rng: np.random.Generator, *, win_rates: Sequence[float], curve: Curve = "hard"
+    num_policies: int,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    points: Sequence[float],
+    games: Sequence[float],
+    curve: Curve = "squared",
 ) -> list[int]:
-    """Prioritised fictitious self-play (Vinyals et al. 2019): opponent i with probability ∝ f(x_i), x_i being the
-    learner's win rate against it; f(x) is (1 − x)² for "hard", 1 − x for "linear", x (1 − x) for "even".
+    """Prioritised fictitious self-play (Vinyals et al. 2019): opponent i with probability ∝ the expectation of f(x_i).
+
+    x_i is the learner's win rate against it, of which its results tell a posterior: Beta(½ + points, ½ + games −
+    points), so that an opponent met twice is not yet taken for easy. f(x) is (1 − x)² for "squared" (the hardest
+    first), 1 − x for "linear", x (1 − x) for "variance" (equals first).
 
     Args:
-        win_rates: one per policy; a missing one (NaN) counts as ½. Where every f is 0 all are drawn alike.
+        points: the learner's against each policy, a draw ½. games: played against each; 0 for one never met.
     """
     _require(num_policies)
-    x = np.asarray(win_rates, dtype=np.float64)
-    if x.shape != (num_policies,):
-        raise ValueError(f"{len(x)} win rates for {num_policies} policies")
-    x = np.where(np.isnan(x), 0.5, x)
-    if ((x < 0) | (x > 1)).any():
-        raise ValueError("win rates lie between 0 and 1")
-    weights = {"hard": (1 - x) ** 2, "linear": 1 - x, "even": x * (1 - x)}[curve]
-    total = weights.sum()
-    return rng.choice(num_policies, size=count, p=weights / total if total > 0 else None).tolist()
+    won, met = np.asarray(points, dtype=np.float64), np.asarray(games, dtype=np.float64)
+    if won.shape != (num_policies,) or met.shape != (num_policies,):
+        raise ValueError(f"results against {len(won)} and {len(met)} policies for {num_policies}")
+    if not ((won >= 0) & (won <= met)).all():
+        raise ValueError("points lie between 0 and the number of games")
+    a, b = won + 0.5, met - won + 0.5
+    total = a + b
+    weights = {
+        "squared": b * (b + 1) / (total * (total + 1)),
+        "linear": b / total,
+        "variance": a * b / (total * (total + 1)),
+    }[curve]
+    return rng.choice(num_policies, size=count, p=weights / weights.sum()).tolist()
+
+
+POOL_DRAWS: dict[str, Draw] = {
+    "latest": latest,
+    "window": functools.partial(uniform_window, delta=0.5),
+    "mostly-latest": functools.partial(mix, latest_share=0.8),
+}
+"""What a learner's setting `pool_draw` may be beside "uniform", by whom it is drawn from the pool of snapshots."""
 
 
 def round_robin(names: Sequence[str]) -> list[tuple[str, str]]:

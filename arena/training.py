@@ -31,7 +31,7 @@ from agents.selfplay import Opponents, kinds_of_games
 from agents.shaping import load_shaping
 from arena.checkpoints import pack_policy, pack_state, unpack_state
 from arena.locks import hold
-from arena.matchmaking import Draw, uniform
+from arena.matchmaking import POOL_DRAWS, Draw, uniform
 from arena.provenance import commit_hash, resolve_device, versions
 from arena.recording import RecordingEnv, as_episodes
 from arena.records import Agent, Episode, Match, Run, RunStatus
@@ -223,8 +223,11 @@ class _Drive:
         options: dict[str, Any] = {}
         if settings["reward"]:
             options["reward"] = load_shaping(_allowed(settings["reward"], run, allow_code))
+        draw = POOL_DRAWS.get(getattr(config, "pool_draw", "uniform"))
         if opponents is None and settings["opponents"]:
-            opponents = frozen_opponents(store, run.game, settings["opponents"], run.device)
+            opponents = frozen_opponents(store, run.game, settings["opponents"], run.device, draw or uniform)
+        elif opponents is None and draw is not None:
+            opponents = Opponents(draw=draw)
         if run.device == "cpu":
             # These networks are small: threads that wait for each other cost more than they gain.
             torch.set_num_threads(1)

@@ -28,10 +28,16 @@ def frequencies(draw: matchmaking.Draw, num_policies: int) -> np.ndarray:
         (partial(matchmaking.uniform_window, delta=0.5), [0, 0, 0.5, 0.5]),
         (partial(matchmaking.uniform_window, delta=1.0), [0, 0, 0, 1]),
         (partial(matchmaking.mix, latest_share=0.8), [0.05, 0.05, 0.05, 0.85]),
-        (partial(matchmaking.pfsp, win_rates=[1.0, 0.5, 0.0, 0.5]), [0, 1 / 6, 4 / 6, 1 / 6]),
-        (partial(matchmaking.pfsp, win_rates=[1.0, 0.5, 0.0, np.nan], curve="linear"), [0, 0.25, 0.5, 0.25]),
-        (partial(matchmaking.pfsp, win_rates=[1.0, 0.5, 0.0, 0.25], curve="even"), [0, 4 / 7, 0, 3 / 7]),
-        (partial(matchmaking.pfsp, win_rates=[1.0, 1.0, 1.0, 1.0]), [0.25, 0.25, 0.25, 0.25]),
+        # Beta(1½, ½), Beta(½, 1½), Beta(½, ½): E (1 − x)² = 1/8, 5/8, 3/8; E (1 − x) = 1/4, 3/4, 1/2; the last 1/8.
+        (partial(matchmaking.pfsp, points=[1, 0, 0, 0], games=[1, 1, 0, 0]), [1 / 12, 5 / 12, 3 / 12, 3 / 12]),
+        (
+            partial(matchmaking.pfsp, points=[1, 0, 0, 0], games=[1, 1, 0, 0], curve="linear"),
+            [1 / 8, 3 / 8, 2 / 8, 2 / 8],
+        ),
+        (
+            partial(matchmaking.pfsp, points=[1, 0, 0, 0], games=[1, 1, 0, 0], curve="variance"),
+            [1 / 4, 1 / 4, 1 / 4, 1 / 4],
+        ),
     ],
 )
 def test_distributions(draw: matchmaking.Draw, expected: list[float]) -> None:
@@ -52,10 +58,10 @@ def test_bad_options_are_refused() -> None:
         matchmaking.uniform_window(3, 1, rng, delta=1.5)
     with pytest.raises(ValueError, match="latest_share"):
         matchmaking.mix(3, 1, rng, latest_share=-0.1)
-    with pytest.raises(ValueError, match="2 win rates for 3"):
-        matchmaking.pfsp(3, 1, rng, win_rates=[0.1, 0.2])
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        matchmaking.pfsp(1, 1, rng, win_rates=[1.2])
+    with pytest.raises(ValueError, match="against 2 and 2 policies for 3"):
+        matchmaking.pfsp(3, 1, rng, points=[0.1, 0.2], games=[1, 1])
+    with pytest.raises(ValueError, match="between 0 and the number"):
+        matchmaking.pfsp(1, 1, rng, points=[1.2], games=[1])
 
 
 @pytest.mark.parametrize("size", range(8))
@@ -69,3 +75,12 @@ def test_round_robin_has_every_pair_once(size: int) -> None:
         assert len(set(busy)) == len(busy)
     with pytest.raises(ValueError, match="twice"):
         matchmaking.round_robin(["a", "b", "a"])
+
+
+def test_prioritised_draws_trust_results_the_more_there_are() -> None:
+    """Ten of ten says more than one of one; after many games the posterior is the rate itself."""
+    few = frequencies(partial(matchmaking.pfsp, points=[1, 10], games=[1, 10]), 2)
+    assert few[0] > 5 * few[1]
+    rates = np.array([0.9, 0.5, 0.2])
+    many = frequencies(partial(matchmaking.pfsp, points=list(1e6 * rates), games=[1e6] * 3), 3)
+    assert many == pytest.approx((1 - rates) ** 2 / ((1 - rates) ** 2).sum(), abs=0.02)

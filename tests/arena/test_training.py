@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from agents.configs import Config, DQNConfig, PPOConfig, QLearningConfig, VPGConfig
+from agents.selfplay import SelfPlay
 from arena.locks import hold
 from arena.roster import known_names, resolve
 from arena.run_names import step_label
@@ -159,6 +161,24 @@ def test_outside_opponents_are_kept_with_the_run(store: Store) -> None:
     assert checkpoints(store, "again")[1024] == checkpoints(store, "against")[1024]
     train(store, request(name="alone"))
     assert checkpoints(store, "alone")[1024] != checkpoints(store, "against")[1024]
+
+
+def test_who_of_the_pool_a_learner_meets_is_a_setting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, set[int]]] = []
+
+    def renew(self: SelfPlay, network: torch.nn.Module) -> None:
+        original(self, network)
+        seen.append((len(self.snapshots), set(self.drawn)))
+
+    original = SelfPlay.renew
+    monkeypatch.setattr(SelfPlay, "renew", renew)
+    for draw in ("latest", "window"):
+        config = dataclasses.replace(CONFIGS["ppo"], pool_draw=draw, pool_share=0.5, snapshot_steps=128)
+        train(store, request(name=draw, config=config))
+        assert max(snapshots for snapshots, _ in seen) > 3
+        for snapshots, drawn in seen:
+            assert min(drawn) >= (snapshots - 1 if draw == "latest" else snapshots // 2 - 1)
+        seen.clear()
 
 
 def test_bad_requests_change_nothing(store: Store) -> None:
