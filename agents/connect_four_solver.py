@@ -303,7 +303,7 @@ class Solver:
         return Solution(score, tuple(best))
 
     def _child(self, own: int, other: int, column: int, low: int, high: int, budget: int) -> int | None:
-        return self.score(other, own | _stone(own | other, column), low, high, budget)
+        return self.score(*play(own, other, column), low, high, budget)
 
 
 def columns(occupied: int) -> list[int]:
@@ -314,6 +314,16 @@ def columns(occupied: int) -> list[int]:
 def _stone(occupied: int, column: int) -> int:
     """The bit on which a stone comes to rest, 0 in a full column."""
     return (occupied + (1 << (8 * column))) & (((1 << ROWS) - 1) << (8 * column))
+
+
+def play(own: int, other: int, column: int) -> tuple[int, int]:
+    """The position after a stone in this column, from the side of the next to move."""
+    return other, own | _stone(own | other, column)
+
+
+def has_four(board: int) -> bool:
+    """Whether these stones hold four in a row."""
+    return bool(_has_four(U(board)))
 
 
 class PerfectPolicy:
@@ -358,9 +368,8 @@ def random_position(rng: np.random.Generator, plies: int) -> tuple[int, int]:
     while True:
         own, other = 0, 0
         for _ in range(plies):
-            stone = _stone(own | other, int(rng.choice(columns(own | other))))
-            own, other = other, own | stone
-            if bool(_has_four(U(other))):
+            own, other = play(own, other, int(rng.choice(columns(own | other))))
+            if has_four(other):
                 break
         else:
             if plies < CELLS and not winning_columns(own, other):
@@ -370,14 +379,14 @@ def random_position(rng: np.random.Generator, plies: int) -> tuple[int, int]:
 def winning_columns(own: int, other: int) -> list[int]:
     """The columns in which the player to move wins at once."""
     occupied = own | other
-    return [column for column in columns(occupied) if bool(_has_four(U(own | _stone(occupied, column))))]
+    return [column for column in columns(occupied) if has_four(own | _stone(occupied, column))]
 
 
 def position_after(moves: str) -> tuple[int, int]:
     """(own, other) after moves typed as column numbers 1 … 7, the usual notation of solved positions."""
     own, other = 0, 0
     for move in moves:
-        own, other = other, own | _stone(own | other, int(move) - 1)
+        own, other = play(own, other, int(move) - 1)
     return own, other
 
 

@@ -1,9 +1,9 @@
 """The sequential probability ratio test of Elo differences, over pairs of games; pure.
 
 A pair is one opening played from both sides, so its games are not independent: its sum is what counts, one of five
-(0, ½, 1, 1½, 2 points: the pentanomial model). The log-likelihood ratio compares the most likely distributions of pairs whose
-expected scores are those of `elo1` and `elo0` (generalised SPRT: Van den Bergh 2020, "A practical introduction to the
-GSPRT"); Wald's bounds (1945) decide. Looking only after batches of pairs makes both errors no larger.
+(0, ½, 1, 1½, 2 points: the pentanomial model). The log-likelihood ratio compares the most likely distributions of pairs
+whose expected scores are those of `elo1` and `elo0` (generalised SPRT: Van den Bergh 2020, "A practical introduction to
+the GSPRT"); Wald's bounds (1945) decide. The test looks only after batches of pairs.
 """
 
 from __future__ import annotations

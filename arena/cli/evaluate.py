@@ -145,9 +145,8 @@ def _sprt(
         print_json(found)
         return
     total, penta = found.total, " ".join(map(str, found.pairs))
-    print(
-        f"{clean(' – '.join(found.agents))} on {found.game}: {total.games} games, +{total.wins} ={total.draws} −{total.losses}"
-    )
+    tally = f"{total.games} games, +{total.wins} ={total.draws} −{total.losses}"
+    print(f"{clean(' – '.join(found.agents))} on {found.game}: {tally}")
     print(f"pairs by points 0 ½ 1 1½ 2: {penta}")
     print(f"Elo difference {signed(found.elo)} (95 %: {signed(found.elo_low)} … {signed(found.elo_high)})")
     print(f"log-likelihood ratio {found.ratio:.2f} between {found.low:.2f} and {found.high:.2f}: {_verdict(found)}")
