@@ -14,12 +14,13 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from arena.records_text import LabelledPair
+from arena.records_text import Choice, LabelledPair
 
 Level = Literal["nominal", "ordinal", "interval"]
 Z95 = 1.959963984540054
 MIN_CEILING = 20
 """Comparisons that an agreement must rest on before a ceiling is derived from it."""
+_SIGNS: dict[Choice, int] = {"a": 1, "b": -1, "tie": 0, "both_bad": 0, "skip": 0}
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,9 @@ def krippendorff_alpha(units: Iterable[Sequence[float]], level: Level = "nominal
         1 − observed / expected disagreement; None where all values are equal or nothing was judged twice.
     """
     pairable = [Counter(unit) for unit in units if len(unit) > 1]
-    totals: Counter[float] = sum(pairable, Counter())
+    totals: Counter[float] = Counter()
+    for unit in pairable:
+        totals.update(unit)
     values = sorted(totals)
     count = sum(totals.values())
 
@@ -215,7 +218,7 @@ def report(rows: Sequence[LabelledPair]) -> Report:
 
 def _sign(row: LabelledPair) -> int:
     """1 where a is better, −1 where b is, 0 for ties."""
-    return {"a": 1, "b": -1}.get(row.choice, 0)
+    return _SIGNS[row.choice]
 
 
 def _turned(row: LabelledPair, original: LabelledPair) -> LabelledPair:

@@ -230,13 +230,16 @@ TABLES: dict[str, type] = {
 _JSON = frozenset({"config", "versions", "rules", "shown", "ranks"})
 _BOOL = frozenset({"rated", "ended"})
 _NO_COLUMN = frozenset({"players"})
+_COLUMNS: dict[type, tuple[str, ...]] = {}
 
 Record = TypeVar("Record")
 
 
 def columns(kind: type) -> tuple[str, ...]:
     """The columns of a record's table."""
-    return tuple(f.name for f in fields(kind) if f.name not in _NO_COLUMN)
+    if kind not in _COLUMNS:
+        _COLUMNS[kind] = tuple(f.name for f in fields(kind) if f.name not in _NO_COLUMN)
+    return _COLUMNS[kind]
 
 
 def to_row(record: Any) -> dict[str, Any]:

@@ -77,13 +77,14 @@ class JudgementStore:
         return from_row(Annotator, rows[0])
 
 
-def counts(table: str) -> str:
+def counts(table: str, alias: str | None = None) -> str:
     """The condition under which a row of labels, rankings or scores has not been undone, nor undoes another.
 
     The + keeps SQLite from looking such rows up by `undoes`, which nearly all rows have in common.
     """
-    return f"""+{table}.undoes IS NULL
-        AND NOT EXISTS (SELECT 1 FROM {table} AS later WHERE later.undoes = {table}.id)"""
+    row = alias or table
+    return f"""+{row}.undoes IS NULL
+        AND NOT EXISTS (SELECT 1 FROM {table} AS later WHERE later.undoes = {row}.id)"""
 
 
 def annotator_of(

@@ -29,6 +29,9 @@ from envs.errors import UsageError
 _LABEL_COUNTS = counts("labels")
 _NOT_LABELLED = f"""NOT EXISTS (SELECT 1 FROM labels WHERE labels.pair = pairs.id AND labels.annotator = :annotator
     AND {_LABEL_COUNTS})"""
+_LAST = f"""NOT EXISTS (SELECT 1 FROM labels AS newer WHERE newer.annotator = labels.annotator
+    AND newer.pair = labels.pair AND newer.id > labels.id AND {counts("labels", "newer")})"""
+"""The condition under which an annotator said nothing newer about the same pair."""
 _NEW = f"NOT EXISTS (SELECT 1 FROM labels WHERE labels.pair = pairs.id AND {_LABEL_COUNTS})"
 
 
@@ -154,28 +157,35 @@ class LabelStore(JudgementStore):
         split: Split | None = None,
         proposed_by: Sequence[Proposer] | None = None,
         skipped: bool = False,
+        newest: int | None = None,
     ) -> list[LabelledPair]:
         """The labels that count, with their texts, in the order they were given.
 
-        Pairs that could not be compared are left out unless they are asked for with `skipped`.
+        Pairs that could not be compared are left out unless they are asked for with `skipped`. With `newest` only so
+        many of the newest come, the newest first.
         """
-        where = ["labels.annotator = :annotator"] if annotator is not None else []
-        conditions = ["split = :split"] if split is not None else []
+        conditions = [_LABEL_COUNTS, _LAST]
+        conditions += ["labels.annotator = :annotator"] if annotator is not None else []
+        conditions += ["split = :split"] if split is not None else []
         conditions += [] if skipped else ["choice <> 'skip'"]
         wanted, values = _wanted(proposed_by) if proposed_by is not None else ([], {})
-        values |= {"annotator": None if annotator is None else self.annotator(annotator).id, "split": split}
+        values |= {
+            "annotator": None if annotator is None else self.annotator(annotator).id,
+            "split": split,
+            "newest": -1 if newest is None else newest,
+        }
+        # CROSS JOIN keeps labels outermost: they come in the order of their ids, and a few of them are few look-ups.
         sql = f"""SELECT prompts.text AS prompt, a.text AS text_a, b.text AS text_b, choice, strength, weight,
                 annotators.name AS annotator, pairs.id AS pair, prompts.id AS prompt_id, completion_a, completion_b,
                 split, proposed_by, repeat_of, "left", milliseconds, ranking, labels.id AS label, labels.created_at,
                 model_a.name AS model_a, model_b.name AS model_b
-            FROM (SELECT max(labels.id) AS counts FROM labels
-                WHERE {" AND ".join([*where, _LABEL_COUNTS])} GROUP BY labels.annotator, labels.pair)
-            JOIN labels ON labels.id = counts JOIN pairs ON pairs.id = labels.pair
-            JOIN prompts ON prompts.id = pairs.prompt JOIN annotators ON annotators.id = labels.annotator
-            JOIN completions AS a ON a.id = completion_a JOIN completions AS b ON b.id = completion_b
+            FROM labels CROSS JOIN pairs ON pairs.id = labels.pair
+            CROSS JOIN prompts ON prompts.id = pairs.prompt CROSS JOIN annotators ON annotators.id = labels.annotator
+            CROSS JOIN completions AS a ON a.id = completion_a CROSS JOIN completions AS b ON b.id = completion_b
             LEFT JOIN text_models AS model_a ON model_a.id = a.model
             LEFT JOIN text_models AS model_b ON model_b.id = b.model
-            WHERE {" AND ".join(["TRUE", *conditions, *wanted])} ORDER BY labels.id"""
+            WHERE {" AND ".join([*conditions, *wanted])}
+            ORDER BY labels.id {"ASC" if newest is None else "DESC"} LIMIT :newest"""
         with self._file.read() as connection:
             return [from_row(LabelledPair, row) for row in connection.execute(sql, values)]
 

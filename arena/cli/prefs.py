@@ -109,7 +109,7 @@ def list_labels(
       arena prefs list --as Ada --limit 5
     """
     with Store(db, create=False) as store:
-        rows = store.labels(annotator, proposed_by=origins(source), skipped=True)[: -limit - 1 : -1]
+        rows = store.labels(annotator, proposed_by=origins(source), skipped=True, newest=limit)
     if json:
         print_json(rows)
         return

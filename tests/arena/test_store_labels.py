@@ -92,6 +92,10 @@ def test_a_later_label_counts_until_it_is_undone(store: Store) -> None:
     store.add_label(pair, "Ann", "a")
     store.add_label(pair, "Ann", "both_bad")
     assert choices(store) == [(pair, "both_bad")]
+    store.add_label(pair, "Bob", "tie")
+    assert [row.annotator for row in store.labels(newest=5)] == ["Bob", "Ann"]
+    assert [row.choice for row in store.labels("Ann", newest=1)] == ["both_bad"]
+    store.undo_label("Bob")
     assert store.pair_task("Ann", pair).label.choice == "both_bad"
     assert store.undo_label("Ann") == pair
     assert choices(store) == [(pair, "a")]
@@ -320,6 +324,8 @@ def test_what_a_screen_asks_costs_no_more_per_row_in_large_leagues(tmp_path: Pat
             lambda: store.undo_label("Ann"),
             lambda: store.add_ranking(size, "Ann", [2 * size - 1, 2 * size], [1, 2]),
             lambda: store.undo_ranking("Ann"),
+            lambda: store.labels(newest=3),
+            lambda: store.labels("Ann", newest=3),
             lambda: store.next_score("Ann", size // 10),
             lambda: store.next_ranking("Ann", size // 10),
         ]
