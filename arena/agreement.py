@@ -202,7 +202,7 @@ def report(rows: Sequence[LabelledPair]) -> Report:
         labels=len(rows),
         pairs=len(items),
         annotators=[_annotator(name, labels, again[name]) for name, labels in sorted(by_annotator.items())],
-        between=_between(items, sorted(by_annotator)),
+        between=_between(items),
         agreement=_agree(both),
         decisive_agreement=decisive,
         decisive_consistency=decisive_again,
@@ -243,14 +243,16 @@ def _agree(pairs: Iterable[tuple[LabelledPair, LabelledPair]]) -> Share:
     return wilson(sum(same), len(same))
 
 
-def _between(items: Mapping[int, Mapping[str, LabelledPair]], names: Sequence[str]) -> list[PairReport]:
-    reports = []
-    for two in itertools.combinations(names, 2):
-        shared = [(item[two[0]], item[two[1]]) for item in items.values() if two[0] in item and two[1] in item]
-        if shared:
-            signs = [[_sign(pair[n]) for pair in shared] for n in (0, 1)]
-            reports.append(PairReport(two, _agree(shared), cohen_kappa(*signs)))
-    return reports
+def _between(items: Mapping[int, Mapping[str, LabelledPair]]) -> list[PairReport]:
+    """Every two annotators who labelled the same pairs, in the order of their names."""
+    shared: dict[tuple[str, str], list[tuple[LabelledPair, LabelledPair]]] = defaultdict(list)
+    for item in items.values():
+        for one, other in itertools.combinations(sorted(item), 2):
+            shared[one, other].append((item[one], item[other]))
+    return [
+        PairReport(names, _agree(rows), cohen_kappa([_sign(row) for row, _ in rows], [_sign(row) for _, row in rows]))
+        for names, rows in sorted(shared.items())
+    ]
 
 
 def _annotator(

@@ -140,3 +140,9 @@ def test_the_ceiling_of_a_noisy_annotator_is_its_accuracy() -> None:
 def test_a_report_of_nothing() -> None:
     found = report([])
     assert (found.labels, found.annotators, found.alpha, found.fleiss, found.ceiling) == (0, [], None, None, None)
+
+
+def test_thousands_of_annotators_are_no_millions_of_comparisons() -> None:
+    found = report([label(n // 2, f"judge {n}", "a") for n in range(4000)])
+    assert len(found.between) == 2000
+    assert len(found.annotators) == 4000
