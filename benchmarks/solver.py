@@ -1,4 +1,4 @@
-"""How long the connect four solver takes: `python benchmarks/solver.py`. A table of seconds by ply.
+"""How long the connect four solver takes: `python benchmarks/solver.py [PLY …]`. A table of seconds by ply.
 
 Positions come from uniformly random moves (seed 1); games that end on the way, and positions in which the next stone
 wins, are drawn anew. Every position is solved exactly from an empty table. The clock is the
@@ -7,6 +7,7 @@ processor time of the one thread; it starts after compiling.
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -20,7 +21,7 @@ def main() -> None:
     solver = Solver()
     solver.score(*random_position(np.random.default_rng(0), 30))
     print("| ply | median CPU s | p99 | worst | positions visited, mean |\n|---|---|---|---|---|")
-    for ply in (8, 10, 12, 14, 20):
+    for ply in map(int, sys.argv[1:] or (8, 10, 12, 14, 20)):
         rng, seconds = np.random.default_rng(1), []
         before = solver.visited
         for _ in range(POSITIONS):

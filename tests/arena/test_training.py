@@ -174,7 +174,7 @@ def test_who_of_the_pool_a_learner_meets_is_a_setting(store: Store, monkeypatch:
     monkeypatch.setattr(SelfPlay, "renew", renew)
     for draw in ("latest", "window"):
         config = dataclasses.replace(CONFIGS["ppo"], pool_draw=draw, pool_share=0.5, snapshot_steps=128)
-        train(store, request(name=draw, config=config))
+        train(store, request(name=f"draws-{draw}", config=config))
         assert max(snapshots for snapshots, _ in seen) > 3
         for snapshots, drawn in seen:
             assert min(drawn) >= (snapshots - 1 if draw == "latest" else snapshots // 2 - 1)
