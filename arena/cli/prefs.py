@@ -24,6 +24,8 @@ app = group("Preferences: propose pairs, report, list, import, export, simulate 
 Annotator = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Only this annotator's.")]
 SomeSplit = Annotated[str | None, typer.Option("--split", metavar="train|test", help="Only prompts of this part.")]
 SHOWN = 40
+MOST = 20
+"""Twos of annotators that a report for people compares."""
 
 
 @app.command()
@@ -354,9 +356,12 @@ def _print_report(report: Report, scores: int) -> None:
     ]
     columns = ("annotator", "labels", "a/b/tie/bad/skip", "each", "chose left", "chose longer", "same again")
     print_table(columns, rows, "no labels yet; `arena label` gives some")
-    for two in report.between:
+    largest = sorted(report.between, key=lambda two: -two.agreement.of)[:MOST]
+    for two in largest:
         names = " and ".join(clean(name) for name in two.annotators)
         print(f"{names}: agree on {_share(two.agreement)}, Cohen's κ {number(two.kappa)}")
+    if len(report.between) > MOST:
+        print(f"and {len(report.between) - MOST:,} more two annotators with fewer pairs in common")
     if len(report.annotators) > 1:
         print(f"Fleiss's κ {number(report.fleiss)} (pairs that all labelled)")
         print(f"Krippendorff's α {number(report.alpha)} nominal, {number(report.alpha_ordinal)} ordinal")

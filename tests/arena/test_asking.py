@@ -73,3 +73,35 @@ def test_what_cannot_be_asked_is_told(store: Store) -> None:
     with pytest.raises(UsageError, match="from 0 to 1"):
         ask_for(store, 5, random_share=2)
     assert store.pairs() == []
+
+
+@pytest.mark.slow
+def test_a_stored_ensemble_chooses(tmp_path: Path, tiny_model) -> None:
+    torch = pytest.importorskip("torch")
+    from agents.reward_model import RewardModel
+    from arena.preferences import disagreement
+    from arena.text_models import encode, load_reward_model, reward_files
+
+    def rewarder(members: int) -> dict[str, bytes]:
+        return reward_files(RewardModel.fresh(tiny_model(0), members, torch.Generator().manual_seed(0)), {})
+
+    with Store(tmp_path / "league.db") as store:
+        store.add_text_model("judge", "reward", rewarder(3))
+        store.add_text_model("alone", "reward", rewarder(1))
+        words = ("one", "two", "three", "four", "five", "six")
+        for prompt in store.add_prompts([f"{a} {b}" for a in words for b in words]):
+            store.add_completions([Completion(prompt, word) for word in words[:2]])
+        found = ask_for(store, 8, reward_model="judge", random_share=0.25, repeat_share=0, seed=1)
+        assert found == Asked(random=2, uncertainty=6, repeats=0)
+        model = load_reward_model(store, "judge")
+        prompts = store.prompts()
+        scores = [
+            model.scores(encode(model.model, [(prompt.text, word, True) for prompt in prompts])) for word in words[:2]
+        ]
+        doubts = {p.id: disagreement(*rows) for p, *rows in zip(prompts, *(s.tolist() for s in scores), strict=True)}
+        chosen = {pair.prompt for pair in store.pairs(["uncertainty"])}
+        assert chosen == set(sorted(doubts, key=lambda prompt: -doubts[prompt])[:6])
+        with pytest.raises(UsageError, match="one member"):
+            ask_for(store, 8, reward_model="alone")
+        with pytest.raises(UnknownNameError, match="did you mean judge"):
+            ask_for(store, 8, reward_model="jugde")
