@@ -55,6 +55,7 @@ class ArenaApp(App[None]):
         self.league = LeagueFacts()
         self.sessions = Children()
         self.keys: dict[str, str] = {}
+        self.plays = True
         self._first: Callable[[], None] | None = None
         for theme in THEMES:
             self.register_theme(theme)
@@ -90,7 +91,8 @@ class ArenaApp(App[None]):
 
     def _after_first_paint(self) -> None:
         self._read_league()
-        self.set_timer(WARM_UP_SECONDS, self._warm_up)
+        if self.plays:
+            self.set_timer(WARM_UP_SECONDS, self._warm_up)
 
     @work(group="warm", exit_on_error=False)
     async def _warm_up(self) -> None:
@@ -267,6 +269,7 @@ def run(
     if game is not None:
         app.start_with(lambda: app.play_game(game, opponents, seat, seed))
     if label is not None:
+        app.plays = False  # who came to label needs no session in waiting
         app.start_with(lambda: app.open_label(**label))
     try:
         app.run()
