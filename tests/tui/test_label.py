@@ -13,6 +13,7 @@ from textual.widgets import Input
 from arena.records_text import Completion, Pair
 from arena.store import Store
 from tests.tui.conftest import ready, shown, until
+from tests.tui.test_terminal import Terminal
 from tui.app import ArenaApp
 from tui.screens.judge_screen import GuidelinesScreen, JudgeScreen
 from tui.screens.label import LabelScreen
@@ -345,3 +346,17 @@ async def test_only_the_wanted_pairs_are_asked(texts: Path) -> None:
         await opened(pilot, new=True)
         assert "1 of 9" in shown(app)
         assert "prompt 1?" in shown(app)
+
+
+@pytest.mark.slow
+def test_the_command_opens_the_screen_in_a_terminal(texts: Path) -> None:
+    terminal = Terminal(texts.parent, "label", "--as", "Ann", "--db", str(texts))
+    terminal.wait_for(b"prompt 0?")
+    terminal.press(b"1")
+    terminal.wait_for(b"prompt 1?")
+    terminal.press(b"\x1b[1;2C")  # shift and the right arrow
+    terminal.wait_for(b"prompt 2?")
+    terminal.press(b"\x11")
+    assert terminal.end() == 0
+    terminal.close()
+    assert said(texts) == [(1, "left", 1), (2, "right", 2)]
