@@ -22,12 +22,11 @@ from arena.checkpoints import pack_state, unpack_state
 from arena.comparisons import selection
 from arena.feedback_stages import CONFIGS, Stage, build, corpus_texts, device_of
 from arena.locks import hold
-from arena.preferences import propose
 from arena.provenance import commit_hash, versions
 from arena.records import Run, RunStatus
 from arena.records_text import Completion
 from arena.store import Store
-from arena.text_models import complete, encode, load_reward_model, load_text_model, model_named
+from arena.text_models import complete, load_text_model, model_named
 from envs import helpdesk
 from envs.errors import ArenaError, UsageError
 
@@ -265,30 +264,6 @@ def free_name(store: Store, algorithm: str) -> str:
     taken = {run.name for run in store.runs()} | {model.name for model in store.text_models()}
     word = {"rlhf": "ppo"}.get(algorithm, algorithm)
     return next(name for number in itertools.count(1) if (name := f"{word}-{number}") not in taken)
-
-
-def propose_pairs(store: Store, count: int, seed: int, model: str | None = None, judge: str | None = None) -> int:
-    """Store up to `count` new pairs of completions of training prompts, and say how many they are.
-
-    Args:
-        model: only completions of this model.
-        judge: a reward model; most pairs are then those that its heads disagree about, the rest are random.
-    """
-    wanted = None if model is None else store.text_model(model).id
-    completions = store.completions(model=wanted, split="train")
-    taken = {(pair.completion_a, pair.completion_b) for pair in store.pairs()}
-    rewards = None
-    if judge is not None and completions:
-        rewarder = load_reward_model(store, judge)
-        texts = {prompt.id: prompt.text for prompt in store.prompts("train")}
-        rows = [(texts[row.prompt], row.text, row.ended) for row in completions]
-        scores = rewarder.scores(encode(rewarder.model, rows)).tolist()
-        rewards = {row.id: each for row, each in zip(completions, scores, strict=True)}
-    pairs = propose(completions, taken, count, seed, rewards)
-    if not pairs:
-        raise UsageError("no two completions of a prompt are left to compare; `arena rlhf sample` draws more")
-    store.add_pairs(pairs)
-    return len(pairs)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
 from arena import feedback
 from arena.annotators import Simulation, annotate, scorer
+from arena.asking import ask_for
 from arena.feedback_eval import evaluate
 from arena.store import Store
 from envs.errors import MissingPackageError
@@ -102,7 +103,7 @@ def label_some(
         sampling = feedback.Sampling(each=4, max_new_tokens=max_new_tokens, seed=seed)
         for number, total in feedback.sample_completions(store, sft, ids, sampling):
             progress("sample", number, total)
-        feedback.propose_pairs(store, count, seed, sft)
+        ask_for(store, count, models=[sft], repeat_share=0.0, seed=seed)
     annotate(store, name, Simulation(rubric, noise=noise, seed=seed), count - done, ("random",), "train")
     return name
 

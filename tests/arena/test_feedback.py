@@ -275,7 +275,7 @@ def _until(store: Store, plan: Plan, jobs: list[str], count: int) -> Iterator[De
 @pytest.mark.slow
 def test_the_demonstration_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     plan = Plan(
-        posts=300, demonstrations=60, prompts=20, labels=20, repeats=5, completions=32, max_new_tokens=16,
+        posts=300, demonstrations=60, prompts=20, labels=20, completions=32, max_new_tokens=16,
         test_prompts=6,
         shape={"n_layer": 2, "n_head": 2, "d_model": 32, "n_ctx": 128}, pretrain=PretrainConfig(epochs=1.0),
         sft=SFTConfig(epochs=1.0), reward=REWARD, rlhf=PPO, dpo=DPOConfig(num_epochs=1),
