@@ -5,7 +5,7 @@ reward models (`agents/losses.preference_loss`), with the same soft labels: ties
 reference's log-probabilities are computed once.
 
 Metrics, one report per pass: losses/preference, charts/accuracy (ties left out), charts/margin (β-scaled log-ratio of
-the preferred minus the other, decided labels only), charts/kl (mean log-ratio of labelled completions to the reference,
+the preferred minus the other, decided labels only), charts/log_ratio (mean of labelled completions to the reference,
 nats), charts/learning_rate. A step is a comparison.
 """
 
@@ -75,7 +75,7 @@ def train(
             optimizer.step()
             seen.append(_diagnostics(loss, difference, target[chosen], ratio))
         epoch += 1
-        names = ("losses/preference", "charts/accuracy", "charts/margin", "charts/kl")
+        names = ("losses/preference", "charts/accuracy", "charts/margin", "charts/log_ratio")
         values = dict(zip(names, torch.stack(seen).nanmean(0).tolist(), strict=True))
         values["charts/learning_rate"] = config.learning_rate * (1 - epoch / config.num_epochs)
         tensors = pack("policy", model_state(policy)) | pack_optimizer("optimizer", optimizer)

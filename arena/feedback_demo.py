@@ -36,7 +36,7 @@ class Plan:
         completions: of PPO.
     """
 
-    posts: int = 100_000
+    posts: int = 80_000
     demonstrations: int = 3000
     prompts: int = 400
     each: int = 2
@@ -50,7 +50,7 @@ class Plan:
     pretrain: Config = field(default_factory=lambda: PretrainConfig(epochs=1.0))
     sft: Config = field(default_factory=lambda: SFTConfig(epochs=2.0))
     reward: Config = field(default_factory=RewardConfig)
-    rlhf: Config = field(default_factory=RLHFConfig)
+    rlhf: Config = field(default_factory=lambda: RLHFConfig(kl_budget=18.0))
     dpo: Config = field(default_factory=DPOConfig)
 
 
@@ -129,7 +129,7 @@ def results(
         name: complete(load_text_model(store, name), [helpdesk.LECTURE_PROMPT], plan.max_new_tokens, greedy=True)[0][0]
         for name in ("pretrain", "sft", "dpo", "ppo")
     }
-    run = store.run("pretrain").id
+    run = store.text_model("pretrain").run or 0  # a model that was brought along has none, so no figures
     series = {key: store.metrics(run, key) for key in ("held_out/bits_per_byte", "held_out/bits_per_byte_bound")}
     figures = {key: points[-1][1] for key, points in series.items() if points}
     return DemoResults(found, reward_report(store, "reward"), helpdesk.LECTURE_PROMPT, answers, figures)
