@@ -108,10 +108,17 @@ async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
     end = time.monotonic() + 120
     while time.monotonic() < end:
         await pilot.pause()
+        for _ in range(20):  # messages pass from hand to hand, a turn of the loop each, however slow the machine is
+            await asyncio.sleep(0)
         if true():
             return
         await asyncio.sleep(0.01)
     raise AssertionError(f"it never came true; the screen shows\n{shown(pilot.app)}")
+
+
+async def sees(pilot: Pilot[Any], *texts: str) -> None:
+    """Wait until the screen shows all of these."""
+    await until(pilot, lambda: all(text in shown(pilot.app) for text in texts))
 
 
 async def ready(pilot: Pilot[Any]) -> ArenaApp:

@@ -8,8 +8,9 @@ import pytest
 from textual.widgets import Input
 
 from arena.store import Store
-from tests.tui.conftest import LocalSession, ready, shown, until
+from tests.tui.conftest import LocalSession, ready, sees, shown, until
 from tui.app import ArenaApp
+from tui.screens import session_screen
 from tui.screens.home import HomeScreen
 from tui.screens.play import PlayScreen
 from tui.widgets.board import BoardView
@@ -38,7 +39,7 @@ async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         for name in ("tic_tac_toe", "connect_four", "gridworld/tron", "random", "first-legal", "tactician", "minimax"):
-            assert name in shown(app)
+            await sees(pilot, name)
         assert not db.exists()
         await pilot.press("enter", "down", "enter")  # the second agent: first-legal
         await until(pilot, lambda: "your seat?" in shown(app))
@@ -49,11 +50,11 @@ async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.position is not None)
         screen = app.screen
         assert isinstance(screen, PlayScreen)
-        assert "legal  1 2 3 4 5 6 7 8 9" in shown(app)
+        await sees(pilot, "legal  1 2 3 4 5 6 7 8 9")
         await press(pilot, screen, "5", "3", "7")
         await until(pilot, lambda: "You win" in shown(app))
-        assert "first rating" in shown(app)
-        assert "stored as replay 1" in shown(app)
+        await sees(pilot, "first rating")
+        await sees(pilot, "stored as replay 1")
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "Ann" in shown(app).split("#", 1)[1])
     with Store(db, create=False) as store:
@@ -126,7 +127,7 @@ async def test_undo_asks_and_makes_the_game_unrated(db: Path) -> None:
         assert screen.position.ply == 2
         await pilot.press("u", "y")
         await until(pilot, lambda: screen.position is not None and screen.position.ply == 0)
-        assert " unrated " in shown(app)
+        await sees(pilot, " unrated ")
         await press(pilot, screen, "5", "3", "7")
         await until(pilot, lambda: "You win" in shown(app) and "unrated" in shown(app))
     with Store(db, create=False) as store:
@@ -139,7 +140,7 @@ async def test_resigning_asks_and_a_rematch_changes_seats(db: Path) -> None:
         screen = await play(pilot, "tic_tac_toe", ["first-legal"])
         await pilot.press("r", "y")
         await until(pilot, lambda: "you resigned" in shown(app))
-        assert "to move" not in shown(app)
+        await until(pilot, lambda: "to move" not in shown(app))
         await press(pilot, screen, "n")
         await until(pilot, lambda: screen.position is not None and screen.position.ply == 1)
         assert screen.position is not None
@@ -161,12 +162,12 @@ async def test_hint_and_mind(db: Path) -> None:
         board = screen.query_one(BoardView)
         assert board.hinted in board.legal
         assert board.cursor == board.hinted
-        assert "hint: minimax" in shown(app)
+        await sees(pilot, "hint: minimax")
         before = shown(app).count("minimax")
         await pilot.press("m")
         await until(pilot, lambda: shown(app).count("minimax") == before + 1)
-        assert "value +0.00" in shown(app)
-        assert "5 ██████████ 100%" in shown(app)
+        await sees(pilot, "value +0.00")
+        await sees(pilot, "5 ██████████ 100%")
 
 
 async def test_gridworlds_are_walked_by_arrow_keys(db: Path) -> None:
@@ -174,7 +175,7 @@ async def test_gridworlds_are_walked_by_arrow_keys(db: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         screen = await play(pilot, "gridworld/recycling", [])
         await press(pilot, screen, "right")
-        assert "return 0" in shown(app) or "return" not in shown(app)
+        await until(pilot, lambda: "return 0" in shown(app) or "return" not in shown(app))
         await press(pilot, screen, "right", "right")
         await until(pilot, lambda: "Finished: return 11" in shown(app))
     with Store(db, create=False) as store:
@@ -195,7 +196,8 @@ async def test_where_both_decide_at_once_a_key_is_the_action_of_the_tick(db: Pat
         assert screen.position.last[1] == legal[action]
 
 
-async def test_watching_two_agents(db: Path) -> None:
+async def test_watching_two_agents(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_screen, "PERIODS", (3600.0, 3600.0, 3600.0, 3600.0, 3600.0, 0.04))
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
@@ -203,21 +205,23 @@ async def test_watching_two_agents(db: Path) -> None:
         await until(pilot, lambda: "who has seat 1?" in shown(app))
         await pilot.press("down", "enter")
         await until(pilot, lambda: "who has seat 2? (first-legal)" in shown(app))
-        await pilot.press("end", "enter")
+        assert app.home._facts is not None
+        names = [name for name, _ in app.home._facts.opponents()]
+        await pilot.press(*["down"] * names.index("minimax"), "enter")
         await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.position is not None)
         screen = app.screen
         assert isinstance(screen, PlayScreen)
         assert screen.running
         await pilot.press("space")
         assert not screen.running
-        assert "❚❚" in shown(app)
+        await sees(pilot, "❚❚")
         ply = screen.position.ply if screen.position else 0
         await press(pilot, screen, "full_stop")
         assert screen.position is not None
         assert screen.position.ply == ply + 1
         await pilot.press("plus", "plus", "plus", "plus", "space")
         await until(pilot, lambda: screen.over)
-        assert "minimax wins" in shown(app)
+        await sees(pilot, "minimax wins")
         assert not screen.running
 
 
@@ -277,7 +281,8 @@ async def test_every_key_of_the_footer_fits(db: Path, size: tuple[int, int]) -> 
         def ends() -> list[int]:
             return [key.region.right for key in app.screen.query("FooterKey")]
 
+        await until(pilot, ends)
         assert max(ends()) <= size[0]
         await play(pilot, "connect_four", ["random"])
+        await until(pilot, lambda: len(ends()) >= 7)
         assert max(ends()) <= size[0]
-        assert len(ends()) >= 7

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PERIODS = (2.0, 1.0, 0.5, 0.25, 0.1, 0.04)
 """Seconds between two steps, slowest first."""
+FIRST_PERIOD = 2
+"""Which of them a game begins with."""
 
 COMMON: list[BindingType] = [
     Binding("space", "toggle_clock", "Play", id="session.clock", tooltip="play and pause"),
@@ -44,7 +46,7 @@ class SessionScreen(Screen[None]):
         self._possible: object = None
         self._opening = 0
         self._waiting: int | None = None
-        self._period = PERIODS.index(0.5)
+        self._period = FIRST_PERIOD
         self._clock: Timer | None = None
 
     @property
