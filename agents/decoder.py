@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from agents import gpt
@@ -23,6 +24,8 @@ from agents.transformer import TextModel
 from envs.errors import UsageError
 
 ValueHead = Callable[[Tensor], Tensor]
+_ROOM = 32
+"""For how many more tokens a cache is made at a time on the CPU, where the empty part costs time as well."""
 _SHRINK = 0.6
 """The batch is made smaller when no more than this share of its rows goes on."""
 
@@ -112,11 +115,13 @@ class Decoder:
             state = reader.state
             drawn = None if greedy else torch.rand(rows, generator=generator, device=device)[alive]
             token, log_prob = draw(reader.logits(), temperature, top_k, top_p, drawn)
-            tokens[alive, step] = torch.where(going, token, pad)
-            log_probs[alive, step] = log_prob * going
-            mask[alive, step] = going
+            # Slices are written much faster than indexed rows, and until rows end both are the same.
+            at = slice(None) if len(alive) == rows else alive
+            tokens[at, step] = torch.where(going, token, pad)
+            log_probs[at, step] = log_prob * going
+            mask[at, step] = going
             if values is not None and value_head is not None:
-                values[alive, step] = value_head(state.float()).float() * going
+                values[at, step] = value_head(state.float()).float() * going
             if eos is not None:
                 going = going & (token != eos)
                 left = int(going.sum())
@@ -157,7 +162,8 @@ class _CachedReader:
         length = prompt_tokens.shape[1]
         real = prompt_mask[unique]
         self.padded = not bool(real.all())
-        self.cache = packed.cache(len(unique), length + max_new_tokens)
+        self.room = max_new_tokens if real.device.type != "cpu" else min(max_new_tokens, _ROOM)
+        self.cache = packed.cache(len(unique), length + self.room)
         places = gpt.position_ids(real)
         mask = gpt.visible(real) if self.padded else None
         self.state = packed.forward(prompt_tokens[unique], places, self.cache, 0, mask)
@@ -177,6 +183,8 @@ class _CachedReader:
     def read(self, token: Tensor) -> None:
         """Go on by one token [b]."""
         end = self.length + 1
+        if end > self.cache[0].shape[3]:
+            self.cache = [F.pad(kept, (0, 0, 0, self.room)) for kept in self.cache]
         mask = self.mask[..., :end] if self.padded else None
         self.state = self.packed.forward(token[:, None], self.place, self.cache, self.length, mask)
         self.length, self.place = end, self.place + 1

@@ -54,11 +54,15 @@ def can_pack(dtype: torch.dtype) -> bool:
 
 
 class PackedLayer:
-    """One block of `gpt.Layer`, packed."""
+    """One block of `gpt.Layer`, packed; its queries come out divided by √D, as scores need them."""
 
-    def __init__(self, layer: gpt.Layer, dtype: torch.dtype) -> None:
+    def __init__(self, layer: gpt.Layer, heads: int, dtype: torch.dtype) -> None:
         self.norm1, self.norm2 = _norm(layer.norm1, dtype), _norm(layer.norm2, dtype)
-        self.qkv = Matrix(*layer.qkv(), dtype)
+        weight, bias = layer.qkv()
+        width = len(weight) // 3
+        scale = torch.ones(3 * width, device=weight.device)
+        scale[:width] = (width // heads) ** -0.5
+        self.qkv = Matrix(weight * scale[:, None], None if bias is None else bias * scale, dtype)
         self.out = Matrix(*layer.out, dtype)
         self.up = Matrix(*layer.up, dtype)
         self.down = Matrix(*layer.down, dtype)
@@ -72,7 +76,7 @@ class PackedWeights:
         self.source = weights
         self.embed = weights.embed.detach().to(dtype, copy=True)
         self.positions = None if weights.positions is None else weights.positions.detach().to(dtype, copy=True)
-        self.layers = [PackedLayer(layer, dtype) for layer in weights.layers]
+        self.layers = [PackedLayer(layer, weights.heads, dtype) for layer in weights.layers]
         self.norm = _norm(weights.norm, dtype)
         self.unembed = Matrix(*weights.unembed, dtype)
 
@@ -89,7 +93,7 @@ class PackedWeights:
         Args:
             places: [B, T] positions within each row's text.
             start: how many tokens the cache already holds.
-            mask: added to the scores, or bool, [B, 1, T, start + T]; None: each token sees everything before it.
+            mask: added to the scores, [B, 1, T, start + T]; None: each token sees everything before it.
         """
         weights = self.source
         rows, length = tokens.shape
@@ -100,14 +104,24 @@ class PackedWeights:
         turn = gpt.rotation(weights, places) if weights.rotary else None
         if turn is not None:
             turn = turn[0].to(x.dtype), turn[1].to(x.dtype)
+        single = length == 1 and x.device.type == "cpu"
+        empty_masked = _single_mask(mask, cache[0], end) if single else None
         for layer, kept in zip(self.layers, cache, strict=True):
             qkv = layer.qkv(_normed(x, layer.norm1, weights.eps)).view(rows, length, 3, weights.heads, -1)
-            q, k, v = qkv.permute(2, 0, 3, 1, 4)
-            if turn is not None:
-                q, k = gpt.rotate(q, turn), gpt.rotate(k, turn)
-            kept[0, :, :, start:end] = k
-            kept[1, :, :, start:end] = v
-            attended = layer.out(_attend(q, kept, end, mask).reshape(rows * length, -1))
+            q, k, v = parts = qkv.permute(2, 0, 3, 1, 4)
+            if turn is None:
+                kept[:, :, :, start:end] = parts[1:]
+            else:
+                q = gpt.rotate(q, turn)
+                kept[0, :, :, start:end] = gpt.rotate(k, turn)
+                kept[1, :, :, start:end] = v
+            if empty_masked is not None:
+                mixed = _attend_one(q, kept, empty_masked)
+            else:
+                mixed = F.scaled_dot_product_attention(
+                    q, kept[0, :, :, :end], kept[1, :, :, :end], mask, is_causal=mask is None and length > 1, scale=1.0
+                ).transpose(1, 2)
+            attended = layer.out(mixed.reshape(rows * length, -1))
             if not weights.parallel:
                 x = x + attended
             x_mlp = layer.down(layer.up.gelu(_normed(x, layer.norm2, weights.eps), weights.gelu))
@@ -115,42 +129,26 @@ class PackedWeights:
         return _normed(x.view(rows, length, -1)[:, -1], self.norm, weights.eps)
 
 
-def _attend(q: Tensor, kept: Tensor, end: int, mask: Tensor | None) -> Tensor:
-    """[B, T, H, D]: queries [B, H, T, D] over the first `end` keys and values of a cache [2, B, H, S, D].
+def _single_mask(mask: Tensor | None, kept: Tensor, end: int) -> Tensor:
+    """[B·H, 1, S]: what to add to a single token's scores, so that it sees nothing of the cache beyond the `end`."""
+    _, rows, heads, length, _ = kept.shape
+    added = kept.new_zeros(1 if mask is None else rows, 1, 1, length)
+    if mask is not None:
+        added[..., :end] = mask
+    added[..., end:] = -torch.inf
+    return added.expand(rows, heads, 1, length).reshape(rows * heads, 1, length)
 
-    A single token on the CPU takes two plain products in place of SDPA, which is slow there for one query. Products of
-    half-precision batches copy what is not contiguous, so these run over the whole cache with its empty part masked.
+
+def _attend_one(q: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
+    """[B, 1, H, D]: one query per row and head, [B, H, 1, D], over the whole cache [2, B, H, S, D].
+
+    Two plain products in place of SDPA, which is slow on the CPU for one query. They are fastest over contiguous
+    batches, hence the whole cache and a mask [B·H, 1, S] for what is not filled yet.
     """
-    rows, heads, length, width = q.shape
-    if length > 1 or q.device.type != "cpu":
-        mixed = F.scaled_dot_product_attention(
-            q, kept[0, :, :, :end], kept[1, :, :, :end], attn_mask=mask, is_causal=mask is None and length > 1
-        )
-        return mixed.transpose(1, 2)
+    rows, heads, _, width = q.shape
     keys, values = kept.flatten(1, 2)
-    if q.dtype == torch.float32:
-        keys, values = keys[:, :end], values[:, :end]
-        added = None if mask is None else _by_head(mask, heads)
-    else:
-        empty = q.new_zeros(1, 1, 1, keys.shape[1])
-        empty[..., end:] = -torch.inf
-        if mask is not None:
-            empty = empty.repeat(rows, 1, 1, 1)
-            empty[..., :end] = mask
-        added = _by_head(empty.expand(rows, -1, -1, -1), heads)
-    scores = torch.baddbmm(
-        q.new_empty(()).expand(rows * heads, 1, keys.shape[1]) if added is None else added,
-        q.reshape(rows * heads, 1, width),
-        keys.transpose(1, 2),
-        beta=0 if added is None else 1,
-        alpha=width**-0.5,
-    )
+    scores = torch.baddbmm(mask, q.reshape(rows * heads, 1, width), keys.transpose(1, 2))
     return torch.bmm(scores.softmax(-1), values).view(rows, 1, heads, width)
-
-
-def _by_head(mask: Tensor, heads: int) -> Tensor:
-    """[B·H, 1, S] from [B, 1, 1, S]."""
-    return mask.expand(-1, heads, -1, -1).flatten(0, 1)
 
 
 def _norm(norm: tuple[Tensor, Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor]:

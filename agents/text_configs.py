@@ -17,7 +17,7 @@ class LanguageModelConfig(Config):
     weight_decay: float = setting(0.1, "AdamW's decay of matrices", min=0.0, max=10.0)
     beta2: float = setting(0.99, "AdamW's decay of squared gradients", min=0.0, max=1.0)
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm; 0: never", min=0.0)
-    batch_tokens: int = setting(4096, "about how many tokens a step learns from, padding included", min=1)
+    batch_tokens: int = setting(2048, "about how many tokens a step learns from, padding included", min=1)
     epochs: float = setting(2.0, "passes over the texts", min=0.0, max=1000.0)
     report_steps: int = setting(20, "steps between reports", min=1)
 
