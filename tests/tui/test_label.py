@@ -332,6 +332,16 @@ async def test_completions_are_scored(texts: Path) -> None:
         assert [(row.text, row.score) for row in store.completion_scores("Ann")] == [("first 0", 2), ("first 1", 5)]
 
 
+async def test_the_modes_follow_each_other(texts: Path) -> None:
+    app = ArenaApp(texts, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        await opened(pilot)
+        for kind in (RankScreen, ScoreScreen, LabelScreen):
+            await pilot.press("v")
+            await until(pilot, lambda kind=kind: isinstance(app.screen, kind) and not app.screen.busy)
+        assert len(app.screen_stack) == 2
+
+
 async def test_only_the_wanted_pairs_are_asked(texts: Path) -> None:
     with Store(texts) as store:
         store.add_label(1, "Bob", "a")

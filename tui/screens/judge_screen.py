@@ -45,6 +45,9 @@ COMMON: list[BindingType] = [
         id="label.write",
         tooltip="write the answer you would have wanted: a demonstration to learn from",
     ),
+    Binding(
+        "v", "mode", "Mode", show=False, id="label.mode", tooltip="pairs, then ranking, then scoring, then pairs again"
+    ),
     Binding("down", "scroll(3)", "Scroll the texts", show=False, id="label.down"),
     Binding("up", "scroll(-3)", "Scroll back", show=False, id="label.up"),
     Binding("right_square_bracket", "scroll_prompt(3)", "Scroll the prompt", show=False, id="label.prompt_down"),
@@ -87,6 +90,7 @@ class JudgeScreen(Screen[None]):
     CSS_PATH = "label.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-stacked"), (80, "-beside")]  # noqa: RUF012
     TITLE_WORD: ClassVar[str] = ""
+    NEXT_MODE: ClassVar[str] = ""
     NOTHING: ClassVar[str] = ""
 
     def __init__(self) -> None:
@@ -286,6 +290,10 @@ class JudgeScreen(Screen[None]):
         if self.asked is not None:
             explanation = "It is kept as a demonstration, for supervised fine-tuning."
             self.app.push_screen(AskScreen("What should have been answered?", "", explanation), written)
+
+    def action_mode(self) -> None:
+        self.app.pop_screen()
+        self.arena.open_label(self.NEXT_MODE)
 
     def action_guidelines(self) -> None:
         if self._store is not None:

@@ -28,6 +28,7 @@ class LabelScreen(JudgeScreen):
     """
 
     TITLE_WORD = "LABEL"
+    NEXT_MODE = "rank"
     NOTHING = (
         "There is no pair left to label.\n\nj goes to a number, u takes back your newest label. Where more come from:\n"
         "  arena prefs pairs               proposes pairs of the completions that there are\n"

@@ -23,6 +23,7 @@ class RankScreen(JudgeScreen):
     """Completions to rank: their letters from best to worst, `=` before one that is as good as the one before it."""
 
     TITLE_WORD = "RANK"
+    NEXT_MODE = "score"
     NOTHING = "There is nothing left to rank: every prompt with two different completions or more has been ranked."
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(letter, f"place({n})", letter.upper(), id=f"rank.{letter}") for n, letter in enumerate(LETTERS)),
@@ -134,6 +135,7 @@ class ScoreScreen(JudgeScreen):
     """One completion after the other, marked from 1 (bad) to 7 (very good)."""
 
     TITLE_WORD = "SCORE"
+    NEXT_MODE = "pairs"
     NOTHING = "There is nothing left to score: every completion has been scored."
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
