@@ -40,8 +40,10 @@ def positions(code: int, observation: Tensor) -> Int64s:
         return torch.cat([(own - other) * colour, colour, nothing, passed.long().unsqueeze(1)], 1).cpu().numpy()
     if code == CONNECT_FOUR:
         return connect_four.boards_of(observation).cpu().numpy()
-    cells = (observation.transpose(-1, -2) if code == TIC_TAC_TOE else observation).flatten(2).long()
-    return (cells << torch.arange(cells.shape[-1], device=cells.device)).sum(-1).cpu().numpy()
+    if code == TIC_TAC_TOE:
+        return tic_tac_toe.boards_of(observation).cpu().numpy()
+    squares = observation.flatten(2).long()
+    return (squares << torch.arange(64, device=observation.device)).sum(-1).cpu().numpy()
 
 
 @njit(inline="always")

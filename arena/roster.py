@@ -16,6 +16,7 @@ import torch
 from agents import scripted
 from agents.policy import Policy
 from agents.registry import load_policy
+from agents.search import MAX_SIMULATIONS, SearchPolicy, searchable
 from arena.checkpoints import load_weights
 from arena.records import Agent
 from envs.errors import UnknownNameError, UsageError
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 CACHE_SIZE = 32
 SOLVERS = ("minimax", "perfect", "value-iteration")
 """The scripts that play exactly."""
+
+
+SEARCH = "+mcts:"
+"""Between an agent's name and how many simulations it searches before a move: ppo-1@4.0M+mcts:200."""
 
 
 class Contender(NamedTuple):
@@ -58,9 +63,10 @@ def resolve(store: Store, game: str, name: str, join: bool = True) -> Contender:
     """The agent `name` of a game, ready to play.
 
     `name` is an agent's ("ppo-1@20k", retired or not), a run's (its newest agent), or a script's that the game offers
-    ("random", "tactician", …), which joins the league at its first mention. So does an agent of another variant of the
-    game that sees and does the same things here (other mazes, another start): as the same checkpoint under the same
-    name. With `join=False` nothing is written, and an agent that is no member yet has no id.
+    ("random", "tactician", …) or a trained agent's with a search on top ("ppo-1@20k+mcts:200"), which join the league
+    at their first mention. So does an agent of another variant of the game that sees and does the same things here
+    (other mazes, another start): as the same checkpoint under the same name. With `join=False` nothing is written, and
+    an agent that is no member yet has no id.
 
     Raises:
         UnknownNameError: nothing of this name, with the nearest ones.
@@ -117,11 +123,28 @@ def _find(store: Store, game: str, name: str, join: bool) -> Agent:
     found = next((agent for agent in every if agent.name == name), None)
     if found is None and name in offered:
         found = Agent(game=game, name=name, kind="solver" if name in SOLVERS else "scripted", policy=name)
+    if found is None and SEARCH in name:
+        found = _searching(store, game, name)
     if found is None:
         found = _elsewhere(store, game, name)
     if found is None:
         raise UnknownNameError(f"agent of {game}", name, {*offered, *(agent.name for agent in every)})
     return _join(store, found) if join and not found.id else found
+
+
+def _searching(store: Store, game: str, name: str) -> Agent:
+    """AGENT+mcts:N, an agent that searches: a member of its own with the same checkpoint, and of no run."""
+    base_name, _, typed = name.partition(SEARCH)
+    if not typed.isascii() or not typed.isdigit() or not 0 < int(typed) <= MAX_SIMULATIONS:
+        raise UsageError(f"{name}: write AGENT{SEARCH}N, with 1 to {MAX_SIMULATIONS:,} simulations a move")
+    base = _find(store, game, base_name, join=False)
+    if base.checkpoint is None or SEARCH in base.name:
+        raise UsageError(f"{name}: trained agents can search, {base.name} is none")
+    searchable(game_spec(game))
+    option = f"{SEARCH}{int(typed)}"
+    agent = Agent(game, base.name + option, "checkpoint", policy=base.policy + option, checkpoint=base.checkpoint)
+    every = {known.name: known for known in store.agents(game, retired=True)}
+    return every.get(agent.name, agent)
 
 
 def _elsewhere(store: Store, game: str, name: str) -> Agent | None:
@@ -162,13 +185,16 @@ _policies: OrderedDict[tuple[str, str], Policy] = OrderedDict()
 
 def _policy(store: Store, agent: Agent) -> Policy:
     """The agent's policy; the `CACHE_SIZE` used last are kept, by what they are and not by their names."""
-    key = (agent.game, agent.checkpoint or agent.policy)
+    searches = SEARCH in agent.policy
+    key = (agent.game, f"{agent.checkpoint or ''}{agent.policy if searches or not agent.checkpoint else ''}")
     if key not in _policies:
         spec = game_spec(agent.game)
         if agent.checkpoint is None:
             _policies[key] = scripted.make_scripted(agent.policy, spec)
         else:
-            _policies[key] = load_policy(spec, load_weights(store, agent.checkpoint))
+            policy = load_policy(spec, load_weights(store, agent.checkpoint))
+            simulations = int(agent.policy.partition(SEARCH)[2]) if searches else 0
+            _policies[key] = SearchPolicy(spec, policy, simulations) if searches else policy
         if len(_policies) > CACHE_SIZE:
             _policies.popitem(last=False)
     _policies.move_to_end(key)

@@ -96,6 +96,11 @@ class ConnectFour:
             (state["ply"] & 1).unsqueeze(1),
         )
 
+    def restore(self, observation: Tensor) -> State:
+        """Positions that are seen as observation [B, 2, 6, 7], the first player to move."""
+        own, other = boards_of(observation).unbind(1)
+        return {"own": own, "other": other, "last": torch.full_like(own, -1), "ply": torch.zeros_like(own)}
+
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
         boards = [int(state["own"][index]), int(state["other"][index])]
         ply, last = int(state["ply"][index]), int(state["last"][index])

@@ -178,6 +178,39 @@ class Go:
             (state["ply"] & 1).unsqueeze(1),
         )
 
+    def restore(self, observation: Tensor) -> State:
+        """Positions that are seen as observation [B, 5, size, size]; superko remembers none of those before."""
+        own, other, legal, last, black = observation.flatten(2).unbind(1)
+        colour = 2 * black[:, :1].to(torch.int8) - 1
+        board = (own.to(torch.int8) - other.to(torch.int8)) * colour
+        ply = (1 - black[:, 0]).long()
+        # Nothing marked as the last move: a pass, or the very start.
+        moved = last.bool().any(1)
+        start = ~(board != 0).any(1) & (ply == 0)
+        point = torch.where(moved, last.to(torch.int8).argmax(1), torch.where(start, -1, self.points))
+        chain = self.chains(board)
+        atari, _ = self.liberties(board, chain, colour, torch.full_like(ply, -1))
+        nowhere = torch.full_like(ply, -1)
+        state = {"board": board, "chain": chain, "atari": atari, "legal": legal.bool(), "ko": nowhere, "last": point}
+        if self.superko:
+            state["hash"] = self.hash_of(board)
+            seen = torch.zeros(len(ply), self.max_steps + 1, dtype=torch.int64, device=ply.device)
+            state["seen"] = seen.scatter(1, ply.unsqueeze(1), state["hash"].unsqueeze(1))
+        return {**state, "ply": ply}
+
+    def chains(self, board: Tensor) -> Tensor:
+        """[N, S]: of every stone of board [N, S] the lowest point of its chain; S where empty."""
+        index = torch.arange(self.points, device=board.device)
+        chain = torch.where(board != 0, index, self.points)
+        stones = pad(board, (0, 1))[:, self.beside[:-1]]  # [N, S, 4]
+        friends = (stones == board.unsqueeze(-1)) & (board != 0).unsqueeze(-1)
+        while True:
+            around = pad(chain, (0, 1), value=self.points)[:, self.beside[:-1]]
+            wider = torch.minimum(chain, torch.where(friends, around, self.points).amin(-1))
+            if torch.equal(wider, chain):
+                return chain
+            chain = wider
+
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
         board, last = state["board"][index].tolist(), int(state["last"][index])
         mover, size = int(state["ply"][index]) % 2, self.size

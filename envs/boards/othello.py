@@ -95,6 +95,13 @@ class Othello:
         words = ((rows & 0x7F) * _SPREAD & _LOWEST) | ((rows & 0x80) << 49)
         return words.unsqueeze(-1).view(dtype)
 
+    def restore(self, observation: Tensor) -> State:
+        """Positions that are seen as observation [B, 2, 8, 8], the first player to move."""
+        squares = observation.flatten(2).long()
+        own, other = (squares << torch.arange(64, device=observation.device)).sum(-1).unbind(1)
+        nothing = torch.zeros_like(own)
+        return {"own": own, "other": other, "legal": self.legal(own, other), "last": nothing - 1, "ply": nothing}
+
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
         mover = int(state["ply"][index]) % 2
         boards = [int(state[name][index]) for name in ("own", "other")]

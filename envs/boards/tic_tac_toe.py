@@ -51,11 +51,16 @@ def _squares(board: Tensor, dtype: torch.dtype) -> Tensor:
     return rows.unsqueeze(1).view(dtype)[:, :NUM_ACTIONS]
 
 
+def boards_of(observation: Tensor) -> Tensor:
+    """[B, 2] int64: the boards of the player to move and of the other, from what the former sees, [B, 2, 3, 3]."""
+    squares = observation.transpose(-1, -2).flatten(-2).long()  # [B, 2, 9]
+    return (squares << torch.arange(NUM_ACTIONS, device=observation.device)).sum(-1)
+
+
 def winning_moves(observation: Tensor) -> Tensor:
     """[B, 9] bool: the squares that win at once for the one who sees observation [B, 2, 3, 3]."""
-    squares = observation.transpose(-1, -2).flatten(-2).long()  # [B, 2, 9]
     bits = 1 << torch.arange(NUM_ACTIONS, device=observation.device)
-    own, other = (squares * bits).sum(-1).unbind(1)
+    own, other = boards_of(observation).unbind(1)
     free = ((own | other).unsqueeze(1) & bits) == 0
     return free & has_line(own.unsqueeze(1) | bits)
 
@@ -83,6 +88,11 @@ class TicTacToe:
             _squares((own | other).bitwise_xor_(_FULL), torch.bool).unsqueeze(1),
             (state["ply"] & 1).unsqueeze(1),
         )
+
+    def restore(self, observation: Tensor) -> State:
+        """Positions that are seen as observation [B, 2, 3, 3], the first player to move."""
+        own, other = boards_of(observation).unbind(1)
+        return {"own": own, "other": other, "last": torch.full_like(own, -1), "ply": torch.zeros_like(own)}
 
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
         boards = [int(state["own"][index]), int(state["other"][index])]
