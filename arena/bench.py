@@ -162,7 +162,7 @@ def _parts(env: VecEnv) -> list[tuple[Any, str, str]]:
     one of them."""
     forward = "network forward"
     return [
-        *((ActorCritic, name, forward) for name in ("forward", "logits", "value")),
+        *((ActorCritic, name, forward) for name in ("forward", "policy", "value")),
         (QNetwork, "forward", forward),
         (torch.Tensor, "backward", "network backward"),
         (torch.optim.Adam, "step", "optimizer"),

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from arena.bench import sample_legal
+from agents.configs import LearnerConfig, default_config
+from agents.networks import ActorCritic
+from arena.bench import game_bytes, sample_legal, training_rate
+from envs.registry import make
 
 
 @pytest.mark.parametrize(("num_actions", "legal"), [(7, [1, 2, 6]), (2, [1]), (300, [0, 270, 299])])
@@ -27,3 +30,21 @@ def test_every_slot_draws_from_its_own_mask() -> None:
     for _ in range(300):
         seen.scatter_(-1, sample_legal(mask, generator).unsqueeze(-1), True)
     assert torch.equal(seen, mask)
+
+
+def test_a_profile_adds_up_and_leaves_nothing_patched() -> None:
+    forward, config = ActorCritic.forward, default_config("ppo", "tic_tac_toe")
+    assert isinstance(config, LearnerConfig)
+    result = training_rate("ppo", config, "tic_tac_toe", steps=3 * 4096, profile=True)
+    shares = result["shares"]
+    assert set(shares) == {"network forward", "network backward", "optimizer", "games", "the rest"}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(0 < share < 1 for share in shares.values())
+    assert ActorCritic.forward is forward
+
+
+def test_a_game_weighs_what_its_tensors_take() -> None:
+    env = make("cartpole", 10)
+    turn = env.reset(torch.arange(10))
+    # physics 4 × 8, ply 8, seed 8, over 1, observation 4 × 4; mask and player are the same for all games
+    assert game_bytes(env, turn) == 32 + 8 + 8 + 1 + 16 + 1
