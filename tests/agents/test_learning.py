@@ -39,11 +39,11 @@ def contender(game: str, name: str, policy: Policy) -> Contender:
     [
         ("ppo", "gridworld/recycling", 40_000),
         ("vpg", "gridworld/recycling?minutes=3", 40_000),
-        ("dqn", "gridworld/trap", 10_000),
+        ("dqn", "gridworld/trap", 3_000),
         ("vpg", "gridworld/tiny", 40_000),
         ("ppo", "gridworld/cliff", 150_000),
         ("vpg", "gridworld/maze?level=3", 100_000),
-        ("dqn", "gridworld/maze?level=3", 20_000),
+        ("dqn", "gridworld/maze?level=3", 10_000),
     ],
 )
 def test_greedy_play_earns_what_value_iteration_does(algorithm: str, game: str, steps: int, seed: int) -> None:
@@ -54,6 +54,11 @@ def test_greedy_play_earns_what_value_iteration_does(algorithm: str, game: str, 
 def test_ppo_stands_its_pole_up_within_a_hundred_thousand_steps() -> None:
     game = "gym/CartPole-v1"
     assert evaluate(None, game, contender(game, "ppo", learn("ppo", game, 100_000)), episodes=100).mean >= 475
+
+
+def test_dqn_stands_its_pole_up_within_forty_thousand_steps() -> None:
+    game = "cartpole"
+    assert evaluate(None, game, contender(game, "dqn", learn("dqn", game, 40_000)), episodes=100).mean >= 475
 
 
 def test_ppo_by_self_play_loses_no_line_of_tic_tac_toe() -> None:
