@@ -115,7 +115,7 @@ BUDGETS: dict[str, dict[str, int]] = {
     | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000},
     "vpg": _SHORT_RUNS
     | {"gridworld/maze": 4_000_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
-    | {"gridworld/cliff": 300_000, "gridworld/rooms": 150_000},
+    | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
     "q_learning": _TABLE_RUNS | {"gridworld/cliff": 40_000, "gridworld/rooms": 100_000},
     "sarsa": _TABLE_RUNS,
     "monte_carlo": _TABLE_RUNS,
