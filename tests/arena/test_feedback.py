@@ -17,6 +17,7 @@ from agents.transformer import TextModel, model_files
 from arena import feedback, feedback_eval
 from arena.annotators import Simulation, annotate, scorer
 from arena.comparisons import gather, selected, selection, soft_target
+from arena.feedback_curve import BEST_OF, measure
 from arena.feedback_demo import DemoStep, Plan, is_complete, results, run_demo
 from arena.feedback_lens import look_inside
 from arena.feedback_status import feedback_status
@@ -295,6 +296,21 @@ def test_the_demonstration_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
         assert found.figures["held_out/bits_per_byte"] > found.figures["held_out/bits_per_byte_bound"] > 0
         json.dumps(dataclasses.asdict(found))
         assert store.check() == []
+
+
+@pytest.mark.slow
+def test_the_curve_has_every_method_and_is_measured_once(store: Store) -> None:
+    arguments: Any = (store, "sft", "agents.rewards:full_stops", [12], 128, 2, 0.1, 8, 0)
+    found = measure(*arguments)
+    assert {point.method for point in found} == {"ppo", "dpo", "sft", *(f"best of {n}" for n in BEST_OF)}
+    assert all(point.labels == 12 for point in found)
+    by_method = {point.method: point for point in found}
+    assert by_method["best of 4"].kl == pytest.approx(np.log(4) - 3 / 4)
+    assert by_method["sft"].kl == pytest.approx(0, abs=1e-4)
+    assert by_method["best of 32"].proxy >= by_method["best of 2"].proxy
+    models = len(store.text_models())
+    assert measure(*arguments) == found
+    assert len(store.text_models()) == models
 
 
 def test_load_refuses_the_wrong_kind(store: Store, tiny_model: Tiny) -> None:
