@@ -120,6 +120,20 @@ def test_without_a_terminal_nothing_is_reset(monkeypatch: pytest.MonkeyPatch, tm
 
 
 @pytest.mark.slow
+def test_a_training_says_at_once_what_it_does(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "train", "tic_tac_toe", "--steps", "512", "--device", "cpu")
+    try:
+        plan = b"tic_tac_toe: ppo with preset tic_tac_toe"
+        terminal.wait_for(plan)
+        terminal.wait_for(b"starting")
+        assert terminal.end() == 0
+        assert terminal.output.count(plan) > 1, "as a bar while torch is loaded, then as a line with the device"
+        assert b"ppo-1: finished" in terminal.output
+    finally:
+        terminal.close()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_game_in_a_child_and_the_end_by_a_signal(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "play", "tic_tac_toe", "--vs", "first-legal", "--as", "Ann")
