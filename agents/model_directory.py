@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,15 @@ MAX_JSON_BYTES = 64 * 2**20
 MAX_WEIGHT_BYTES = 64 * 2**30
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".msgpack", ".h5")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+HUB_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "generation_config.json",
+)
 _SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -28,7 +36,7 @@ class ModelError(ArenaError):
 def check_directory(directory: str | Path) -> Path:
     """The directory, if everything that will be read from it is of the right form; raises ModelError otherwise.
 
-    A name that is no directory is looked up on the Hugging Face hub, in the local cache first.
+    A name that is no directory is looked up on the Hugging Face hub.
     """
     path = Path(directory)
     if not path.is_dir():
@@ -95,9 +103,9 @@ def _check_size(path: Path, config: dict[str, Any], held: dict[str, int], where:
     try:
         import torch
 
-        settings = AutoConfig.from_pretrained(path, local_files_only=True)
+        settings = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(settings)
+            model = AutoModelForCausalLM.from_config(settings, attn_implementation="eager")
     except Exception as error:
         text = " ".join(str(error).split())
         raise ModelError(f"{where}: config.json describes no model: {type(error).__name__}: {text[:200]}") from None
@@ -164,16 +172,26 @@ def _size(path: Path, where: str) -> int:
 
 
 def _from_hub(name: str) -> Path:
-    """The cached (or downloaded) directory of a name on the hub; without network only what is cached."""
-    nothing = ModelError(f"{name!r} is no directory, and no model of that name can be had from the Hugging Face hub")
-    if name.startswith((".", "/", "~")) or os.sep in name.replace("/", "", 1) or name.count("/") > 1:
-        raise ModelError(f"{name}: there is no such directory")
-    from huggingface_hub import snapshot_download
+    """The directory of a name on the hub, by the loading code of `transformers`: downloaded, or what is cached."""
+    if name.startswith((".", "/", "~")) or name.count("/") > 1 or not name.isprintable():
+        raise ModelError(f"{name!r}: there is no such directory")
+    from transformers.utils import cached_file
 
-    patterns = ["*.json", "*.safetensors", "*.txt", "tokenizer.model"]
-    for local in (True, False):
-        try:
-            return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local))
-        except Exception as error:
-            nothing.__cause__ = error
-    raise nothing
+    def fetch(file: str) -> str | None:
+        return cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+
+    try:
+        config = fetch("config.json")
+        if config is None:
+            raise OSError
+        for file in HUB_FILES:
+            fetch(file)
+        if fetch("model.safetensors") is None:
+            index = fetch("model.safetensors.index.json")
+            for shard in sorted(set(json.loads(Path(index).read_bytes())["weight_map"].values())) if index else ():
+                fetch(shard)
+    except Exception as error:
+        raise ModelError(
+            f"{name!r} is no directory, and no model of that name is to be had from the Hugging Face hub or its cache"
+        ) from error
+    return Path(config).parent

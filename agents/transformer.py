@@ -155,8 +155,9 @@ def new_model(config: TransformerConfig, tokenizer: PreTrainedTokenizerFast, see
 def load_model(directory: str | Path, dtype: torch.dtype = torch.float32) -> TextModel:
     """A causal language model in Hugging Face's format: config.json, safetensors weights, a tokenizer.
 
-    `directory` may be a name on the Hugging Face hub; it is looked up in the local cache first. Nothing is unpickled
-    and no code of the directory is run. Raises ModelError, in one line, for what cannot be loaded.
+    `directory` may be a name on the Hugging Face hub, which is asked as `transformers` does it (so not at all with
+    HF_HUB_OFFLINE=1, but for its local cache). Nothing is unpickled and no code of the directory is run. Raises
+    ModelError, in one line, for what cannot be loaded.
     """
     path = check_directory(directory)
     from transformers import AutoModelForCausalLM
@@ -164,7 +165,13 @@ def load_model(directory: str | Path, dtype: torch.dtype = torch.float32) -> Tex
     with _quiet(), _one_line(str(directory)):
         tokenizer = _load_tokenizer(path, str(directory))
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
+            path,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="eager",  # what the bridge needs; a directory's own wish could name code on the hub
+            dtype=dtype,
+            output_loading_info=True,
         )
         model, info = loaded
     missing = sorted(info["missing_keys"])
@@ -183,8 +190,10 @@ def _load_tokenizer(path: Path, where: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(path, local_files_only=True)
-    except Exception as error:
+        return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of the tokenizer's native code is no Exception
         text = " ".join(str(error).split())
         raise ModelError(f"{where}: the tokenizer cannot be loaded: {type(error).__name__}: {text[:200]}") from error
 
