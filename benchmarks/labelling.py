@@ -133,11 +133,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--size", type=int, default=100_000)
     parser.add_argument("--keys", type=int, default=300)
+    parser.add_argument("--db", type=Path, help="build the league here, or use the one that a run before built")
     options = parser.parse_args()
     about = facts("Labelling at 100,000 pairs", "python benchmarks/labelling.py")
     with tempfile.TemporaryDirectory() as folder:
         db, file, other = (Path(folder) / name for name in ("league.db", "labels.jsonl", "other.db"))
-        built = build(db, options.size)
+        db = options.db or db
+        built = {} if db.exists() else build(db, options.size)
         with Store(db) as store:
             began = time.perf_counter()
             store.label_progress("Ann")
@@ -163,7 +165,7 @@ def main() -> None:
     }
     lines = [
         f"{counts['completions']:,} completions, {counts['pairs']:,} pairs, {counts['labels']:,} labels, "
-        f"{counts['bytes'] / 2**20:,.0f} MiB.",
+        f"{counts['bytes'] / 2**20:,.0f} MiB. Load average of the machine: {load:.1f}.",
         "",
         f"| from a key to the next pair ({len(keys)} keys, undo among them) | ms |",
         "|---|---:|",
