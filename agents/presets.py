@@ -119,9 +119,9 @@ BUDGETS: dict[str, dict[str, int]] = {
     "q_learning": _TABLE_RUNS | {"gridworld/cliff": 40_000, "gridworld/rooms": 100_000},
     "sarsa": _TABLE_RUNS,
     "monte_carlo": _TABLE_RUNS,
-    "dqn": dict.fromkeys(_SHORT_RUNS, 10_000)
-    | {"gridworld/maze": 500_000, "gridworld/maze?level": 20_000, "gridworld/custom": 20_000}
-    | {"gridworld/cliff": 40_000, "gridworld/rooms": 40_000},
+    "dqn": dict.fromkeys(_SHORT_RUNS, 3_000)
+    | {"gridworld/maze": 500_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
+    | {"gridworld/cliff": 20_000, "gridworld/rooms": 20_000},
 }
 
 _PENDULUM: dict[str, Any] = {
