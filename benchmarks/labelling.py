@@ -145,6 +145,7 @@ def main() -> None:
             store.label_progress("Ann")
             progress = time.perf_counter() - began
             counts = store.stats()
+        load = os.getloadavg()[0]
         keys = key_times(db, options.keys)
         where = ("--db", str(db))
         commands = {
@@ -158,6 +159,7 @@ def main() -> None:
         }
     percentiles = statistics.quantiles(keys, n=20)
     about |= {
+        "load": load,
         "counts": counts,
         "keys": [round(1000 * value, 2) for value in keys],
         "commands": commands,
