@@ -186,7 +186,7 @@ def main() -> None:
         f"`.venv/bin/python benchmarks/decoder.py`: tokens/s, medians of {arguments.repeats} alternating runs, "
         f"{torch.get_num_threads()} threads, commit {commit.stdout.strip()}, {machine()}.",
         "",
-        f"Random weights, prompts of {PROMPT_TOKENS} tokens, temperature 1, no EOS. The ratio is to the peer's float32.",
+        f"Random weights, prompts of {PROMPT_TOKENS} tokens, temperature 1, no EOS. The ratio: to the peer in float32.",
         "GFLOP/s are those of the weight matrices: the decoder's, the same products alone in the decoder's layout, and",
         "alone as `F.linear` has them.",
         "",
