@@ -173,17 +173,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
-    shapes = list(SHAPES) if arguments.shape == "all" else [arguments.shape]
     path = RESULTS / "decoder.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
-    for shape in shapes:
+    for shape in list(SHAPES) if arguments.shape == "all" else [arguments.shape]:
         kept[shape] = measure(shape, arguments.repeats)
-    path.write_text(json.dumps(kept, indent=1) + "\n")
+        path.write_text(json.dumps(kept, indent=1) + "\n")
+        write_table(kept, arguments.repeats)
+
+
+def write_table(kept: dict[str, Any], repeats: int) -> None:
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT)
     lines = [
         "# Sampling beside `transformers` `generate`",
         "",
-        f"`.venv/bin/python benchmarks/decoder.py`: tokens/s, medians of {arguments.repeats} alternating runs, "
+        f"`.venv/bin/python benchmarks/decoder.py`: tokens/s, medians of {repeats} alternating runs, "
         f"{torch.get_num_threads()} threads, commit {commit.stdout.strip()}, {machine()}.",
         "",
         f"Random weights, prompts of {PROMPT_TOKENS} tokens, temperature 1, no EOS. The ratio: to the peer in float32.",
