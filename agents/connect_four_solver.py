@@ -287,15 +287,16 @@ class Solver:
         """By legal column, the score after that move for the one who made it; clipped to low … high."""
         return {column: -self._child(own, other, column, -high, -low, NO_BUDGET) for column in columns(own | other)}  # type: ignore[operator]
 
-    def solve(self, own: int, other: int, budget: int = NO_BUDGET) -> Solution:
-        """The score of a position that is not over, and every move that keeps it."""
+    def solve(self, own: int, other: int, budget: int = NO_BUDGET, low: int = -CELLS, high: int = CELLS) -> Solution:
+        """The score of a position that is not over, clipped to low … high, and every move that keeps it."""
         start = self.visited
-        score = self.score(own, other, budget=budget)
+        score = self.score(own, other, low, high, budget)
         if score is None:
             return Solution(None, ())
         best = []
         for column in columns(own | other):
-            value = self._child(own, other, column, -score, 1 - score, budget - (self.visited - start))
+            left = budget - (self.visited - start)
+            value = self._child(own, other, column, max(-score, -high), min(1 - score, -low), left)
             if value is None:
                 return Solution(None, ())
             if -value == score:
@@ -329,9 +330,10 @@ def has_four(board: int) -> bool:
 class PerfectPolicy:
     """Uniform over the moves with the best score: the fastest win, the slowest loss. Its value is the result.
 
-    From `EXACT_PLY` stones on that is exact. Before, where `BUDGET` positions do not settle the score, it plays the
-    column nearest to the centre and has no opinion of the value (0); decisions there start from an empty table, so
-    that the same position always gets the same answer.
+    From `EXACT_PLY` stones on that is exact. Before, where half of `BUDGET` positions does not settle the score, it
+    plays any move that keeps the result; where the other half does not settle that, the column nearest to the centre,
+    without an opinion of the value (0). Decisions there start from an empty table: the same position always gets the
+    same answer.
     """
 
     def __init__(self) -> None:
@@ -356,7 +358,9 @@ class PerfectPolicy:
             return self._solver.solve(own, other)
         if (own, other) not in self._early:
             self._solver.forget()
-            found = self._solver.solve(own, other, BUDGET)
+            found = self._solver.solve(own, other, BUDGET // 2)
+            if found.score is None:
+                found = self._solver.solve(own, other, BUDGET // 2, -1, 1)
             if found.score is None:
                 found = Solution(None, (min(columns(occupied), key=lambda column: abs(column - COLUMNS // 2)),))
             self._early[own, other] = found
