@@ -38,13 +38,12 @@ from arena.records import Agent, Episode, Match, Run, RunStatus
 from arena.roster import game_spec, on_device, resolve
 from arena.run_names import agent_name, free_name, newest_agent
 from arena.store import Store
+from arena.thinning import Thinner
 from arena.trial import steps_in
 from envs.errors import ArenaError, UsageError
 from envs.registry import make
 from envs.specs import GameSpec, parse_variant
 
-METRIC_POINTS = 400
-"""About how many points of each series a run keeps."""
 CHECKPOINTS = 10
 """Checkpoints of a run whose interval is not given."""
 
@@ -216,7 +215,7 @@ class _Drive:
         self.first_report: tuple[float, int] | None = None
         self.last_agent = newest_agent(store, run)
         self.episodic_return: float | None = None
-        self.metrics = _Thinner(max(1, run.total_steps // METRIC_POINTS))
+        self.metrics = Thinner(run.total_steps)
         settings = run.config
         config = config_from(run.algorithm, settings["settings"])
         state = store.run_state(run.id)
@@ -339,37 +338,6 @@ class _Drive:
             return None
         self.last_agent = agent.name
         return agent.name
-
-
-class _Thinner:
-    """Means of every series over stretches of `width` steps."""
-
-    def __init__(self, width: int) -> None:
-        self._width = width
-        self._stretch = 0
-        self._step = 0
-        self._sums: dict[str, tuple[float, int]] = {}
-        self._rows: list[tuple[int, dict[str, float]]] = []
-
-    def add(self, metrics: Metrics) -> None:
-        if metrics.step // self._width != self._stretch:
-            self._close()
-            self._stretch = metrics.step // self._width
-        self._step = metrics.step
-        for key, value in metrics.values.items():
-            total, count = self._sums.get(key, (0.0, 0))
-            self._sums[key] = (total + value, count + 1)
-
-    def take(self) -> list[tuple[int, dict[str, float]]]:
-        """(step, means) of what has been added since the last call."""
-        self._close()
-        rows, self._rows = self._rows, []
-        return rows
-
-    def _close(self) -> None:
-        if self._sums:
-            self._rows.append((self._step, {key: total / count for key, (total, count) in self._sums.items()}))
-            self._sums = {}
 
 
 def _watched(spec: GameSpec, config: Config) -> int:
