@@ -61,10 +61,10 @@ class RLHFConfig(Config):
 class DPOConfig(Config):
     """Direct preference optimisation."""
 
-    beta: float = setting(0.1, "how strongly the policy is held to the reference", min=1e-4, max=100.0)
-    num_epochs: int = setting(3, "passes over the labels", min=1, max=1000)
+    beta: float = setting(0.2, "how strongly the policy is held to the reference", min=1e-4, max=100.0)
+    num_epochs: int = setting(4, "passes over the labels", min=1, max=1000)
     batch_size: int = setting(32, "pairs per gradient step", min=1, max=4096)
-    learning_rate: float = setting(1e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
+    learning_rate: float = setting(2e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm; 0: never", min=0.0)
     certainty: float = setting(
         0.9, "probability that a plain choice stands for; `much better` stands for 1, a tie for ½", min=0.5, max=1.0
