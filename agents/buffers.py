@@ -176,12 +176,12 @@ class SumTree:
             self.nodes[node] = self.nodes[2 * node] + self.nodes[2 * node + 1]
 
     def find(self, quantile: Tensor) -> Tensor:
-        """quantile [B] in [0, 1) of the sum → the index [B] of the number in which it falls; never of a 0."""
+        """quantile [B] in [0, 1] of the sum → the index [B] of the number in which it falls; never of a 0."""
         rest = quantile * self.nodes[1]
         node = torch.ones_like(quantile, dtype=torch.int64)
         for _ in range(self.depth):
             left, right = self.nodes[2 * node], self.nodes[2 * node + 1]
-            goes_right = (rest >= left) & (right > 0)  # rounding may leave a rest where there is nothing
+            goes_right = (rest >= left) & (right > 0)  # a quantile that was rounded up to 1 goes too far right
             rest = torch.where(goes_right, rest - left, rest)
             node = 2 * node + goes_right
         return node - (1 << self.depth)
