@@ -369,29 +369,46 @@ def update(learner: Learner, learning_rate: float, beta: float = 1.0) -> None:
         return
     for group in learner.optimizer.param_groups:
         group["lr"] = learning_rate
-    for _ in range(due):
-        rows, place, weight = learner.buffer.sample(config.batch_size, learner.generator, beta)
+    while due > 0:
+        # The target network stands still between two copies, so these gradient steps need one pass of it together;
+        # priorities change with every step.
+        together = config.target_update - learner.gradient_steps % config.target_update
+        count = 1 if isinstance(learner.buffer, PrioritisedReplay) else min(due, together)
+        drawn, place, weight = learner.buffer.sample(count * config.batch_size, learner.generator, beta)
         with torch.no_grad():
-            q_t = learner.target(rows.next_observation)
-            selector_t = network(rows.next_observation) if config.double else q_t
-        reward = rows.reward / config.reward_scale
-        target = losses.q_learning_target(reward, rows.discount, q_t, selector_t, rows.next_mask)
-        q_tm1 = network(rows.observation).gather(1, rows.action.unsqueeze(1)).squeeze(1)
-        loss = losses.td_loss(q_tm1, target, config.huber, weight)
-        learner.optimizer.zero_grad()
-        loss.backward()
-        if config.max_grad_norm > 0:
-            nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-        learner.optimizer.step()
-        q_tm1 = q_tm1.detach()
-        error = (target - q_tm1).abs()
+            q_t = learner.target(drawn.next_observation)
+        batches = zip(*(column.split(config.batch_size) for column in (*drawn, weight, q_t)), strict=True)
+        steps = [gradient_step(learner, Transitions(*batch[:-2]), *batch[-2:]) for batch in batches]
+        loss, error, q_tm1 = (torch.cat(column) for column in zip(*steps, strict=True))
         learner.buffer.learnt(place, error)
         residual = (weight * error).sum() / weight.sum()
-        learner.seen += torch.stack([loss.detach(), residual, q_tm1.mean()])
-        learner.num_seen += 1
-        learner.gradient_steps += 1
+        learner.seen += torch.stack([loss.mean(), residual, q_tm1.mean()]) * count
+        learner.num_seen += count
+        learner.gradient_steps += count
+        due -= count
         if learner.gradient_steps % config.target_update == 0:
             follow(learner.target, network, config.target_rate)
+
+
+def gradient_step(learner: Learner, rows: Transitions, weight: Tensor, q_t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One step on B rows, weight [B], with the target network's values q_t [B, A] of what comes next.
+
+    Returns the loss [1], and |target − q| [B] and q [B] from before the step.
+    """
+    config, network = learner.config, learner.network
+    with torch.no_grad():
+        selector_t = network(rows.next_observation) if config.double else q_t
+        reward = rows.reward / config.reward_scale
+        target = losses.q_learning_target(reward, rows.discount, q_t, selector_t, rows.next_mask)
+    q_tm1 = network(rows.observation).gather(1, rows.action.unsqueeze(1)).squeeze(1)
+    loss = losses.td_loss(q_tm1, target, config.huber, weight)
+    learner.optimizer.zero_grad()
+    loss.backward()
+    if config.max_grad_norm > 0:
+        nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
+    learner.optimizer.step()
+    q_tm1 = q_tm1.detach()
+    return loss.detach().unsqueeze(0), (target - q_tm1).abs(), q_tm1
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ def games(
     game: Game = "connect_four",
     games: Annotated[int, typer.Option(min=1, help="Games side by side.")] = 16384,
     seconds: Seconds = 3.0,
-    threads: Threads = 0,
+    threads: Threads = 1,
     json: Json = False,
 ) -> None:
     """Random play: moves a second.
@@ -69,7 +69,7 @@ def games(
 
 
 @app.command()
-def curve(game: Game = "connect_four", seconds: Seconds = 1.0, threads: Threads = 0, json: Json = False) -> None:
+def curve(game: Game = "connect_four", seconds: Seconds = 1.0, threads: Threads = 1, json: Json = False) -> None:
     """Random play with 1, 64, 1,024 and 16,384 games side by side: what a move costs, what a game weighs.
 
     \b

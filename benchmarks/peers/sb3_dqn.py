@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8_000)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--ratio", type=float, default=0.5)
+    parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -45,7 +46,7 @@ def main() -> None:
         learning_starts=1_000,
         buffer_size=50_000,
         target_update_interval=250,
-        policy_kwargs={"net_arch": [256, 256]},
+        policy_kwargs={"net_arch": [args.units, args.units]},
         seed=args.seed,
         device="cpu",
     )
