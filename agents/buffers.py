@@ -181,7 +181,7 @@ class SumTree:
         node = torch.ones_like(quantile, dtype=torch.int64)
         for _ in range(self.depth):
             left, right = self.nodes[2 * node], self.nodes[2 * node + 1]
-            goes_right = (rest >= left) & (right > 0)  # a quantile that was rounded up to 1 goes too far right
+            goes_right = (rest >= left) & (right > 0)  # a quantile rounded up to 1 would end beyond the last
             rest = torch.where(goes_right, rest - left, rest)
             node = 2 * node + goes_right
         return node - (1 << self.depth)
