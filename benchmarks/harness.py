@@ -122,6 +122,7 @@ def facts(title: str, command: str) -> dict[str, Any]:
         "command": command,
         "commit": subprocess.run(describe, capture_output=True, text=True, cwd=ROOT).stdout.strip(),
         "machine": machine(),
+        "load": os.getloadavg()[0],
         "versions": {package: version(package) for package in PACKAGES},
     }
 
@@ -152,6 +153,7 @@ def save(name: str, about: dict[str, Any], lines: list[str]) -> None:
         f"# {about['title']}",
         "",
         f"`{about['command']}`, commit {about['commit']}, {about['machine']}, {used}.",
+        f"Processes that wanted a core when it began (load average): {about['load']:.1f}.",
         "",
     ]
     (RESULTS / f"{name}.md").write_text("\n".join([*head, *lines]) + "\n")

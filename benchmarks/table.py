@@ -12,13 +12,11 @@ NAMES = ("games", "solve", "rates")
 BEGIN, END = "<!-- benchmarks: written by make bench-table -->", "<!-- end of benchmarks -->"
 
 
-def table(results: list[dict[str, Any]]) -> list[str]:
-    """A line per comparison of all results, and where they come from."""
+def table(measured: dict[str, dict[str, Any]]) -> list[str]:
+    """A line per comparison of all results by name, and where they come from."""
+    results = measured.values()
     lines = [*TABLE_HEAD, *(table_line(row) for result in results for row in result["results"]), ""]
-    sources = ", ".join(
-        f"[{result['title'].lower()}](benchmarks/results/{name}.md)"
-        for name, result in zip(NAMES, results, strict=True)
-    )
+    sources = ", ".join(f"[{result['title']}](benchmarks/results/{name}.md)" for name, result in measured.items())
     machines = dict.fromkeys(result["machine"] for result in results)
     commits = ", ".join(dict.fromkeys(result["commit"] for result in results))
     return [
@@ -32,9 +30,13 @@ def main() -> None:
     text = readme.read_text()
     if BEGIN not in text or END not in text:
         sys.exit(f"README.md has no place for the table: put {BEGIN} and {END} where it belongs")
-    results = [json.loads((RESULTS / f"{name}.json").read_text()) for name in NAMES]
+    measured = {
+        name: json.loads((RESULTS / f"{name}.json").read_text())
+        for name in NAMES
+        if (RESULTS / f"{name}.json").exists()
+    }
     before, rest = text.split(BEGIN)
-    readme.write_text("\n".join([before + BEGIN, *table(results), END + rest.split(END)[1]]))
+    readme.write_text("\n".join([before + BEGIN, *table(measured), END + rest.split(END)[1]]))
 
 
 if __name__ == "__main__":
