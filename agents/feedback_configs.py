@@ -12,7 +12,7 @@ class RewardConfig(Config):
     """A reward model: the SFT model's trunk and one scalar head per member of the ensemble."""
 
     members: int = setting(4, "heads on the trunk, each with its own weighting of the training prompts", min=1, max=64)
-    num_epochs: int = setting(3, "passes over the training labels", min=1, max=1000)
+    num_epochs: int = setting(5, "passes over the training labels", min=1, max=1000)
     prompts_per_batch: int = setting(8, "prompts per gradient step, each with all its pairs", min=1, max=4096)
     learning_rate: float = setting(5e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
     weight_decay: float = setting(0.01, "AdamW's weight decay", min=0.0, max=10.0)

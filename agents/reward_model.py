@@ -9,6 +9,10 @@ The ensemble is K heads on one trunk, trained together; each weighs the training
 weights: the Bayesian bootstrap, Rubin 1981), so that where labels are few the heads disagree. The reward is their mean,
 shifted and scaled so that completions of the reference have mean 0 and deviation 1.
 
+What is kept at the end is the mean of the weights after each pass but the first (Izmailov et al. 2018, "Averaging
+weights leads to wider optima and better generalization", arXiv 1803.05407): a few hundred noisy labels are soon learnt
+by heart, and the mean forgets most of what the passes do not share.
+
 Metrics: losses/preference, charts/accuracy (of this pass's batches, ties left out), charts/learning_rate.
 """
 
@@ -149,9 +153,10 @@ def train(
     if config.members > 1:
         doubt.exponential_(generator=torch_generator(seeds["games"]))
     epoch = 0
+    mean: dict[str, Tensor] = {}
     if resume is not None:
         load(resume, rewarder, optimizer, generator)
-        epoch = resume.meta["epoch"]
+        epoch, mean = resume.meta["epoch"], unpack("mean", resume.tensors)
     batches = -(-len(prompts) // config.prompts_per_batch)
     while epoch < config.num_epochs:
         seen: list[Tensor] = []
@@ -169,10 +174,16 @@ def train(
             optimizer.step()
             seen.append(torch.stack([loss.detach(), accuracy]))
         epoch += 1
+        if epoch > 1:
+            for name, live in all_weights(rewarder).items():
+                weight = live.cpu()
+                mean[name] = weight.clone() if epoch == 2 else mean[name] + (weight - mean[name]) / (epoch - 1)
+        if epoch == config.num_epochs and mean:
+            put_weights(rewarder, mean)
         mean_loss, mean_accuracy = torch.stack(seen).nanmean(0).tolist()
         values = {"losses/preference": mean_loss, "charts/accuracy": mean_accuracy}
         values["charts/learning_rate"] = config.learning_rate * (1 - epoch / config.num_epochs)
-        yield Metrics(epoch * len(comparisons), values, state=state(rewarder, optimizer, generator, epoch))
+        yield Metrics(epoch * len(comparisons), values, state=state(rewarder, optimizer, generator, epoch, mean))
         if should_stop():
             return
 
@@ -199,10 +210,14 @@ def _loss(
 
 
 def state(
-    rewarder: RewardModel, optimizer: torch.optim.Optimizer, generator: torch.Generator, epoch: int
+    rewarder: RewardModel,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    epoch: int,
+    mean: dict[str, Tensor],
 ) -> TrainingState:
-    """Everything that the next pass depends on."""
-    tensors = pack("model", model_state(rewarder.model)) | pack("head", rewarder.heads.state_dict())
+    """Everything that the next pass depends on; `mean` is that of the weights so far."""
+    tensors = pack("weights", all_weights(rewarder)) | pack("mean", mean)
     tensors |= pack_optimizer("optimizer", optimizer) | {"generator": pack_generator(generator)}
     return TrainingState(tensors, {"epoch": epoch})
 
@@ -211,7 +226,18 @@ def load(
     saved: TrainingState, rewarder: RewardModel, optimizer: torch.optim.Optimizer, generator: torch.Generator
 ) -> None:
     """Put a fresh learner back to `state`."""
-    load_model_state(rewarder.model, unpack("model", saved.tensors))
-    rewarder.heads.load_state_dict(unpack("head", saved.tensors))
+    put_weights(rewarder, unpack("weights", saved.tensors))
     unpack_optimizer("optimizer", optimizer, saved.tensors)
     generator.set_state(saved.tensors["generator"])
+
+
+def all_weights(rewarder: RewardModel) -> dict[str, Tensor]:
+    """The live weights of trunk and heads by name."""
+    heads = {f"head/{name}": tensor.detach() for name, tensor in rewarder.heads.state_dict().items()}
+    return {f"model/{name}": tensor for name, tensor in model_state(rewarder.model).items()} | heads
+
+
+def put_weights(rewarder: RewardModel, weights: dict[str, Tensor]) -> None:
+    """Put `all_weights` back in place."""
+    load_model_state(rewarder.model, unpack("model", weights))
+    rewarder.heads.load_state_dict(unpack("head", weights))

@@ -175,3 +175,21 @@ def test_calibration_of_nothing_decided() -> None:
     assert math.isnan(found.accuracy)
     assert math.isfinite(found.log_loss)
     assert calibration.correlation(np.ones(3), np.arange(3.0)) == 0
+
+
+def test_the_mean_of_the_passes_is_kept(tiny_model: Tiny) -> None:
+    """Weights after passes 2 and 3, as the states tell them, averaged; not the last pass's own."""
+    sequences, comparisons = planted(8)
+    rewarder = fresh(tiny_model(0))
+    config = dataclasses.replace(REWARD, num_epochs=3)
+    reports = list(reward_model.train(config, rewarder, sequences, comparisons, seed=4))
+    second, third = reports[1].state, reports[2].state
+    assert second is not None
+    assert third is not None
+    kept = reward_model.all_weights(rewarder)
+    moved = 0.0
+    for name, weight in kept.items():
+        assert torch.equal(third.tensors[f"mean/{name}"], weight)
+        assert torch.equal(second.tensors[f"mean/{name}"], second.tensors[f"weights/{name}"])
+        moved += float((weight - second.tensors[f"weights/{name}"]).abs().sum())
+    assert moved > 0
