@@ -35,6 +35,7 @@ from agents.tokenizer import train_tokenizer
 from agents.transformer import TextModel, TransformerConfig, load_model, new_model, save_model
 from envs import helpdesk
 
+CPU_CLOCK = False
 PROMPT_TOKENS = 16
 SHAPES = {
     "default": {"name": "4 layers, d = 128", "rows": 64, "tokens": 32, "float32": 2.0, "bfloat16": 3.0},
@@ -61,9 +62,11 @@ def build(shape: str, folder: str) -> TextModel:
 
 
 def clock(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    """Seconds of wall time; on one thread, where `--clock cpu` chose it, of CPU time."""
+    now = time.process_time if CPU_CLOCK else time.perf_counter
+    started = now()
     work()
-    return time.perf_counter() - started
+    return now() - started
 
 
 def peer(folder: str, dtype: torch.dtype, prompts: torch.Tensor, tokens: int) -> Callable[[], object]:
@@ -116,13 +119,13 @@ def product_rates(model: TextModel, rows: int, dtype: torch.dtype) -> dict[str, 
     rates = {}
     for name, side in sides.items():
         side()
-        rates[name] = work / statistics.median(clock(side) for _ in range(15))
+        rates[name] = work / statistics.median(clock(side) for _ in range(7))
     return rates | {"per_token": work / rows}
 
 
-def measure(shape: str, repeats: int) -> list[dict[str, Any]]:
+def measure(shape: str, repeats: int, tokens: int) -> list[dict[str, Any]]:
     entry = SHAPES[shape]
-    rows, tokens = int(entry["rows"]), int(entry["tokens"])
+    rows = int(entry["rows"])
     results = []
     with tempfile.TemporaryDirectory() as folder:
         model = build(shape, folder)
@@ -142,6 +145,8 @@ def measure(shape: str, repeats: int) -> list[dict[str, Any]]:
             results.append(
                 {
                     "shape": f"{entry['name']}, {rows} × {tokens} tokens",
+                    "clock": f"{'CPU' if CPU_CLOCK else 'wall'} time, {torch.get_num_threads()} threads",
+                    "repeats": repeats,
                     "dtype": dtype,
                     "ours": speed["ours", dtype],
                     "peer": speed["peer", dtype],
@@ -162,7 +167,7 @@ def table_line(row: dict[str, Any]) -> str:
     rates = row["products"]
     share = f"{row['gflops']:.0f} of {rates['reordered']:.0f} ({row['gflops'] / rates['reordered']:.0%})"
     return (
-        f"| {row['shape']} | {row['dtype']} | {row['ours']:,.0f} | {row['peer']:,.0f} | ×{row['ratio']:.2f} "
+        f"| {row['shape']} | {row['dtype']} | {row['clock']}, {row['repeats']} runs | {row['ours']:,.0f} | {row['peer']:,.0f} | ×{row['ratio']:.2f} "
         f"| ×{row['target']:g} | {share} | {rates['plain']:.0f} |"
     )
 
@@ -171,30 +176,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", choices=[*SHAPES, "all"], default="all")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--tokens", type=int, help="new tokens per row, in place of the shape's own")
+    parser.add_argument(
+        "--clock",
+        choices=["wall", "cpu"],
+        default="wall",
+        help="cpu: CPU time of one thread, for a machine that does other work as well",
+    )
     arguments = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    global CPU_CLOCK
+    CPU_CLOCK = arguments.clock == "cpu"
+    torch.set_num_threads(1 if CPU_CLOCK else int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     path = RESULTS / "decoder.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
     for shape in list(SHAPES) if arguments.shape == "all" else [arguments.shape]:
-        kept[shape] = measure(shape, arguments.repeats)
+        kept[shape] = measure(shape, arguments.repeats, arguments.tokens or int(SHAPES[shape]["tokens"]))
         path.write_text(json.dumps(kept, indent=1) + "\n")
-        write_table(kept, arguments.repeats)
+        write_table(kept)
 
 
-def write_table(kept: dict[str, Any], repeats: int) -> None:
+def write_table(kept: dict[str, Any]) -> None:
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT)
     lines = [
         "# Sampling beside `transformers` `generate`",
         "",
-        f"`.venv/bin/python benchmarks/decoder.py`: tokens/s, medians of {repeats} alternating runs, "
-        f"{torch.get_num_threads()} threads, commit {commit.stdout.strip()}, {machine()}.",
+        "`.venv/bin/python benchmarks/decoder.py`: tokens/s, medians of alternating runs, "
+        f"commit {commit.stdout.strip()}, {machine()}.",
         "",
         f"Random weights, prompts of {PROMPT_TOKENS} tokens, temperature 1, no EOS. The ratio: to the peer in float32.",
         "GFLOP/s are those of the weight matrices: the decoder's, the same products alone in the decoder's layout, and",
         "alone as `F.linear` has them.",
         "",
-        "| | | Arena | `generate` | ratio | target | GFLOP/s of the products alone | plain layout |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| | | clock | Arena | `generate` | ratio | target | GFLOP/s of the products alone | plain layout |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
         *[table_line(row) for shape in SHAPES if shape in kept for row in kept[shape]],
         "",
         f"Versions: torch {version('torch')}, transformers {version('transformers')}.",
