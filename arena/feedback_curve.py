@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
 from arena import feedback
@@ -120,13 +121,18 @@ def train(store: Store, name: str, algorithm: str, config: dict[str, object], se
         progress(name, report.step, report.total)
 
 
-def write_plot(points: Sequence[CurvePoint], path: Path) -> None:
-    """Rubric (lines) and reward model (dashed) against √KL as a picture. Raises MissingPackageError."""
+def need_matplotlib() -> Any:
+    """The class of pictures; MissingPackageError where matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingPackageError("pictures need matplotlib: pip install matplotlib") from None
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    return Figure
+
+
+def write_plot(points: Sequence[CurvePoint], path: Path) -> None:
+    """Rubric (lines) and reward model (dashed) against √KL as a picture. Raises MissingPackageError."""
+    figure = need_matplotlib()(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for number, labels in enumerate(sorted({point.labels for point in points})):
         for method, style in (("ppo", "-"), ("dpo", "o"), ("best", "s")):

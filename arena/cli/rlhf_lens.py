@@ -77,8 +77,10 @@ def curve(
       arena rlhf curve --labels 50 --labels 400
     """
     with Store(db, create=False) as store, Meter() as meter:
-        from arena.feedback_curve import measure, write_plot
+        from arena.feedback_curve import measure, need_matplotlib, write_plot
 
+        if plot is not None:
+            need_matplotlib()
         sft = newest(store, "sft", "imported")
         found = measure(
             store, sft, rubric, labels or [50, 100, 200, 500, 2000], completions, prompts, noise, tokens, seed,
