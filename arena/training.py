@@ -32,6 +32,7 @@ from agents.shaping import load_shaping
 from arena.checkpoints import pack_policy, pack_state, unpack_state
 from arena.locks import hold
 from arena.matchmaking import POOL_DRAWS, Draw, uniform
+from arena.memory import keep_freed_memory
 from arena.provenance import commit_hash, resolve_device, versions
 from arena.recording import RecordingEnv, as_episodes
 from arena.records import Agent, Episode, Match, Run, RunStatus
@@ -227,6 +228,7 @@ class _Drive:
             opponents = frozen_opponents(store, run.game, settings["opponents"], run.device, draw or uniform)
         elif opponents is None and draw is not None:
             opponents = Opponents(draw=draw)
+        keep_freed_memory()
         if run.device == "cpu":
             # These networks are small: threads that wait for each other cost more than they gain.
             torch.set_num_threads(1)
