@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 
 from harness import OURS, facts, figure, measure, save, shown
@@ -16,21 +17,24 @@ SETTINGS = {
     "hidden_size": 256,
     "hidden_layers": 3,
 }
-STEPS, REPEATS = 600_000, 3
+STEPS, REPEATS = 131_072, 3
 TARGET, TARGET_OUTSIDE = 60_000, 0.25
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, default=2)
+    threads = ["--threads", str(parser.parse_args().threads)]
     about = facts("Self-play PPO on connect four", "python benchmarks/selfplay.py")
     sets = [f"--set={key}={value}" for key, value in SETTINGS.items()]
-    command = [*OURS, "train", "--game", "connect_four", "--steps", str(STEPS), *sets, "--profile", "--json"]
+    command = [*OURS, "train", "--game", "connect_four", "--steps", str(STEPS), *sets, *threads, "--profile", "--json"]
     runs = [measure(command) for _ in range(REPEATS)]
     rate = statistics.median(run["value"] for run in runs)
     parts = {part: statistics.median(run["shares"].get(part, 0.0) for run in runs) for part in runs[0]["shares"]}
     outside = 1 - parts["network forward"] - parts["network backward"]
     lines = [
-        f"Learning included: **{figure(rate, 'moves/s')}** (target {figure(TARGET, 'moves/s')}), median of {REPEATS} runs "
-        f"on {runs[0]['threads']} threads. Settings beside the preset's: "
+        f"Learning included: **{figure(rate, 'moves/s')}** (target {figure(TARGET, 'moves/s')}), median of {REPEATS} "
+        f"runs, threads: {runs[0]['threads']}. Settings beside the preset's: "
         + ", ".join(f"{key} {value}" for key, value in SETTINGS.items()) + ".",
         "",
         f"Outside the network's forward and backward passes: {outside:.0%} (target {TARGET_OUTSIDE:.0%}).",
