@@ -35,8 +35,8 @@ TABLE_BITS = 22
 """The transposition table has 2^22 buckets of two entries of 8 bytes: 64 MiB."""
 EXACT_PLY = 8
 """From this ply on `perfect` always plays perfectly; before it, where the budget suffices."""
-BUDGET = 30_000_000
-"""Positions that `perfect` visits for one decision before `EXACT_PLY`: about three seconds."""
+BUDGET = 10_000_000
+"""Positions that `perfect` visits for one decision before `EXACT_PLY`: about one second."""
 NO_BUDGET = 1 << 60
 
 U = np.uint64

@@ -232,7 +232,7 @@ class LiveGame:
         return {row.agent: row.elo for row in standings(self._store, self.spec.game, retired=True)}
 
     def _strongest(self) -> Contender:
-        """A solver where there is one, else the best rated agent, else the tactician."""
+        """A solver where there is one, else the best rated agent, else a search."""
         offered = scripted_policies(self.spec)
         for name in SOLVERS:
             if name in offered:
@@ -242,8 +242,8 @@ class LiveGame:
         best = next((row.agent for row in table(self._store, self.spec.game) if row.agent in able), None)
         if best is not None:
             return resolve(self._store, self.spec.game, best)
-        if "tactician" in offered:
-            return resolve(self._store, self.spec.game, "tactician")
+        if "mcts-1000" in offered:
+            return resolve(self._store, self.spec.game, "mcts-1000")
         raise UsageError(f"nobody knows {self.spec.game} yet; train an agent and it will give hints")
 
     def _legal(self, seat: int) -> list[tuple[int, str]]:
