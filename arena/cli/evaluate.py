@@ -92,6 +92,7 @@ def match(
     \b
     Example:
       arena match connect_four ppo-1@latest tactician --games 400 --json
+      arena match connect_four ppo-1+mcts:200 ppo-1 --sprt 0,50
     """
     from arena.match import check_players, play_match
     from arena.roster import game_spec, require_scripts, resolve_all
