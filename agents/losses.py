@@ -141,7 +141,7 @@ def td_loss(q_tm1: Tensor, target_tm1: Tensor, huber: bool, weight: Tensor) -> T
 
 
 def preference_loss(difference: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Cross-entropy of σ(difference) with the probability `target` that the first is preferred (Bradley and Terry 1952).
+    """Cross-entropy of σ(difference) with the probability `target` that the first is preferred (Bradley, Terry 1952).
 
     The difference is one of rewards (a reward model) or of β-scaled log-ratios (DPO); a tie has target ½. All [B] →
     scalar: the mean weighted by `weight`, which must not be zero throughout.

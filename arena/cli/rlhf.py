@@ -11,8 +11,9 @@ import typer
 from arena.cli.errors import INTERRUPTED
 from arena.cli.interrupts import stoppable
 from arena.cli.options import DEFAULT_DB, Db, Json, Seed, group
-from arena.cli.output import clean, duration, number, print_json, print_table, say
+from arena.cli.output import clean, duration, print_json, say
 from arena.cli.progress import Meter
+from arena.cli.rlhf_text import print_reward
 from arena.store import Store
 from envs.errors import UsageError
 
@@ -377,31 +378,3 @@ def run_training(
 
 COMMANDS = {"pretrain": "pretrain", "sft": "sft", "reward": "reward", "rlhf": "ppo", "dpo": "dpo"}
 """Which command trains by which algorithm."""
-
-
-def print_reward(name: str, report: dict[str, Any]) -> None:
-    """A reward model's figures, its reliability, its warnings."""
-    rows = [
-        ("labels learnt from", f"{report['labels']:,}"),
-        ("labels held out", f"{report['held_out']:,}, {report.get('ties', 0)} of them ties"),
-        ("accuracy", number(report.get("accuracy"), 3)),
-        ("agreement ceiling", f"{number(report['ceiling'], 3)} (from {report['ceiling_basis'] or 'nothing yet'})"),
-        ("share of the ceiling", number(report.get("share_of_ceiling"), 3)),
-        ("log-loss", f"{number(report.get('log_loss'), 3)} nats (a coin: 0.693)"),
-        ("calibration error", number(report.get("ece"), 3)),
-        ("reward and length", f"correlation {number(report['length_correlation'], 2)}"),
-        ("length alone", f"right on {number(report.get('longer_rule'), 3)} of them"),
-    ]
-    print_table(("reward model", clean(name)), rows, "", left=1)
-    bins = report.get("bins", [])
-    print()
-    print_table(
-        ("it says", "labels", "mean", "came true"),
-        [
-            (f"{b['low']:.0%}–{b['high']:.0%}", b["count"], f"{b['predicted']:.0%}", f"{b['observed']:.0%}")
-            for b in bins
-        ],
-        "no labels were held out",
-    )
-    for line in report["warnings"]:
-        say(f"warning: {line}")
