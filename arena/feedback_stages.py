@@ -125,7 +125,8 @@ def _pretrain(store: Store, config: Mapping[str, Any], settings: PretrainConfig,
         texts = [text for index, text in enumerate(texts) if index % 50 or not held_out]
     else:
         texts = helpdesk.sample_posts(config["posts"], seed)
-        held_out = helpdesk.sample_posts(HELD_OUT_POSTS, HELD_OUT_SEED + seed)
+        learnt = set(texts)
+        held_out = [post for post in helpdesk.sample_posts(HELD_OUT_POSTS, HELD_OUT_SEED + seed) if post not in learnt]
     tokenizer = train_tokenizer(texts[:20_000], config["vocab_size"])
     model = new_model(TransformerConfig(**config["transformer"]), tokenizer, seed).to(device)
     rows = lm.text_rows(model, texts)
