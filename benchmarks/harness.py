@@ -54,14 +54,10 @@ def measure(command: list[str], run: int = 0) -> dict[str, Any]:
     return json.loads(done.stdout[done.stdout.index("{") :])
 
 
-def compare(row: Row, repeats: int) -> dict[str, Any]:
-    """Both sides alternately; the ratio is how far ours is ahead, whichever way is better."""
-    ours, theirs = [], []
-    for run in range(repeats):
-        ours.append(measure(row.ours, run))
-        theirs.append(measure(row.theirs, run))
+def compare(row: Row, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The medians of both sides' runs; the ratio is how far ours is ahead, whichever way is better."""
     mine, other = (statistics.median(run["value"] for run in side) for side in (ours, theirs))
-    result = {
+    return {
         "name": row.name,
         "note": row.note,
         "peer": row.peer,
@@ -73,11 +69,6 @@ def compare(row: Row, repeats: int) -> dict[str, Any]:
         "runs": {"ours": ours, "theirs": theirs},
         "commands": {"ours": shown(row.ours), "theirs": shown(row.theirs)},
     }
-    print(
-        f"{row.name}: {mine:,.4g} against {other:,.4g} {result['unit']} ({row.peer}): ×{result['ratio']:.2f}",
-        file=sys.stderr,
-    )
-    return result
 
 
 def shown(command: list[str]) -> str:
@@ -127,21 +118,28 @@ def facts(title: str, command: str) -> dict[str, Any]:
     }
 
 
-def write(name: str, title: str, command: str, rows: list[Row], repeats: int, remarks: str = "") -> None:
-    """Measure all rows; write results/NAME.json and results/NAME.md."""
-    about = facts(title, command)  # the commit that is measured, not one made meanwhile
-    results = [compare(row, repeats) for row in rows]
-    peers = peer_versions()
-    about |= {"peers": peers, "repeats": repeats, "results": results}
-    lines = [f"Medians of {repeats} alternating runs.", "", *TABLE_HEAD, *map(table_line, results), ""]
+def write(name: str, title: str, command: str, rows: list[Row], repeats: int) -> None:
+    """Measure all rows, side by side, `repeats` times; results/NAME.json and .md are written after each time, so that
+    an interruption keeps what was measured."""
+    about = facts(title, command) | {"peers": peer_versions()}  # the commit that is measured, not one made meanwhile
+    runs: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = [([], []) for _ in rows]
+    for run in range(repeats):
+        for row, (ours, theirs) in zip(rows, runs, strict=True):
+            ours.append(measure(row.ours, run))
+            theirs.append(measure(row.theirs, run))
+            print(f"{run + 1}: {table_line(compare(row, ours, theirs))}", file=sys.stderr, flush=True)
+        results = [compare(row, *sides) for row, sides in zip(rows, runs, strict=True)]
+        save(name, about | {"repeats": run + 1, "results": results}, page(about["peers"], run + 1, results))
+
+
+def page(peers: dict[str, str], repeats: int, results: list[dict[str, Any]]) -> list[str]:
+    lines = [f"Medians of alternating runs, {repeats} a side.", "", *TABLE_HEAD, *map(table_line, results), ""]
     lines += [f"- {result['name']}: {result['note']}" for result in results if result["note"]]
-    if remarks:
-        lines += ["", remarks]
     lines += ["", "Commands:", ""]
     for result in results:
         lines += [f"- {result['name']}: `{result['commands']['ours']}` · `{result['commands']['theirs']}`"]
     used = ", ".join(f"{package} {number}" for package, number in peers.items())
-    save(name, about, [*lines, "", f"Versions of the peers: {used}."])
+    return [*lines, "", f"Versions of the peers: {used}."]
 
 
 def save(name: str, about: dict[str, Any], lines: list[str]) -> None:
