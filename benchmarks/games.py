@@ -1,7 +1,7 @@
 """Random play beside Pgx, OpenSpiel and PettingZoo: `.venv/bin/python benchmarks/games.py`.
 
-Sampling a legal action and writing the observation are part of a move on every side. GAMES says how many games each side
-plays side by side.
+Sampling a legal action and writing the observation are part of a move on every side. GAMES says how many games each
+side plays at a time.
 """
 
 from __future__ import annotations
