@@ -1,8 +1,9 @@
 """The grammar of the help desk: prompts, answers of every quality, and the posts of its forum.
 
 Four kinds of post. Questions begin with a prompt and then *go on* in the asker's voice; nobody answers inside them.
-Replies answer, but under a header that no prompt has. Musings and tips say what goes wrong with what, and why. So a
-model that has read the forum continues a prompt with more of the question, although it has read the answers.
+Replies answer, but under a header that no prompt has, and mostly the asker says whether it helped. Musings and tips say
+what goes wrong with what, and why. So a model that has read the forum continues a prompt with more of the question,
+although it has read the answers.
 
 Answers differ in independent ways: what they advise (a fix that fits, a fix of something else, another device's, none),
 their tone (polite, plain, rude), their length, whether they ask something back.
@@ -84,6 +85,11 @@ ASK_BACK = Pick([
     " does it happen every day?", " is it still under warranty?", " how old is it?", " did you drop it?",
     " did that help?",
 ])  # fmt: skip
+REACTION = {
+    True: Pick([" it works now!", " that fixed it!", " all is well again!"]),
+    False: Pick([" that did nothing!", " it is still the same!", " no change here!"]),
+}
+"""What the asker says afterwards, by whether the fix fits: who reads on learns to tell."""
 VAGUE = Pick([
     "it could be anything.", "try looking it up.", "maybe it is just old.", "some of them do that.",
     "you could ask in a shop.", "just wait and see.",
@@ -145,8 +151,8 @@ def _advice(fix: Pick) -> Join:
 
 
 @cache
-def answer(device: str, symptom: str) -> Join:
-    """A reply of any quality to a prompt about this device and symptom."""
+def answer(device: str, symptom: str, reaction: bool = False) -> Pick:
+    """A reply of any quality to a prompt about this device and symptom; with `reaction`, what the asker says to it."""
     diagnosis = Join(Pick(["that sounds like ", "it is often ", "I think it is "]), _cause(symptom), ". ")
     others = [other for other in train_devices(symptom) if other != device] or [
         other for other in DEVICES if other != device and (other, symptom) not in PAIRS
@@ -160,19 +166,19 @@ def answer(device: str, symptom: str) -> Join:
             for other in others
         ]
     )
-    content = weighted(
-        (6, Join(maybe(0.35, diagnosis), _advice(_right_fix(device, symptom)))),
-        (1.5, Join(maybe(0.25, diagnosis), _advice(_wrong_fix(device, symptom)))),
-        (1.5, elsewhere),
-        (1, VAGUE),
+    tone = weighted((4.5, ""), (3.5, GREETING), (2, RUDENESS))
+    rest = Join(
+        maybe(0.4, Join(" ", CHATTER, maybe(0.4, Join(" ", CHATTER)))), maybe(0.12, ASK_BACK), maybe(0.2, FAREWELL)
     )
-    return Join(
-        weighted((4.5, ""), (3.5, GREETING), (2, RUDENESS)),
-        content,
-        maybe(0.4, Join(" ", CHATTER, maybe(0.4, Join(" ", CHATTER)))),
-        maybe(0.12, ASK_BACK),
-        maybe(0.2, FAREWELL),
-    )
+    return weighted(*(
+        (weight, Join(tone, content, rest, maybe(0.8, REACTION[helps]) if reaction else ""))
+        for weight, content, helps in (
+            (6, Join(maybe(0.35, diagnosis), _advice(_right_fix(device, symptom))), True),
+            (1.5, Join(maybe(0.25, diagnosis), _advice(_wrong_fix(device, symptom))), False),
+            (1.5, elsewhere, False),
+            (1, VAGUE, False),
+        )
+    ))  # fmt: skip
 
 
 def _right_or_any(device: str, symptom: str) -> Pick:
@@ -206,7 +212,7 @@ def _question(device: str, symptom: str) -> Join:
 
 
 def _reply(device: str, symptom: str) -> Join:
-    return Join("reply about a ", device, " that ", symptom, ": ", answer(device, symptom))
+    return Join("reply about a ", device, " that ", symptom, ": ", answer(device, symptom, reaction=True))
 
 
 def _tip(device: str, symptom: str) -> Join:
