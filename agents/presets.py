@@ -276,8 +276,15 @@ PRESETS: dict[str, Presets] = {
             "entropy_coef": 0.1,
             "final_entropy_coef": 0.05,
         },
-        "gridworld/cliff": {"reward_scale": 5.0, "reward_clip": 3.0, "random_plies": 40, "final_entropy_coef": 0.01},
-        "gridworld/cliff?start=any": {"reward_clip": 10.0, "random_plies": 0},
+        "gridworld/cliff": {
+            "reward_scale": 5.0,
+            "reward_clip": 3.0,
+            "random_plies": 40,
+            "hidden_size": 128,
+            "hidden_layers": 1,
+            "final_entropy_coef": 0.01,
+        },
+        "gridworld/cliff?start=any": {"reward_clip": 10.0, "random_plies": 0, "hidden_size": 64, "hidden_layers": 2},
         "gridworld/rooms": _ROOMS,
         "gridworld/trap": {"reward_scale": 500.0},
         "gridworld/maze": {
