@@ -147,12 +147,12 @@ def test_the_step_size_warms_up_and_falls() -> None:
 @pytest.mark.slow
 def test_a_model_learns_to_answer(tokenizer: PreTrainedTokenizerFast) -> None:
     """Answers to one prompt, learnt by heart, come back; the text before them is not what is learnt."""
-    model = new_model(TransformerConfig(n_layer=2, n_head=2, d_model=64, n_ctx=64), tokenizer, 0)
+    model = new_model(TransformerConfig(n_layer=2, n_head=2, d_model=64, n_ctx=128), tokenizer, 0)
     pairs = helpdesk.demonstrations(12, seed=0)
     rows = lm.demonstration_rows(model, pairs)
     config = SFTConfig(learning_rate=5e-3, batch_tokens=1024)
     losses = [report.values["losses/loss"] for report in lm.train(config, model, rows, seed=0, total_steps=120)]
     assert losses[-1] < 0.1 < 3 < losses[0]
-    sample = Decoder(model).sample([encode_prompt(tokenizer, prompt) for prompt, _ in pairs], 40, greedy=True)
+    sample = Decoder(model).sample([encode_prompt(tokenizer, prompt) for prompt, _ in pairs], 96, greedy=True)
     answers = [decode_completion(tokenizer, row.tolist()) for row in sample.tokens]
     assert sum(answer == expected for answer, (_, expected) in zip(answers, pairs, strict=True)) >= 10
