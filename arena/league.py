@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agents.configs import Config, config_from, default_config
+from agents.configs import ActorCriticConfig, Config, config_from, default_config
 from agents.scripted import THINKERS, scripted_policies
 from agents.selfplay import Opponents
 from arena import matchmaking
@@ -146,8 +146,8 @@ def _begin(
 def _steady(config: Config) -> Config:
     """The config for a run without an end: what would fall over a run stays where it is, exploration ends early."""
     steady: dict[str, Any] = {"anneal_learning_rate": False, "exploration_share": 0.5}
-    if hasattr(config, "entropy_coef"):
-        middle = (config.entropy_coef + config.final_entropy_coef) / 2  # type: ignore[attr-defined]
+    if isinstance(config, ActorCriticConfig):
+        middle = (config.entropy_coef + config.final_entropy_coef) / 2
         steady |= {"entropy_coef": middle, "final_entropy_coef": middle}
     known = {f.name for f in dataclasses.fields(config)}
     return dataclasses.replace(config, **{key: value for key, value in steady.items() if key in known})

@@ -79,8 +79,9 @@ def play_sprt(
     while decision is None and played < limit:
         games = min(batch, limit - played + (limit - played) % 2)
         chance = int(np.random.SeedSequence([seed, len(results)]).generate_state(1, np.uint64)[0] >> 1)
-        options = {"greedy": greedy, "opening_plies": opening_plies}
-        result = play_match(store, game, first, second, games=games, seed=chance, **options)  # type: ignore[arg-type]
+        result = play_match(
+            store, game, first, second, games=games, seed=chance, greedy=greedy, opening_plies=opening_plies
+        )
         results.append(result)
         pairs += pair_counts(result)
         played += games

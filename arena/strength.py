@@ -6,13 +6,14 @@ Connect four has a solver and a sample: `strength_solved.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.configs import default_config
+from agents.configs import PlanningConfig, default_config
 from agents.planning import value_iteration
 from agents.policy import Policy, act
 from agents.scripted import tic_tac_toe_exploitability, tic_tac_toe_losses
@@ -161,7 +162,7 @@ def _greedy_actions(policy: Policy, dynamics: Dynamics) -> NDArray[np.int64]:
 
 
 def _optimal_actions(game: str, dynamics: Dynamics) -> NDArray[np.int64]:
-    gamma = default_config("value_iteration", game).gamma  # type: ignore[attr-defined]
+    gamma = cast(PlanningConfig, default_config("value_iteration", game)).gamma
     return value_iteration(dynamics, gamma).policy.argmax(-1)
 
 

@@ -251,14 +251,8 @@ class AtariGame(WrappedGame):
         return self._ale.getRAM().tobytes() + self._frames.to_bytes(4, "little")
 
     def draw(self, seat: int | None) -> Drawing:
-        names = self.spec.action_names
-        keys = {index: [name] if name in _ARROWS else [] for index, name in enumerate(names)}
-        if "fire" in names:
-            keys[names.index("fire")].append("space")
-        for index in range(min(len(names), 10)):
-            keys[index].append(str(index))
         caption = f"lives {self._lives}" if self._lives else ""
-        return Drawing(half_blocks(self._ale.getScreenRGB()), keys=keys, caption=caption)
+        return Drawing(half_blocks(self._ale.getScreenRGB()), keys=button_keys(self.spec.action_names), caption=caption)
 
     def close(self) -> None:
         del self._ale
@@ -274,6 +268,16 @@ class AtariGame(WrappedGame):
         self._raw[0] = np.maximum(*self._raw)
         small = shrink(self._raw[0]).transpose(2, 0, 1)
         self._stack = np.concatenate([self._stack[1:], small[None]])
+
+
+def button_keys(names: Sequence[str]) -> dict[int, list[str]]:
+    """Action → keys: arrows for directions, space for FIRE, and the first ten by number."""
+    keys = {index: [name] if name in _ARROWS else [] for index, name in enumerate(names)}
+    if "fire" in names:
+        keys[names.index("fire")].append("space")
+    for index in range(min(len(names), 10)):
+        keys[index].append(str(index))
+    return keys
 
 
 def _idle_frames(seed: int, limit: int) -> int:

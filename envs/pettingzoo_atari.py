@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.adapter import Array, WrappedGame
-from envs.atari import SIZE, shrink
+from envs.atari import SIZE, button_keys, shrink
 from envs.errors import UsageError
 from envs.pettingzoo_env import SEEDS, open_env
 from envs.pictures import half_blocks
@@ -26,7 +26,6 @@ from envs.specs import GameSpec, Variant
 
 MIRRORED = ("pong_v3", "volleyball_pong_v3", "foozpong_v3", "ice_hockey_v2", "double_dunk_v3")
 """Two players face each other from the left and the right of the screen."""
-_ARROWS = ("up", "down", "left", "right")
 
 
 class AtariPlayers(WrappedGame):
@@ -94,13 +93,7 @@ class AtariPlayers(WrappedGame):
         return self._env.unwrapped.ale.getRAM().tobytes()
 
     def draw(self, seat: int | None) -> Drawing:
-        names = self.spec.action_names
-        keys = {index: [name] if name in _ARROWS else [] for index, name in enumerate(names)}
-        if "fire" in names:
-            keys[names.index("fire")].append("space")
-        for index in range(min(len(names), 10)):
-            keys[index].append(str(index))
-        return Drawing(half_blocks(self._env.unwrapped.ale.getScreenRGB()), keys=keys)
+        return Drawing(half_blocks(self._env.unwrapped.ale.getScreenRGB()), keys=button_keys(self.spec.action_names))
 
     def close(self) -> None:
         self._env.close()

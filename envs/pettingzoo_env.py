@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import re
 import weakref
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,9 +113,9 @@ class _PettingZooGame(WrappedGame):
         if legal is not None and np.any(legal):
             mask[: len(legal)] = np.asarray(legal, dtype=bool)
 
+    @abstractmethod
     def _views(self) -> dict[int, Any]:
         """What each player sees now."""
-        raise NotImplementedError
 
     def fingerprint(self) -> bytes:
         return b"".join(_bytes(view) for _, view in sorted(self._views().items()))
