@@ -7,8 +7,10 @@ BIN := .venv/bin
 demo: .venv/.installed
 	$(BIN)/arena demo
 
+# Tests of processes and terminals may meet a machine that stands still for a while: what fails is tried twice more,
+# and the last line says how many that were.
 test: lint imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --reruns 2
 
 check: format lint types imports quick
 
