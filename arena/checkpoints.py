@@ -58,7 +58,7 @@ def pack_state(store: Store, run: Run, step: int, state: TrainingState) -> bytes
     replay = {name: tensor for name, tensor in state.tensors.items() if name.startswith(REPLAY_PREFIX)}
     if size <= SIDECAR_BYTES or not replay:
         return _save(state.tensors, {"meta": state.meta, "sidecar": False})
-    _write(sidecar_path(store.path, run.id, step), _save(replay, {"run": run.name, "step": step}))
+    write_file(sidecar_path(store.path, run.id, step), _save(replay, {"run": run.name, "step": step}))
     rest = {name: tensor for name, tensor in state.tensors.items() if name not in replay}
     return _save(rest, {"meta": state.meta, "sidecar": True})
 
@@ -103,7 +103,7 @@ def _load(data: bytes, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, meta
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, even after a power cut."""
     partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
     try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from arena.checkpoints import write_file
 from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, group
-from arena.cli.output import clean, drawing_text, print_json, print_table, when
+from arena.cli.output import clean, drawing_text, print_json, print_table, say, when
+from arena.formats import FORMATS, Recorded, find_format, write
 from arena.records import Episode
 from arena.store import Store
 from envs.errors import UsageError
@@ -134,33 +137,55 @@ def verify(
 @app.command()
 def export(
     episodes: Annotated[list[int], typer.Argument(metavar="EPISODE…", help="Episodes' numbers.")],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}; else as --out ends, else text."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to; else stdout.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Write episodes as text. Players, moves, last position, outcome; with --json seed, moves and rewards.
+    """Write episodes down, by default as text. With --json seed, moves and rewards of each.
 
     \b
     Example:
       arena replay export 17 18 > games.txt
     """
+    name = find_format(form, out)
+    if out is not None and out.exists() and not force:
+        raise UsageError(f"{out} exists; --force overwrites it")
     with Store(db, create=False) as store:
         found = [store.episode(number) for number in episodes]
         names = [seat_names(store, episode) for episode in found]
-    from arena.episodes import as_text, frames
-
     if json:
-        print_json(
-            [
-                summary(episode, seats)
-                | {"steps": [{"moves": frame.last, "rewards": frame.rewards} for frame in frames(episode)][1:]}
-                for episode, seats in zip(found, names, strict=True)
-            ]
-        )
+        if form is not None or out is not None:
+            raise UsageError("--json has a form of its own; leave out --format and --out")
+        _print_steps(found, names)
         return
-    print(
-        "\n\n".join(
-            as_text(episode, [clean(name) for name in seats]) for episode, seats in zip(found, names, strict=True)
-        )
+    if out is None and FORMATS[name].binary:
+        raise UsageError(f"{name} is nothing for a terminal: say --out FILE{FORMATS[name].suffix}")
+    data = write(name, [Recorded(*game) for game in zip(found, map(_cleaned, names), strict=True)])
+    if out is None:
+        print(data.decode(), end="")
+    else:
+        write_file(out, data)
+        say(f"{len(found)} {'episode' if len(found) == 1 else 'episodes'} → {clean(str(out))}")
+
+
+def _cleaned(names: Sequence[str]) -> list[str]:
+    return [clean(name) for name in names]
+
+
+def _print_steps(episodes: Sequence[Episode], names: Sequence[Sequence[str]]) -> None:
+    from arena.episodes import frames
+
+    print_json(
+        [
+            summary(episode, seats)
+            | {"steps": [{"moves": frame.last, "rewards": frame.rewards} for frame in frames(episode)][1:]}
+            for episode, seats in zip(episodes, names, strict=True)
+        ]
     )
 
 
