@@ -15,8 +15,9 @@ from arena.cli.errors import INTERRUPTED
 from arena.cli.interrupts import stoppable
 from arena.cli.options import DEFAULT_DB, Db, Json
 from arena.cli.output import clean, drawing_text, duration, number, print_json, say
-from arena.cli.progress import Meter, parse_line
+from arena.cli.progress import Meter
 from arena.cli.table import print_standings
+from arena.jobs import parse_line
 from arena.store import Store
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
 import time
 from types import TracebackType
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 5.0
 """How often a job gets a line where there is no terminal; ARENA_PROGRESS_SECONDS says otherwise."""
-
-_LINE = re.compile(r"^(?P<job>.+) (?P<done>[\d,]+)/(?P<total>[\d,]+)(?: · (?P<state>.*))?$")
 
 
 class Meter:
@@ -88,15 +85,6 @@ class Meter:
         task = self._tasks.pop(clean(job), None)
         if self._bars is not None and task is not None:
             self._bars.remove_task(task)
-
-
-def parse_line(line: str) -> tuple[str, int, int, str] | None:
-    """(job, done, total, state) of a line that a `Meter` wrote, or None for any other."""
-    found = _LINE.match(line)
-    if found is None:
-        return None
-    done, total = (int(found[part].replace(",", "")) for part in ("done", "total"))
-    return found["job"], done, total, found["state"] or ""
 
 
 def training_state(progress: Progress) -> str:

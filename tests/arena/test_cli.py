@@ -18,6 +18,7 @@ from arena.cli.errors import ArenaGroup
 from arena.cli.interrupts import stoppable
 from arena.cli.output import clean, duration, print_json, print_table
 from arena.cli.reference import commands, reference
+from arena.jobs import parse_line
 from arena.store import Store
 from envs.errors import ArenaError, UnknownNameError
 
@@ -146,8 +147,8 @@ def test_progress_lines_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> 
         meter.update("ppo 1", 2000, 2000, "9 steps/s · 0 s left")
         meter.update("ppo 1", 2000, 2000, "said once")
     lines = capsys.readouterr().err.splitlines()
-    assert [progress.parse_line(line) for line in lines] == [
+    assert [parse_line(line) for line in lines] == [
         ("ppo 1", 0, 2000, ""),
         ("ppo 1", 2000, 2000, "9 steps/s · 0 s left"),
     ]
-    assert progress.parse_line("go on with: arena train") is None
+    assert parse_line("go on with: arena train") is None
