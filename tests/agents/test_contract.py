@@ -18,7 +18,7 @@ from envs.registry import make
 
 DQN = {
     "num_envs": 8, "hidden_size": 16, "hidden_layers": 1, "batch_size": 16, "learning_starts": 100, "buffer_size": 700,
-    "train_ratio": 0.1, "target_update": 7, "report_steps": 200, "snapshot_steps": 500, "pool_share": 0.5,
+    "train_ratio": 0.05, "target_update": 7, "report_steps": 200, "snapshot_steps": 500, "pool_share": 0.5,
     "pool_blocks": 2, "random_share": 0.25, "random_plies": 2,
 }  # fmt: skip
 ACTOR_CRITIC = {

@@ -19,6 +19,7 @@ GAMES = ("tic_tac_toe", "connect_four", "othello", "go?size=5", "go?komi=0.5&siz
 
 
 @pytest.mark.parametrize("game", GAMES)
+@pytest.mark.slow
 def test_the_rules_are_the_games(game: str) -> None:
     env = make(game, 1, autoreset=False)
     code, size = CODES[game.partition("?")[0]], int("size=" in game and game[-1])

@@ -112,6 +112,7 @@ def test_minimax_equals_an_independent_search_everywhere() -> None:
         assert {s: decision.q_values[i, s].item() for s in values} == values
 
 
+@pytest.mark.slow
 def test_every_reply_to_minimax_and_to_first_legal() -> None:
     perfect = tic_tac_toe_losses(scripted("minimax", "tic_tac_toe"))
     assert perfect.losing_lines == ([], [])

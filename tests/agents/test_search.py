@@ -125,6 +125,7 @@ def test_who_cannot_search_says_so() -> None:
         mute(turn.observation[:, 0], turn.legal_action_mask[:, 0])
 
 
+@pytest.mark.slow
 def test_a_trained_agent_searches_by_its_name(tmp_path: Path) -> None:
     db = str(tmp_path / "league.db")
 

@@ -68,6 +68,7 @@ def test_first_visits_by_hand() -> None:
     assert dict(zip(pairs.tolist(), returns.tolist(), strict=True)) == {3: 4, 1: 2 + 2, 2: 5 + 4}
 
 
+@pytest.mark.slow
 def test_the_trap() -> None:
     """Starting at .5/.4/.3 and acting greedily stays with 1 for ever; a share of 5 % random moves finds 1000."""
     start = QLearningConfig(initial_values="0.5,0.4,0.3", epsilon=0.0, final_epsilon=0.0, num_envs=1, learning_rate=0.5)
@@ -138,6 +139,7 @@ def test_td0_predicts_the_random_policy() -> None:
     assert decision.value.item() == pytest.approx(expected[1], abs=0.5)
 
 
+@pytest.mark.slow
 def test_truncation_goes_on_where_termination_does_not() -> None:
     """With a step limit the values of walking for ever between s3 and s4 are those of no limit."""
     config = QLearningConfig(gamma=0.99, num_envs=16, epsilon=1.0, final_epsilon=1.0, learning_rate=0.5)

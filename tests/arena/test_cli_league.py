@@ -395,6 +395,7 @@ def test_a_corrupt_checkpoint_is_named(db: Path, tmp_path: Path) -> None:
         ("play", "tic_tac_toe", "--vs", "nobody", "--text"),
     ],
 )
+@pytest.mark.slow
 def test_who_cannot_play_joins_nothing(words: tuple[str, ...], tmp_path: Path) -> None:
     league, fresh = tmp_path / "league.db", tmp_path / "fresh.db"
     with Store(league):

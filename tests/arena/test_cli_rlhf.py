@@ -27,6 +27,7 @@ def run(db: Path, *words: str, code: int = 0) -> str:
     return result.stdout if "--json" in words else result.output
 
 
+@pytest.mark.slow
 def test_the_whole_way(tmp_path: Path) -> None:
     db = tmp_path / "league.db"
     small = ["--layers", "2", "--heads", "2", "--width", "32", "--device", "cpu"]
@@ -69,6 +70,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
     run(db, "import", str(out), "--name", "again")
 
 
+@pytest.mark.slow
 def test_errors_are_one_line_and_change_nothing(tmp_path: Path, tiny_model: Tiny) -> None:
     db = tmp_path / "league.db"
     assert "arena rlhf pretrain" in run(db, "status", code=2) or not db.exists()

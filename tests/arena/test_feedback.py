@@ -56,6 +56,7 @@ def finish(reports: Iterator[feedback.TextProgress]) -> feedback.TextProgress:
     return list(reports)[-1]
 
 
+@pytest.mark.slow
 def test_reward_then_ppo_and_dpo_from_the_stores_labels(store: Store) -> None:
     made = finish(feedback.train_text(store, "judge", "reward", feedback.reward_config(store, REWARD, "sft", None, 8)))
     assert (made.state, made.model) == ("finished", "judge")

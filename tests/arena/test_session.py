@@ -56,6 +56,7 @@ def gone(pid: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_game_against_minimax_to_the_end(session: Session, db: str) -> None:
     position = session.wait(session.open(db, "tic_tac_toe", ["minimax", ANN], seed=7))
     assert (position.to_move, position.over, position.seats) == ([1], False, ["minimax", "Ann"])
@@ -111,6 +112,7 @@ def test_what_is_refused_leaves_the_position(session: Session, db: str) -> None:
     assert (before.ply, after.ply) == (0, 2)
 
 
+@pytest.mark.slow
 def test_garbage_is_answered_and_does_no_harm(db: str) -> None:
     rng = random.Random(0)
     lines = [b"", b"{", b"[]", b"null", b'"do"', b"\xff\xfe\x00", b"[" * 5000, b'{"do": "act", "id": "x"}', b"1" * 5000]
@@ -144,6 +146,7 @@ def test_another_protocol_is_refused_for_good() -> None:
     assert decode_event(line) == Refusal("protocol 2 is not spoken here; this is 1", fatal=True, id=5)
 
 
+@pytest.mark.slow
 def test_the_child_ends_with_its_front_end_and_keeps_nothing_unfinished(db: str) -> None:
     code = (
         "import os, sys, signal\nfrom arena.session_client import Session\nsession = Session()\n"
@@ -158,6 +161,7 @@ def test_the_child_ends_with_its_front_end_and_keeps_nothing_unfinished(db: str)
         assert store.check() == []
 
 
+@pytest.mark.slow
 async def test_the_childs_death_is_told_and_ctrl_c_does_not_kill_it(db: str) -> None:
     session = await AsyncSession.start()
     request = {"do": "open", "db": db, "game": "tic_tac_toe", "seats": [ANN, "random"]}

@@ -47,6 +47,7 @@ def test_correlated_pairs_decide_sooner_than_single_games_would() -> None:
 
 
 @pytest.mark.parametrize("truth", ["elo0", "elo1"])
+@pytest.mark.slow
 def test_error_rates_are_within_the_nominal_ones(truth: str) -> None:
     test, rng = Sprt(0, 60), np.random.default_rng(0 if truth == "elo0" else 1)
     score = elo_score(getattr(test, truth))

@@ -25,6 +25,7 @@ def test_conforms(game: str) -> None:
     ("game", "steps"),
     [("ALE/Breakout-v5", 160), ("ALE/Freeway-v5?frame_skip=3", 60), ("ALE/Seaquest-v5?color=true&sticky=0.5", 40)],
 )
+@pytest.mark.slow
 def test_learning_and_playing_see_the_same_game(game: str, steps: int) -> None:
     """Two implementations of one preparation: pictures, rewards and ends agree to the last bit."""
     learning, playing = make(game, 2), make(game, 2, autoreset=False)

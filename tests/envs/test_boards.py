@@ -33,6 +33,7 @@ def random_games(game: str, seed: int) -> tuple[Turn, list[tuple[Tensor, Step]]]
 
 
 @pytest.mark.parametrize(("game", "twin"), [("tic_tac_toe", "tictactoe-v3"), ("connect_four", "connect_four-v3")])
+@pytest.mark.slow
 def test_equal_to_pettingzoo(game: str, twin: str) -> None:
     first, played = random_games(game, seed=3)
     theirs = pettingzoo.make("aec", f"classic/{twin}").unwrapped

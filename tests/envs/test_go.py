@@ -106,6 +106,7 @@ def test_area_counts_territory_and_not_what_both_reach():
     assert env.step(torch.tensor([[25]])).rewards.tolist() == [[1.0, -1.0]]
 
 
+@pytest.mark.slow
 def test_superko_forbids_every_position_that_was():
     """Against a reference that plays each candidate move and looks the position up."""
     size, num_games = 5, 24

@@ -118,6 +118,7 @@ def test_a_hand_is_drawn_for_its_holder_alone() -> None:
     assert len(hands) > 3
 
 
+@pytest.mark.slow
 def test_go_keeps_one_size_in_a_process() -> None:
     gc.collect()
     small = make("pettingzoo/classic/go_v5?board_size=5")

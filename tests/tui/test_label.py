@@ -69,6 +69,7 @@ def sides(screen: JudgeScreen) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("size", [SIZE, (160, 50)])
+@pytest.mark.slow
 async def test_one_key_chooses_saves_and_goes_on(texts: Path, size: tuple[int, int]) -> None:
     app = ArenaApp(texts, "Ann")
     async with app.run_test(size=size) as pilot:
@@ -138,6 +139,7 @@ async def test_undo_goes_back_across_restarts(texts: Path) -> None:
     assert said(texts) == [(1, "right", 1)]
 
 
+@pytest.mark.slow
 async def test_jumping_to_a_number_answers_it_anew(texts: Path) -> None:
     app = ArenaApp(texts, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -167,6 +169,7 @@ async def test_jumping_to_a_number_answers_it_anew(texts: Path) -> None:
     assert said(texts) == [(1, "left", 1), (2, "right", 1), (7, "left", 1), (8, "left", 1)]
 
 
+@pytest.mark.slow
 async def test_notes_answers_and_guidelines(texts: Path) -> None:
     app = ArenaApp(texts, "Ann")
     with Store(texts) as store:
@@ -332,6 +335,7 @@ async def test_completions_are_scored(texts: Path) -> None:
         assert [(row.text, row.score) for row in store.completion_scores("Ann")] == [("first 0", 2), ("first 1", 5)]
 
 
+@pytest.mark.slow
 async def test_the_modes_follow_each_other(texts: Path) -> None:
     app = ArenaApp(texts, "Ann")
     async with app.run_test(size=SIZE) as pilot:

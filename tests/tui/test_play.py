@@ -79,6 +79,7 @@ async def test_arrows_and_enter(db: Path) -> None:
         assert screen.position.last[0] == "9"  # the cursor had stayed near, on 6
 
 
+@pytest.mark.slow
 async def test_the_mouse_plays_where_it_is_clicked(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -134,6 +135,7 @@ async def test_undo_asks_and_makes_the_game_unrated(db: Path) -> None:
         assert [episode.rated for episode in store.episodes()] == [False]
 
 
+@pytest.mark.slow
 async def test_resigning_asks_and_a_rematch_changes_seats(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -170,6 +172,7 @@ async def test_hint_and_mind(db: Path) -> None:
         await sees(pilot, "5 ██████████ 100%")
 
 
+@pytest.mark.slow
 async def test_gridworlds_are_walked_by_arrow_keys(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
