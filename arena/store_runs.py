@@ -87,6 +87,12 @@ class RunStore:
             store_check.drop_sidecars(self.path, run, keep_step=step)
         return agent_id
 
+    def add_metrics(self, run: int, metrics: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Keep metrics between two intervals: after a kill the run reports them once more, which is ignored."""
+        if metrics:
+            with self._file.write() as connection:
+                _add_metrics(connection, run, metrics)
+
     def extend_run(self, run: int, total_steps: int) -> None:
         """Set a run going again, towards `total_steps`."""
         with self._file.write() as connection:

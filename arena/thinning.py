@@ -30,6 +30,10 @@ class Thinner:
     def take(self) -> list[tuple[int, dict[str, float]]]:
         """(step, means) of what has been added since the last call."""
         self._close()
+        return self.take_whole()
+
+    def take_whole(self) -> list[tuple[int, dict[str, float]]]:
+        """The same without the stretch that is not over yet, so that it does not matter when this is called."""
         rows, self._rows = self._rows, []
         return rows
 

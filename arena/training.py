@@ -47,6 +47,8 @@ from envs.specs import GameSpec, parse_variant
 
 CHECKPOINTS = 10
 """Checkpoints of a run whose interval is not given."""
+METRICS_SECONDS = 2.0
+"""How often a run's metrics are written between its checkpoints, for whoever watches."""
 
 
 def never() -> bool:
@@ -217,6 +219,7 @@ class _Drive:
         self.last_agent = newest_agent(store, run)
         self.episodic_return: float | None = None
         self.metrics = Thinner(run.total_steps)
+        self.metrics_at = self.started
         settings = run.config
         config = config_from(run.algorithm, settings["settings"])
         state = store.run_state(run.id)
@@ -286,6 +289,9 @@ class _Drive:
         """Keep what this report brings and say where the run is."""
         new_agent = None if metrics.policy is None else self._commit(metrics)
         now = time.monotonic()
+        if now >= self.metrics_at + METRICS_SECONDS:
+            self.metrics_at = now
+            self.store.add_metrics(self.run.id, self.metrics.take_whole())
         self.first_report = self.first_report or (now, metrics.step)
         since, first_step = self.first_report
         rate = (metrics.step - first_step) / max(now - since, 1e-9)  # what comes before a first update is no rate

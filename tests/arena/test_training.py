@@ -261,3 +261,17 @@ def test_a_corrupt_state_is_told(store: Store) -> None:
     with pytest.raises(ArenaError, match="resume state of run 'x' is corrupt"):
         train(store, request(resume=True, steps=None))
     assert store.run("x").state == "failed"
+
+
+def test_metrics_are_written_between_checkpoints_and_not_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arena.training.METRICS_SECONDS", 0.0)
+    whole = train(store, request(name="whole"))
+    reports = train_agent(store, request())
+    next(report for report in reports if report.step >= 448)  # half-way between two checkpoints
+    run = store.run("x")
+    assert (run.step, store.metrics(run.id, "losses/entropy")[-1][0]) == (256, 384)
+    reports.close()
+    assert train(store, request(resume=True, config=None, steps=None)).step == whole.step
+    for key in store.metric_keys(run.id):
+        if key != "charts/SPS":
+            assert store.metrics(run.id, key) == store.metrics(store.run("whole").id, key)
