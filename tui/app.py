@@ -24,6 +24,7 @@ from textual.screen import Screen
 from arena.session_client import Seat
 from arena.store import valid_name
 from envs.errors import ArenaError
+from tui.areas import AREAS, find_area
 from tui.children import Children
 from tui.facts import LeagueFacts, read_league, save_setting
 from tui.messages import LeagueLoaded, ReadFailed
@@ -45,8 +46,10 @@ class ArenaApp(App[None]):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "screens/home.tcss"]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit")
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit"),
+        *(Binding(a.key, f"go('{a.name}')", a.title, show=False, tooltip=a.help, id=f"area.{a.name}") for a in AREAS),
     ]
+    DEFAULT_MODE = "lobby"
 
     def __init__(self, db: Path, user: str | None = None) -> None:
         super().__init__()
@@ -56,14 +59,48 @@ class ArenaApp(App[None]):
         self.sessions = Children()
         self.keys: dict[str, str] = {}
         self.plays = True
+        self.home = HomeScreen()
         self._first: Callable[[], None] | None = None
+        self._from: dict[str, str] = {}
+        for area in AREAS:
+            self.add_mode(area.name, self._lobby if area.name == self.DEFAULT_MODE else area.open)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = default_theme(self.console.color_system)
 
-    def get_default_screen(self) -> Screen:
-        self.home = HomeScreen()
+    def _lobby(self) -> HomeScreen:
         return self.home
+
+    def go(self, name: str, screen: Screen[None] | None = None) -> None:
+        """Go to an area, which is as it was left; with a `screen`, this is pushed there. Unknown names do nothing."""
+        area = next((area for area in AREAS if area.name == name), None)
+        if area is None:
+            return
+        if area.named and self.user is None:
+            self.ask_name(lambda: self.go(name, screen))
+            return
+        if name != self.current_mode:
+            if screen is not None:
+                self._from[name] = self.current_mode
+            self.switch_mode(name)
+        if screen is not None:
+            self.push_screen(screen)
+
+    def back(self) -> None:
+        """Close the screen; of an area's first screen the area: then the lobby, or the area that had called for it."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif self.current_mode != self.DEFAULT_MODE:
+            left = self.current_mode
+            self.switch_mode(self._from.pop(left, self.DEFAULT_MODE))
+            self.remove_mode(left)
+            self.add_mode(left, find_area(left).open)
+
+    def action_go(self, name: str) -> None:
+        self.go(name)
+
+    async def action_back(self) -> None:
+        self.back()
 
     def start_with(self, first: Callable[[], None]) -> None:
         """Do this as soon as the league's settings are known."""
@@ -134,6 +171,8 @@ class ArenaApp(App[None]):
             if isinstance(binding, Binding) and screen.check_action(binding.action.partition("(")[0], ()):
                 words = binding.tooltip or f"Also the key {format_key(self.keys.get(binding.id or '', binding.key))}"
                 yield SystemCommand(binding.description, words, partial(self.run_action, binding.action, screen))
+        for area in AREAS:
+            yield SystemCommand(f"Go to: {area.title}", area.help, partial(self.go, area.name))
         yield from super().get_system_commands(screen)
         yield SystemCommand("Rebind a key", "Choose what to do and press the key for it", self.action_rebind)
         yield SystemCommand("Your name", "Change the name that your games are kept under", lambda: self.ask_name())
@@ -190,11 +229,17 @@ class ArenaApp(App[None]):
         if self.user is None:
             self.ask_name(lambda: self.open_label(mode, **wanted))
             return
-        from tui.screens.label import LabelScreen
-        from tui.screens.rank import RankScreen, ScoreScreen
+        self.push_screen(_label_screen(mode, wanted))
 
-        screens: dict[str, Callable[[], Screen[None]]] = {"rank": RankScreen, "score": ScoreScreen}
-        self.push_screen(screens[mode]() if mode in screens else LabelScreen(**wanted))
+    def change_label_mode(self, mode: str) -> None:
+        """Judge in another way, on the same spot; the label area itself begins with pairs."""
+        at_the_bottom = len(self.screen_stack) == 1
+        if mode == "pairs" and self.current_mode == "label" and not at_the_bottom:
+            self.pop_screen()
+        elif at_the_bottom:
+            self.push_screen(_label_screen(mode, {}))
+        else:
+            self.switch_screen(_label_screen(mode, {}))
 
     def open_leaderboard(self, game: str) -> None:
         from tui.screens.leaderboard import LeaderboardScreen
@@ -233,6 +278,14 @@ class ArenaApp(App[None]):
             self.keys = {**self.keys, binding: key}
             self.set_keymap(self.keys)
             self._save("keymap", json.dumps(self.keys))
+
+
+def _label_screen(mode: str, wanted: Mapping[str, Any]) -> Screen[None]:
+    from tui.screens.label import LabelScreen
+    from tui.screens.rank import RankScreen, ScoreScreen
+
+    screens: dict[str, Callable[[], Screen[None]]] = {"rank": RankScreen, "score": ScoreScreen}
+    return screens[mode]() if mode in screens else LabelScreen(**wanted)
 
 
 def _keymap(text: str | None) -> dict[str, str]:

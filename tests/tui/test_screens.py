@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.binding import Binding
-from textual.widgets import DataTable, Input, OptionList
+from textual.widgets import DataTable, Input, OptionList, Static
 
 from agents.scripted import scripted_policies
 from arena.records import Agent
@@ -27,6 +27,7 @@ SIZE = (80, 24)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+@pytest.mark.slow
 async def test_the_leaderboard_shows_the_table(league: Path, size: tuple[int, int]) -> None:
     app = ArenaApp(league)
     async with app.run_test(size=size) as pilot:
@@ -46,6 +47,7 @@ async def test_the_leaderboard_shows_the_table(league: Path, size: tuple[int, in
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+@pytest.mark.slow
 async def test_replays_are_listed_and_walked_through(league: Path, size: tuple[int, int]) -> None:
     app = ArenaApp(league)
     async with app.run_test(size=size) as pilot:
@@ -78,6 +80,7 @@ async def test_replays_are_listed_and_walked_through(league: Path, size: tuple[i
         await until(pilot, lambda: "ply 0 of 5" in shown(app))
 
 
+@pytest.mark.slow
 async def test_replays_of_one_game_and_one_player(league: Path) -> None:
     app = ArenaApp(league)
     async with app.run_test(size=SIZE) as pilot:
@@ -173,22 +176,27 @@ async def test_a_key_is_rebound_and_stays_so(league: Path) -> None:
         await ready(pilot)
         app.action_rebind()
         await until(pilot, lambda: "Rebind which key?" in shown(app))
-        await pilot.press("down", "down", "enter")
+        rows = [id for _, found in key_rows({}) for _, _, id in found]
+        app.screen.query_one(OptionList).highlighted = rows.index("home.leaderboard")
+        await pilot.press("enter")
         await until(pilot, lambda: "press the new key" in shown(app))
-        await pilot.press("f2")
+        await pilot.press("f12")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen) and not app.workers._workers)
-        assert app.keys == {"home.leaderboard": "f2"}
+        assert app.keys == {"home.leaderboard": "f12"}
     app = ArenaApp(league)
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         await pilot.press("l")
         assert isinstance(app.screen, HomeScreen)
-        await pilot.press("f2")
+        await pilot.press("f12")
         await until(pilot, lambda: isinstance(app.screen, LeaderboardScreen))
         await pilot.press("question_mark")
-        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "f2" in shown(app))
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        text = str(app.screen.query(Static).first().content)
+        assert "f12           Leaderboard" in text
 
 
+@pytest.mark.slow
 async def test_help_names_every_key_and_every_key_has_an_id(league: Path) -> None:
     for title, rows in key_rows({}):
         assert all(keys and words and name for keys, words, name in rows), title
@@ -245,6 +253,7 @@ def test_the_home_screen_offers_the_scripts_that_there_are() -> None:
         assert [name for name, _ in scripts(game)] == list(scripted_policies(game_spec(game))), game
 
 
+@pytest.mark.slow
 async def test_the_palette_has_the_screens_commands_and_the_theme_is_kept(league: Path) -> None:
     app = ArenaApp(league)
     async with app.run_test(size=SIZE) as pilot:
@@ -279,6 +288,7 @@ def test_long_names_keep_what_tells_them_apart() -> None:
     assert versus(["ppo-connect4@9.0M", "random"], 24) == "ppo-conne…@9.0M – random"
 
 
+@pytest.mark.slow
 async def test_a_key_that_comes_before_the_games_facts_is_not_lost(league: Path) -> None:
     app = ArenaApp(league)
     async with app.run_test(size=SIZE) as pilot:

@@ -12,9 +12,12 @@ from textual.keys import format_key
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
+from tui.areas import KEYS, bindings
+
 GENERAL = (
-    "Tab moves between the parts of a screen, arrows inside them; the mouse works everywhere. Ctrl+P opens the "
-    'palette: every command by name, the theme, and "Rebind a key". Ctrl+Q quits from anywhere, q from home.\n\n'
+    "F keys go to an area from anywhere, so does a click on the line at the top; each stays as you left it, Esc "
+    "closes. Tab moves between the parts of a screen, arrows inside them; the mouse works everywhere. Ctrl+P opens the "
+    'palette: every command by name, the theme, and "Rebind a key". Ctrl+Q quits from anywhere, q from the lobby.\n\n'
     "Playing: the arrow keys move the cursor over the legal moves and Enter plays; in games of moving about an arrow "
     "is the move. Click a square, press a move's own key, or type : and the move. Where both decide at once, your key "
     "is your action of that tick. A finished game is rated and stored under your name. A game in which you took a move "
@@ -27,25 +30,11 @@ GENERAL = (
 
 def key_rows(app_keymap: dict[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Per screen its (keys, what they do, binding id), with the person's own keys in place."""
-    from tui.screens.home import HomeScreen
-    from tui.screens.label import LabelScreen
-    from tui.screens.leaderboard import LeaderboardScreen
-    from tui.screens.play import PlayScreen
-    from tui.screens.rank import RankScreen, ScoreScreen
-    from tui.screens.replay import ReplayScreen
-    from tui.screens.replays import ReplaysScreen
+    from tui.app import ArenaApp
 
-    groups: list[tuple[str, list[BindingType]]] = [
-        ("Home", HomeScreen.BINDINGS),
-        ("Playing and watching", PlayScreen.BINDINGS),
-        ("Replay", ReplayScreen.BINDINGS),
-        ("List of replays", ReplaysScreen.BINDINGS),
-        ("Leaderboard", LeaderboardScreen.BINDINGS),
-        ("Labelling", LabelScreen.BINDINGS),
-        ("Ranking", RankScreen.BINDINGS),
-        ("Scoring", ScoreScreen.BINDINGS),
-    ]
-    return [(title, [_row(b, app_keymap) for b in bindings if isinstance(b, Binding)]) for title, bindings in groups]
+    everywhere = [binding for binding in ArenaApp.BINDINGS if isinstance(binding, Binding)]
+    groups = [("Everywhere", everywhere), *((title, bindings(screen)) for title, screen in KEYS)]
+    return [(title, [_row(binding, app_keymap) for binding in found]) for title, found in groups]
 
 
 def _row(binding: Binding, keymap: dict[str, str]) -> tuple[str, str, str]:

@@ -22,6 +22,7 @@ from tui.facts import GameFacts, known_games, read_game
 from tui.messages import GameLoaded, ReadFailed
 from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.text import inert
+from tui.widgets.area_bar import AreaBar
 from tui.widgets.preview import preview
 from tui.widgets.tables import fill_standings
 
@@ -63,6 +64,7 @@ class HomeScreen(Screen[None]):
         return self._games[index or 0]
 
     def compose(self) -> ComposeResult:
+        yield AreaBar()
         yield Static(id="banner")
         with Horizontal():
             yield OptionList(id="games")

@@ -22,6 +22,7 @@ from arena.store import Store
 from envs.errors import ArenaError
 from tui.screens.dialogs import AskScreen
 from tui.text import clock, inert, inert_block
+from tui.widgets.area_bar import AreaBar
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -53,7 +54,7 @@ COMMON: list[BindingType] = [
     Binding("right_square_bracket", "scroll_prompt(3)", "Scroll the prompt", show=False, id="label.prompt_down"),
     Binding("left_square_bracket", "scroll_prompt(-3)", "Scroll it back", show=False, id="label.prompt_up"),
     Binding("question_mark", "app.help", "Help", id="app.help", key_display="?"),
-    Binding("escape", "app.pop_screen", "Back", id="label.leave"),
+    Binding("escape", "app.back", "Back", id="label.leave"),
 ]
 
 
@@ -156,6 +157,7 @@ class JudgeScreen(Screen[None]):
         return self.arena.user
 
     def compose(self) -> ComposeResult:
+        yield AreaBar()
         yield Static(id="banner")
         with VerticalScroll(id="prompt", can_focus=False):
             yield Static(id="prompt-text")
@@ -292,8 +294,7 @@ class JudgeScreen(Screen[None]):
             self.app.push_screen(AskScreen("What should have been answered?", "", explanation), written)
 
     def action_mode(self) -> None:
-        self.app.pop_screen()
-        self.arena.open_label(self.NEXT_MODE)
+        self.arena.change_label_mode(self.NEXT_MODE)
 
     def action_guidelines(self) -> None:
         if self._store is not None:

@@ -25,9 +25,9 @@ class LeaderboardScreen(TableScreen):
         Binding("left", "next(-1)", "Game before", show=False, id="leaderboard.before", priority=True),
         Binding("right", "next(1)", "Next game", show=False, id="leaderboard.next", priority=True),
         Binding("r", "replays", "Replays of the chosen", id="leaderboard.replays"),
-        Binding("f5", "load", "Refresh", id="leaderboard.refresh"),
+        Binding("ctrl+r", "load", "Refresh", id="leaderboard.refresh"),
         Binding("question_mark", "app.help", "Help", id="app.help", key_display="?"),
-        Binding("escape", "app.pop_screen", "Back", id="leaderboard.leave"),
+        Binding("escape", "app.back", "Back", id="leaderboard.leave"),
     ]
 
     def __init__(self, game: str) -> None:

@@ -29,12 +29,12 @@ class ReplaysScreen(TableScreen):
         Binding("enter", "open", "Open", id="replays.open"),
         Binding("g", "game", "Game", id="replays.game"),
         Binding("a", "agent", "Player", id="replays.agent"),
-        Binding("f5", "load", "Refresh", id="replays.refresh"),
+        Binding("ctrl+r", "load", "Refresh", id="replays.refresh"),
         Binding("question_mark", "app.help", "Help", id="app.help", key_display="?"),
-        Binding("escape", "app.pop_screen", "Back", id="replays.leave"),
+        Binding("escape", "app.back", "Back", id="replays.leave"),
     ]
 
-    def __init__(self, game: str | None, agent: str | None = None) -> None:
+    def __init__(self, game: str | None = None, agent: str | None = None) -> None:
         super().__init__()
         self.game = game
         self.agent = agent

@@ -174,4 +174,4 @@ class SessionScreen(Screen[None]):
         self.show_clock()
 
     def action_leave(self) -> None:
-        self.app.pop_screen()
+        self.arena.back()

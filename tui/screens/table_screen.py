@@ -12,6 +12,7 @@ from textual.widgets import DataTable, Footer, Static
 
 from tui.messages import ReadFailed
 from tui.text import inert
+from tui.widgets.area_bar import AreaBar
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -36,6 +37,7 @@ class TableScreen(Screen[None]):
         return self.size.width >= 120
 
     def compose(self) -> ComposeResult:
+        yield AreaBar()
         yield Static(id="banner")
         table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=True)
         yield table
