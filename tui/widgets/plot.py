@@ -1,0 +1,362 @@
+"""The app's plot: curves with intervals, and the same as numbers.
+
+    panel = PlotPanel(id="curve")                        # compose it like any widget
+    panel.show(
+        [Series("ppo", steps, returns, low, high), Series("dqn", steps, returns)],
+        title="return", x_title="steps", y_title="mean of 100 episodes",
+    )
+
+`show` may be called at any time, before mounting and as often as wanted (live curves): what was zoomed into stays, and
+values that are not finite are left out. Where there is no point to draw, `empty` is said. `t` shows numbers instead of
+the curves and back (also a click on the title line), `+` and `-` or the wheel zoom, dragging pans, `0` shows all again.
+These keys work where the focus is in the panel; a screen whose focus is elsewhere binds `t` itself and calls
+`toggle_numbers()`. Colours come from the theme (orange, blue, …), each series has a sign of its own as well. Names and
+titles are shown inert. A series of more than `MAX_POINTS` points is thinned: the extremes of each stretch stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil, floor, isfinite, log10
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.containers import Vertical
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import DataTable, Static
+from textual_hires_canvas import Canvas
+from textual_plot import HiResMode, PlotWidget
+from textual_plot.axis_formatter import AxisFormatter
+
+from tui.text import inert
+
+MAX_POINTS = 400
+"""Points of one series that are drawn: more than a terminal has columns for."""
+MAX_ROWS = 500
+"""Rows of numbers that are listed."""
+MAX_MARKED = 40
+"""Points that are drawn one by one, with a sign each; longer curves get a sign here and there."""
+SIGNS = "●◆▲■×+"
+COLOURS = ("primary", "secondary", "warning", "error", "foreground")
+LARGEST = 1e150
+
+
+@dataclass(frozen=True)
+class Series:
+    """A named curve: `y` [N] over `x` [N], with an interval `low`–`high` [N] each where it is known."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class _Point:
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+    def extremes(self) -> list[float]:
+        return [self.y, *(v for v in (self.low, self.high) if v is not None)]
+
+
+class PlotPanel(Vertical):
+    """Curves with a title, a legend and titled axes; `t` shows the numbers."""
+
+    DEFAULT_CSS = """
+    PlotPanel {
+        min-height: 6;
+        #plot-head { height: auto; max-height: 2; padding: 0 1; }
+        #plot-y, #plot-x { height: 1; padding: 0 1; color: $text-muted; }
+        #plot-x { text-align: center; }
+        #plot-area {
+            height: 1fr;
+            .plot--axis, &:focus > .plot--axis { color: $panel-lighten-3; }
+            .plot--tick { color: $foreground-muted; text-style: none; }
+        }
+        &:focus-within #plot-head { background: $panel; }
+        #plot-numbers { height: 1fr; background: $background; scrollbar-size-vertical: 1; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "numbers", "Numbers", id="plot.numbers", tooltip="the curves as numbers, and back"),
+        Binding("plus,equals_sign", "zoom(0.15)", "Zoom", show=False, id="plot.zoom_in", tooltip="zoom into a plot"),
+        Binding("minus", "zoom(-0.15)", "Zoom out", show=False, id="plot.zoom_out"),
+        Binding("0", "reset", "All", show=False, id="plot.reset", tooltip="show all of a plot again"),
+    ]
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None, empty: str = "nothing yet") -> None:
+        super().__init__(id=id, classes=classes)
+        self._empty = empty
+        self._titles = ("", "", "")
+        self._series: list[tuple[str, list[_Point]]] = []
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="plot-head")
+        yield Static(id="plot-y")
+        yield _Area(id="plot-area")
+        yield Static(id="plot-x")
+        table: DataTable[Text] = DataTable(id="plot-numbers", cursor_type="row", zebra_stripes=True)
+        table.display = False
+        yield table
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
+        self._draw()
+
+    def show(self, series: Sequence[Series], title: str, x_title: str, y_title: str) -> None:
+        """Draw these and nothing else. Raises ValueError where a series' parts differ in length."""
+        self._series = [(one.name, _points(one)) for one in series]
+        self._titles = (title, x_title, y_title)
+        if self.is_mounted:
+            self._draw()
+
+    @property
+    def numbers(self) -> bool:
+        """Whether numbers are shown instead of curves."""
+        return bool(self.query_one("#plot-numbers").display)
+
+    def toggle_numbers(self) -> None:
+        """Numbers instead of curves, or curves again."""
+        shown = not self.numbers
+        had_focus = self.has_focus_within
+        self.query_one("#plot-numbers").display = shown
+        self.query_one(_Area).display = not shown
+        self._draw()
+        if had_focus:
+            self.query_one("#plot-numbers" if shown else "#plot-area").focus()
+
+    action_numbers = toggle_numbers
+
+    def action_zoom(self, factor: float) -> None:
+        self.query_one(_Area).zoom(factor)
+
+    def action_reset(self) -> None:
+        self.query_one(_Area).action_reset_scales()
+
+    def on_click(self, event: events.Click) -> None:
+        if event.widget is not None and event.widget.id == "plot-head":
+            self.toggle_numbers()
+
+    def _colours(self) -> list[Color]:
+        return [Color.parse(self.app.theme_variables[name]) for name in COLOURS]
+
+    def _draw(self) -> None:
+        title, x_title, y_title = (inert(text) for text in self._titles)
+        colours = self._colours()
+        drawn = [
+            (name, points, SIGNS[i % len(SIGNS)], colours[i % len(colours)])
+            for i, (name, points) in enumerate(self._series)
+        ]
+        legend = [(f"  {sign} {inert(name)}", colour.css) for name, _, sign, colour in drawn]
+        key = ("  t curves" if self.numbers else "  t numbers", "$text-muted")
+        self.query_one("#plot-head", Static).update(Content.assemble((title, "bold"), *legend, key))
+        self.query_one("#plot-y", Static).update(Content(y_title))
+        empty = not any(points for _, points in self._series)
+        self.query_one("#plot-x", Static).update(Content(self._empty if empty else x_title))
+        self.query_one("#plot-y").display = not self.numbers
+        self.query_one("#plot-x").display = empty or not self.numbers
+        if self.numbers:
+            self._fill(x_title)
+        else:
+            background = Color.parse(self.app.theme_variables["background"])
+            self.query_one(_Area).draw([(p, sign, colour, _fade(colour, background)) for _, p, sign, colour in drawn])
+
+    def _fill(self, x_title: str) -> None:
+        table = self.query_one("#plot-numbers", DataTable)
+        at = table.scroll_y
+        table.clear(columns=True)
+        table.add_columns(Text(x_title or "x"), *(Text(inert(name), justify="right") for name, _ in self._series))
+        columns = [{point.x: point for point in points} for _, points in self._series]
+        xs = sorted({x for column in columns for x in column})
+        for x in _every(xs, MAX_ROWS):
+            table.add_row(Text(number(x)), *(Text(_cell(c.get(x)), justify="right") for c in columns))
+        table.scroll_to(y=at, animate=False)
+
+
+class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
+    """The drawing itself; its limits follow the data until somebody zooms or pans."""
+
+    margin_top = reactive(0)
+    margin_bottom = reactive(1)
+    margin_left = reactive(9)
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._last_x: tuple[float, float] | None = None
+        self._last_y: tuple[float, float] | None = None
+        self._x_formatter: _Ticks = _Ticks()
+        self._y_formatter: _Ticks = _Ticks()
+
+    def on_resize(self) -> None:
+        self._x_formatter.count = max(2, (self.size.width - 9) // 10)
+        self._y_formatter.count = max(2, (self.size.height - 1) // 3)
+
+    def combine_quad_with_pixel(self, quad: tuple[int, int, int, int], canvas: Canvas, x: int, y: int) -> str:
+        """The tick's mark on the frame; where there is no room for a frame, what is there."""
+        try:
+            return super().combine_quad_with_pixel(quad, canvas, x, y)
+        except ValueError:
+            return canvas.get_pixel(x, y)[0]
+
+    def zoom(self, factor: float) -> None:
+        self._zoom_with_keyboard(factor)
+
+    def draw(self, curves: list[tuple[list[_Point], str, Color, Color]]) -> None:
+        """Each as (points, sign, colour, colour of its interval)."""
+        self.clear()
+        every = [point for points, *_ in curves for point in points]
+        if not every:
+            self._last_x = self._last_y = None
+            self.set_xticks([])
+            self.set_yticks([])
+            return
+        self.set_xticks()
+        self.set_yticks()
+        x_limits = limits([point.x for point in every], 0.01)
+        y_limits = limits([y for point in every for y in point.extremes()], 0.05)
+        self._user_x_min, self._user_x_max = x_limits
+        self._user_y_min, self._user_y_max = y_limits
+        if self._follows((self._x_min, self._x_max), self._last_x):
+            self.set_xlimits(*x_limits)
+        if self._follows((self._y_min, self._y_max), self._last_y):
+            self.set_ylimits(*y_limits)
+        self._last_x, self._last_y = x_limits, y_limits
+        for points, _, _, faded in curves:
+            self._draw_interval(points, _style(faded))
+        for points, sign, colour, _ in curves:
+            self._draw_curve(points, sign, _style(colour))
+
+    @staticmethod
+    def _follows(now: tuple[float, float], last: tuple[float, float] | None) -> bool:
+        """Whether nobody has moved an axis since it was fitted to the data."""
+        return last is None or now == last
+
+    def _draw_interval(self, points: list[_Point], style: str) -> None:
+        """A bar for each of few points, the two edges of many."""
+        known = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
+        if len(known) <= MAX_MARKED:
+            for x, low, high in known:
+                self.plot([x, x], [low, high], style, HiResMode.BRAILLE)
+        else:
+            for edge in (1, 2):
+                self.plot([p[0] for p in known], [p[edge] for p in known], style, HiResMode.BRAILLE)
+
+    def _draw_curve(self, points: list[_Point], sign: str, style: str) -> None:
+        thin = _thin(points)
+        self.plot([p.x for p in thin], [p.y for p in thin], style, HiResMode.BRAILLE)
+        marked = points if len(points) <= MAX_MARKED else _every(points, MAX_MARKED // 5)
+        self.scatter([p.x for p in marked], [p.y for p in marked], sign, style)
+
+
+class _Ticks(AxisFormatter):
+    """Round numbers, at most `count` or so of them, written short."""
+
+    count = 5
+
+    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        return ticks(min_, max_, self.count)
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        return tick_labels(ticks)
+
+
+def ticks(low: float, high: float, count: int) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten in low–high (low < high), at most about `count`."""
+    rough = (high - low) / max(1, count)
+    power = 10.0 ** floor(log10(rough))
+    step = power * next(factor for factor in (1, 2, 5, 10, 20) if factor * power >= rough * 0.75)
+    return [n * step for n in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+
+
+def tick_labels(values: Sequence[float]) -> list[str]:
+    """Evenly spaced numbers with the decimals that tell them apart: 0.2, 40k, 2M, 1e-07."""
+    if not values:
+        return []
+    largest = max(abs(value) for value in values)
+    step = abs(values[1] - values[0]) if len(values) > 1 else largest or 1.0
+    scale, unit = next(((s, u) for s, u in ((1e9, "G"), (1e6, "M"), (1e4, "k")) if largest >= s), (1.0, ""))
+    scale = 1e3 if unit == "k" else scale
+    if largest >= 1e12 or step < 1e-4:
+        return [f"{value:.1e}" if value else "0" for value in values]
+    decimals = max(0, -floor(log10(step / scale) + 1e-9))
+    return [f"{value / scale:.{decimals}f}{unit}" if abs(value) > step / 2 else "0" for value in values]
+
+
+def limits(values: Sequence[float], margin: float) -> tuple[float, float]:
+    """The axis for these finite values [N ≥ 1]: a share of `margin` more at either end, and never empty."""
+    low, high = min(values), max(values)
+    least = max(abs(low), abs(high)) * 1e-6
+    if high - low <= least:
+        room = max(abs(low), abs(high)) * 0.13 or 1.0
+        return low - room, high + room
+    room = (high - low) * margin
+    return low - room, high + room
+
+
+def number(value: float) -> str:
+    """A number in a table: whole ones in full, others to four digits."""
+    return f"{value:,.0f}" if value == floor(value) and abs(value) < 1e15 else f"{value:,.4g}"
+
+
+def _cell(point: _Point | None) -> str:
+    if point is None:
+        return ""
+    if point.low is None or point.high is None:
+        return number(point.y)
+    return f"{number(point.y)} ({number(point.low)} – {number(point.high)})"
+
+
+def _points(series: Series) -> list[_Point]:
+    """The points of a series that can be drawn, by x."""
+    sure = series.low is not None and series.high is not None
+    low = series.low if sure and series.low is not None else [None] * len(series.x)
+    high = series.high if sure and series.high is not None else [None] * len(series.x)
+    points = [
+        _Point(float(x), float(y), _finite(a), _finite(b))
+        for x, y, a, b in zip(series.x, series.y, low, high, strict=True)
+        if _finite(x) is not None and _finite(y) is not None
+    ]
+    return sorted(points, key=lambda point: point.x)
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and isfinite(value) and abs(value) < LARGEST else None
+
+
+def _thin(points: list[_Point]) -> list[_Point]:
+    """At most `MAX_POINTS` points: the lowest and the highest of each stretch, in their order."""
+    if len(points) <= MAX_POINTS:
+        return points
+    size = ceil(2 * len(points) / MAX_POINTS)
+    kept: list[_Point] = []
+    for start in range(0, len(points), size):
+        stretch = range(start, min(start + size, len(points)))
+        ends = {min(stretch, key=lambda i: points[i].y), max(stretch, key=lambda i: points[i].y)}
+        kept += [points[i] for i in sorted(ends)]
+    return kept
+
+
+def _every(values: list, most: int) -> list:
+    """All of them, or at most `most` at even distances, the last one among them."""
+    step = ceil(len(values) / most) if values else 1
+    return list(islice(reversed(values), 0, None, step))[::-1]
+
+
+def _fade(colour: Color, background: Color) -> Color:
+    return colour if colour.ansi is not None else colour.blend(background, 0.55)
+
+
+def _style(colour: Color) -> str:
+    return str(Style(color=colour.rich_color))
