@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from envs.errors import ArenaError
+
+TRIES = 10
 
 
 @contextlib.contextmanager
@@ -24,15 +27,38 @@ def hold(database: Path, name: str, what: str) -> Iterator[None]:
     except OSError as error:
         raise ArenaError(f"{folder}: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _take(descriptor):
             holder = os.read(descriptor, 32).decode(errors="replace").strip()
-            raise ArenaError(
-                f"{what} is being worked on by process {holder or 'unknown'}; stop that one first"
-            ) from None
+            raise ArenaError(f"{what} is being worked on by process {holder or 'unknown'}; stop that one first")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(database: Path, name: str) -> bool:
+    """Whether somebody holds `name` of this league."""
+    try:
+        descriptor = os.open(database.with_name(database.name + ".runs") / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _take(descriptor: int) -> bool:
+    """Lock a file if nobody holds it; who only looks (`is_held`) lets go again within the tries."""
+    for tries_left in range(TRIES - 1, -1, -1):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if tries_left:
+                time.sleep(0.01)
+    return False

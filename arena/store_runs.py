@@ -44,10 +44,12 @@ class RunStore:
             raise UnknownNameError("run", name, (run.name for run in self.runs()))
         return from_row(Run, rows[0])
 
-    def runs(self, game: str | None = None, league: int | None = None) -> list[Run]:
-        """Runs in the order they began."""
+    def runs(self, game: str | None = None, league: int | None = None, newest: int | None = None) -> list[Run]:
+        """Runs in the order they began; with `newest` the latest so many alone."""
         where, values = filters({"game": game, "league": league})
-        return [from_row(Run, row) for row in self._file.rows(f"SELECT * FROM runs {where} ORDER BY id", *values)]
+        sql = f"SELECT * FROM runs {where} ORDER BY id DESC LIMIT ?"
+        rows = self._file.rows(sql, *values, -1 if newest is None else newest)
+        return [from_row(Run, row) for row in reversed(rows)]
 
     def commit_interval(
         self,
@@ -113,6 +115,16 @@ class RunStore:
         sql = """SELECT key FROM metric_keys WHERE EXISTS
             (SELECT 1 FROM metrics WHERE metrics.run = ? AND metrics.key = metric_keys.id) ORDER BY key"""
         return [row["key"] for row in self._file.rows(sql, run)]
+
+    def newest_metrics(self, run: int, keys: Sequence[str] | None = None) -> dict[str, float]:
+        """The last value of each series of a run, or of those among `keys`."""
+        sql = """SELECT metric_keys.key AS name, (SELECT value FROM metrics
+                WHERE metrics.run = ?1 AND metrics.key = metric_keys.id ORDER BY step DESC LIMIT 1) AS value
+            FROM metric_keys WHERE EXISTS
+                (SELECT 1 FROM metrics WHERE metrics.run = ?1 AND metrics.key = metric_keys.id)"""
+        chosen = f" AND metric_keys.key IN ({', '.join('?' * len(keys))})" if keys is not None else ""
+        rows = self._file.rows(f"{sql}{chosen} ORDER BY name", run, *(keys or ()))
+        return {row["name"]: math.nan if row["value"] is None else row["value"] for row in rows}
 
     def metrics(self, run: int, key: str, points: int | None = None) -> list[tuple[int, float]]:
         """(step, value) of one series, thinned evenly to at most `points` (the last one always among them)."""

@@ -57,7 +57,7 @@ def show(name: RunName, db: Db = DEFAULT_DB, json: Json = False) -> None:
     """
     with Store(db, create=False) as store:
         run = store.run(name)
-        metrics = last_metrics(store, run)
+        metrics = store.newest_metrics(run.id)
         agents = [agent for agent in store.agents(run.game, retired=True) if agent.run == run.id]
     if json:
         print_json({"run": run, "metrics": metrics, "agents": agents})
@@ -97,7 +97,7 @@ def compare(
         raise UsageError("name at least two runs to compare")
     with Store(db, create=False) as store:
         runs = [store.run(name) for name in names]
-        metrics = [last_metrics(store, run) for run in runs]
+        metrics = [store.newest_metrics(run.id) for run in runs]
     settings = [
         {"game": run.game, "algorithm": run.algorithm, "seed": run.seed, "device": run.device, "step": run.step}
         | {"seconds": round(run.seconds, 1)}
@@ -166,12 +166,6 @@ def metrics(
         write_csv(series)
     else:
         print_json(series)
-
-
-def last_metrics(store: Store, run: Run) -> dict[str, float]:
-    """The newest value of everything a run has reported."""
-    series = {key: store.metrics(run.id, key, points=1) for key in store.metric_keys(run.id)}
-    return {key: values[-1][1] for key, values in series.items() if values}
 
 
 def _flat(config: dict[str, object], prefix: str = "") -> dict[str, object]:
