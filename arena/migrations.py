@@ -305,7 +305,61 @@ _TEXT = (
     *_append_only("annotators", "pairs", "rankings", "labels", "scores", "notes"),
 )
 
-MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("0001_facts", _FACTS), ("0002_text", _TEXT))
+# Agents that a league's learners left before there were `league_facts` joined it one a round, in their order.
+_JOINED = """INSERT INTO league_facts (league, round, learner, kind, agent, detail, created_at)
+    SELECT league, round, learner, kinds.kind, agent, '{}', created_at FROM (
+        SELECT runs.league, json_extract(runs.config, '$.learner') AS learner, agents.id AS agent, agents.created_at,
+            row_number() OVER (PARTITION BY runs.id ORDER BY agents.step, agents.id) - 1 AS round
+        FROM agents JOIN runs ON runs.id = agents.run
+        WHERE runs.league IS NOT NULL AND json_extract(runs.config, '$.learner') IS NOT NULL) AS joined
+    JOIN (SELECT 'trained' AS kind UNION ALL SELECT 'snapshot') AS kinds
+    WHERE kinds.kind = 'trained' OR round < (SELECT leagues.round FROM leagues WHERE leagues.id = joined.league)
+    ORDER BY agent, kinds.kind DESC"""
+
+_LEAGUES = (
+    "ALTER TABLE leagues ADD COLUMN paused_at INTEGER",
+    """CREATE TABLE league_facts (
+        id INTEGER PRIMARY KEY,
+        league INTEGER NOT NULL REFERENCES leagues,
+        round INTEGER NOT NULL,
+        learner INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('trained', 'snapshot', 'rejected', 'reset', 'copied')),
+        agent INTEGER REFERENCES agents,
+        detail TEXT NOT NULL CHECK (json_valid(detail)),
+        created_at INTEGER NOT NULL,
+        UNIQUE (league, round, learner, kind)
+    ) STRICT""",
+    "CREATE INDEX league_facts_agent ON league_facts (agent)",
+    """CREATE TABLE fits (
+        game TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (game, version)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE fitted_ratings (
+        game TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        agent INTEGER NOT NULL REFERENCES agents,
+        elo REAL NOT NULL,
+        low REAL NOT NULL,
+        high REAL NOT NULL,
+        wins INTEGER NOT NULL,
+        draws INTEGER NOT NULL,
+        losses INTEGER NOT NULL,
+        first_score REAL,
+        second_score REAL,
+        connected INTEGER NOT NULL CHECK (connected IN (0, 1)),
+        PRIMARY KEY (game, version, agent)
+    ) STRICT, WITHOUT ROWID""",
+    _JOINED,
+    *_append_only("league_facts"),
+)
+
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("0001_facts", _FACTS),
+    ("0002_text", _TEXT),
+    ("0003_leagues", _LEAGUES),
+)
 """(name, SQL statements), in the order in which they are applied."""
 
 LATEST = tuple(name for name, _ in MIGRATIONS)

@@ -27,6 +27,7 @@ AgentKind = Literal["checkpoint", "scripted", "solver", "engine", "human"]
 RunStatus = Literal["running", "finished", "stopped", "failed"]
 MatchKind = Literal["match", "evaluation", "play", "league", "training"]
 EndReason = Literal["terminated", "truncated", "resigned"]
+LeagueFactKind = Literal["trained", "snapshot", "rejected", "reset", "copied"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,28 @@ class League:
     config: dict[str, Any]
     seed: int
     round: int = 0
+    paused_at: int | None = None
+    id: int = 0
+    created_at: int = 0
+
+
+@dataclass(frozen=True)
+class LeagueFact:
+    """What became of a league's learner in a round; each kind at most once a round.
+
+    Attributes:
+        learner: its number among the league's members, from 0.
+        kind: "trained" (`agent` is what it left; detail: whom it trained against), "snapshot" or "rejected" (whether
+            `agent` joined the frozen players; detail: why), "reset" (it begins anew after the round), "copied" (it goes
+            on after the round with what `agent`, another learner's, has learnt).
+    """
+
+    league: int
+    round: int
+    learner: int
+    kind: LeagueFactKind
+    agent: int | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
     id: int = 0
     created_at: int = 0
 
@@ -175,6 +198,24 @@ class OnlineRating:
 
 
 @dataclass(frozen=True)
+class FittedRating:
+    """An agent's row of a rating fit, kept so that tables need no fit; `arena.ratings.Rating` says what it is."""
+
+    game: str
+    version: int
+    agent: int
+    elo: float
+    low: float
+    high: float
+    wins: int
+    draws: int
+    losses: int
+    first_score: float | None
+    second_score: float | None
+    connected: bool
+
+
+@dataclass(frozen=True)
 class Score:
     """An agent's returns over its rated episodes of a game (not a table: computed). `std` is the population's."""
 
@@ -210,11 +251,13 @@ TABLES: dict[str, type] = {
     "runs": Run,
     "agents": Agent,
     "leagues": League,
+    "league_facts": LeagueFact,
     "matches": Match,
     "episodes": Episode,
     "episode_players": EpisodePlayer,
     "pair_results": PairResult,
     "online_ratings": OnlineRating,
+    "fitted_ratings": FittedRating,
     "text_models": TextModel,
     "prompts": Prompt,
     "demonstrations": Demonstration,
@@ -227,8 +270,8 @@ TABLES: dict[str, type] = {
     "notes": Note,
 }
 
-_JSON = frozenset({"config", "versions", "rules", "shown", "ranks"})
-_BOOL = frozenset({"rated", "ended"})
+_JSON = frozenset({"config", "versions", "rules", "shown", "ranks", "detail"})
+_BOOL = frozenset({"rated", "ended", "connected"})
 _NO_COLUMN = frozenset({"players"})
 _COLUMNS: dict[type, tuple[str, ...]] = {}
 

@@ -1,15 +1,17 @@
 """Leaderboards: what the facts in the Store say about who is how strong. Imports no torch.
 
-Ratings are fitted to all rated games at once (`ratings.py`), with random = 0 where random has played. One-player games
-have score tables instead.
+Ratings are fitted to all rated games at once (`ratings.py`), with random = 0 where random has played; a fit is kept in
+the Store until the results change. One-player games have score tables instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from arena.records import AgentKind
+from arena.records import AgentKind, FittedRating
+from envs.errors import ArenaError
 
 if TYPE_CHECKING:
     from arena.ratings import Goodness
@@ -62,19 +64,54 @@ class ScoreRow:
     mean_length: float
 
 
+def fitted_ratings(store: Store, game: str) -> list[FittedRating]:
+    """Everybody's rating, best first: the kept fit where the results are still those that it was fitted to.
+
+    A new fit is kept, unless the file cannot be written.
+    """
+    found = store.results_digest(game)
+    if found is None:
+        return []
+    version, digest = found
+    kept = store.kept_fit(game, version, digest)
+    if kept is not None:
+        return kept
+    from arena.ratings import fit_bradley_terry
+
+    anchor = next((agent.id for agent in store.agents(game, retired=True) if agent.name == ANCHOR), None)
+    ratings = [
+        FittedRating(
+            game=game,
+            version=version,
+            agent=rating.agent,
+            elo=rating.elo,
+            low=rating.low,
+            high=rating.high,
+            wins=rating.wins,
+            draws=rating.draws,
+            losses=rating.losses,
+            first_score=rating.first_score,
+            second_score=rating.second_score,
+            connected=rating.connected,
+        )
+        for rating in fit_bradley_terry(store.pair_results(game, version), anchor).ratings
+    ]
+    if store.results_digest(game) == found:  # no game has come in between
+        with contextlib.suppress(ArenaError):
+            store.keep_fit(game, version, digest, ratings)
+    return ratings
+
+
 def standings(store: Store, game: str, retired: bool = False) -> list[Standing]:
     """The rating table of a game (a canonical variant), best first.
 
     Retired agents count in the fit; with `retired` they are shown, too.
     """
-    from arena.ratings import fit_bradley_terry
-
     agents = {agent.id: agent for agent in store.agents(game, retired=True)}
-    anchor = next((agent.id for agent in agents.values() if agent.name == ANCHOR), None)
     online = store.online_ratings(game)
     rows: list[Standing] = []
     rank = 0
-    for rating in fit_bradley_terry(store.pair_results(game), anchor).ratings:
+    for rating in fitted_ratings(store, game):
         agent = agents[rating.agent]
         is_retired = agent.retired_at is not None
         if is_retired and not retired:
@@ -92,7 +129,7 @@ def standings(store: Store, game: str, retired: bool = False) -> list[Standing]:
                 low=rating.low,
                 high=rating.high,
                 online=running.rating if running else 0.0,
-                games=rating.games,
+                games=rating.wins + rating.draws + rating.losses,
                 wins=rating.wins,
                 draws=rating.draws,
                 losses=rating.losses,

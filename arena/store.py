@@ -2,13 +2,13 @@
 
 Every method is one transaction or one read. Names that do not exist raise UnknownNameError, bad names UsageError,
 everything that goes wrong with the file ArenaError; then nothing has been written. Imports no torch, and sqlite_utils
-only when a file is made or migrated. Methods about runs are in `store_runs.RunStore`, those about text in
-`store_text.TextStore`, those about judgements of it in `store_labels.LabelStore` and `store_rankings.RankingStore`.
+only when a file is made or migrated. Methods about runs are in `store_runs.RunStore`, those about leagues in
+`store_leagues.LeagueStore`, those about text in `store_text.TextStore`, those about judgements of it in
+`store_labels.LabelStore` and `store_rankings.RankingStore`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,6 @@ from arena.records import (
     Episode,
     EpisodePlayer,
     GameCount,
-    League,
     Match,
     MatchKind,
     OnlineRating,
@@ -30,6 +29,7 @@ from arena.records import (
     from_row,
 )
 from arena.store_file import LeagueFile
+from arena.store_leagues import LeagueStore
 from arena.store_matches import add_match
 from arena.store_rows import (
     add_agent,
@@ -37,7 +37,6 @@ from arena.store_rows import (
     checkpoint,
     checkpoint_data,
     filters,
-    insert,
     utc_ms,
     valid_name,
 )
@@ -46,7 +45,7 @@ from arena.store_text import TextStore
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
 
-class Store(RunStore, TextStore):
+class Store(RunStore, LeagueStore, TextStore):
     """A league's facts.
 
     Args:
@@ -241,30 +240,7 @@ class Store(RunStore, TextStore):
                 UNION ALL SELECT game, 0, count(*) FROM episodes GROUP BY game) GROUP BY game ORDER BY game"""
         return [from_row(GameCount, row) for row in self._file.rows(sql)]
 
-    # Leagues and settings
-
-    def create_league(self, league: League) -> int:
-        """Begin a league and return its id."""
-        name = valid_name(league.name, "league")
-        with self._file.write() as connection:
-            if connection.execute("SELECT 1 FROM leagues WHERE name = ?", (name,)).fetchone():
-                raise UsageError(f"there is a league {name!r} already; choose another name")
-            return insert(connection, "leagues", dataclasses.replace(league, name=name, created_at=utc_ms()))
-
-    def league(self, name: str) -> League:
-        rows = self._file.rows("SELECT * FROM leagues WHERE name = ?", name)
-        if not rows:
-            raise UnknownNameError("league", name, (league.name for league in self.leagues()))
-        return from_row(League, rows[0])
-
-    def leagues(self, game: str | None = None) -> list[League]:
-        where, values = filters({"game": game})
-        return [from_row(League, row) for row in self._file.rows(f"SELECT * FROM leagues {where} ORDER BY id", *values)]
-
-    def advance_league(self, league: int, round: int) -> None:
-        """Go on to `round`; a league never goes back."""
-        with self._file.write() as connection:
-            connection.execute("UPDATE leagues SET round = max(round, ?) WHERE id = ?", (round, league))
+    # Settings
 
     def setting(self, name: str, default: str | None = None) -> str | None:
         rows = self._file.rows("SELECT value FROM settings WHERE name = ?", name)

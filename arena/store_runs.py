@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from arena import store_check
-from arena.records import Agent, Episode, Match, PackedPolicy, Run, RunState, RunStatus, from_row
+from arena.records import Agent, Episode, LeagueFact, Match, PackedPolicy, Run, RunState, RunStatus, from_row
 from arena.store_file import LeagueFile
+from arena.store_leagues import replace_state
 from arena.store_matches import add_match
-from arena.store_rows import add_agent, chunks, filters, insert, utc_ms, valid_name
+from arena.store_rows import add_agent, filters, insert, utc_ms, valid_name
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
 
@@ -62,6 +63,7 @@ class RunStore:
         policy: PackedPolicy | None = None,
         match: Match | None = None,
         episodes: Sequence[Episode] = (),
+        fact: LeagueFact | None = None,
     ) -> int | None:
         """Keep a training interval: metrics, progress, resume state, agent and its checkpoint, all or nothing.
 
@@ -71,6 +73,7 @@ class RunStore:
             state: replaces the run's resume state.
             agent, policy: a new agent and the checkpoint it plays.
             match, episodes: games of the interval that are kept; the agent 0 in them is the new one.
+            fact: what it means to the run's league; its agent is the new one.
 
         Returns:
             The agent's id, if one was given.
@@ -79,12 +82,12 @@ class RunStore:
             self._update_run(connection, run, {"step": step, "seconds": seconds, "state": "running"})
             _add_metrics(connection, run, metrics)
             if state is not None:
-                connection.execute("DELETE FROM run_states WHERE run = ?", (run,))
-                rows = ((run, position, step, chunk) for position, chunk in chunks(state))
-                connection.executemany("INSERT INTO run_states VALUES (?, ?, ?, ?)", rows)
+                replace_state(connection, run, step, state)
             agent_id = None if agent is None else add_agent(connection, agent, policy)
             if match is not None and agent_id is not None:
                 add_match(connection, match, [_played_by(agent_id, episode) for episode in episodes])
+            if fact is not None:
+                insert(connection, "league_facts", dataclasses.replace(fact, agent=agent_id, created_at=utc_ms()))
         if state is not None:
             store_check.drop_sidecars(self.path, run, keep_step=step)
         return agent_id

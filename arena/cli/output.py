@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,8 @@ from envs.rendering import Drawing
 
 WIDE = 10_000
 """Columns where no terminal says how many there are: lines are not folded for pipes and files."""
+GAP = "  "
+"""Between columns."""
 
 
 def clean(text: str) -> str:
@@ -57,6 +60,33 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     if not cells:
         say(empty)
         return
+    widths = [max(map(_cells, column)) for column in zip(columns, *cells, strict=True)]
+    total = sum(widths) + len(GAP) * (len(widths) - 1)
+    if total > width():
+        _print_folded(columns, cells, left)
+        return
+    head, *lines = (
+        GAP.join(
+            " " * (0 if n < left else room - _cells(cell)) + cell + " " * (room - _cells(cell) if n < left else 0)
+            for n, (cell, room) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (columns, *cells)
+    )
+    bold = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    print(f"\x1b[1m{head}\x1b[0m" if bold else head, "─" * total, *lines, sep="\n")
+
+
+def _cells(text: str) -> int:
+    """Columns that `text` takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _print_folded(columns: Sequence[str], cells: Iterable[Sequence[str]], left: int) -> None:
+    """A table whose first `left` columns are folded until it fits the terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -42,3 +42,27 @@ def test_migrating_twice_changes_nothing(connection: sqlite3.Connection) -> None
     migrations.migrate(connection)
     assert list(connection.iterdump()) == before
     assert migrations.applied(connection) == migrations.LATEST
+
+
+def test_agents_of_older_leagues_joined_them_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:2])
+        migrations.migrate(connection)
+    connection.execute("INSERT INTO leagues VALUES (1, 'old', 'tic_tac_toe', '{}', 0, 1, 0)")
+    for run, config in ((1, '{"learner": 0}'), (2, '{"learner": 1}'), (3, "{}")):
+        connection.execute(
+            """INSERT INTO runs VALUES (?1, 'run-' || ?1, 'tic_tac_toe', 'ppo', ?2, 0, 'cpu', '{}', '', 9, 9,
+                'stopped', NULL, 0, 1, 0, 0)""",
+            (run, config),
+        )
+    connection.execute("INSERT INTO checkpoints VALUES (?, 1, 'ppo', '{}', 0)", ("0" * 64,))
+    for agent, (run, step) in enumerate(((1, 5), (2, 7), (1, 10), (3, 9)), 1):
+        connection.execute(
+            "INSERT INTO agents VALUES (?1, 'tic_tac_toe', 'agent-' || ?1, 'checkpoint', '', ?2, ?3, ?4, NULL, 0)",
+            (agent, "0" * 64, run, step),
+        )
+    migrations.migrate(connection)
+    facts = connection.execute("SELECT round, learner, kind, agent FROM league_facts ORDER BY id").fetchall()
+    first = [(0, 0, "trained", 1), (0, 0, "snapshot", 1), (0, 1, "trained", 2), (0, 1, "snapshot", 2)]
+    assert facts == [*first, (1, 0, "trained", 3)]

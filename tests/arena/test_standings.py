@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from arena import ratings
 from arena.match import evaluate, play_match
 from arena.roster import resolve
 from arena.standings import matrix, pair_rows, score_table, standings
 from arena.store import Store
+from envs.errors import ArenaError
 
 
 @pytest.fixture
@@ -89,3 +91,33 @@ def test_tables_need_no_torch() -> None:
     code = "import sys, arena.standings, arena.store; print('torch' in sys.modules, 'pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_fit_is_kept_until_results_or_names_change(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    game = "tic_tac_toe"
+    random, tactician = (resolve(store, game, name) for name in ("random", "tactician"))
+    play_match(store, game, tactician, random, games=20)
+    first = standings(store, game)
+    fits = []
+    with monkeypatch.context() as patched:
+        fit = ratings.fit_bradley_terry
+        patched.setattr(ratings, "fit_bradley_terry", lambda *words: fits.append(words) or fit(*words))
+        assert standings(store, game) == first
+        assert fits == []
+        play_match(store, game, tactician, random, games=20, seed=1)
+        second = {row.agent: row for row in standings(store, game)}
+        assert len(fits) == 1
+        assert second["random"].games == 40
+        store.rename_agent(game, "random", "chance")
+        assert {row.agent for row in standings(store, game) if row.elo == 0} == set()
+        assert len(fits) == 2
+    assert store.check() == []
+
+
+def test_a_file_that_cannot_be_written_is_fitted_all_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ArenaError("write-protected")
+
+    play_match(store, "tic_tac_toe", *(resolve(store, "tic_tac_toe", name) for name in ("tactician", "random")))
+    monkeypatch.setattr(store, "keep_fit", refuse)
+    assert [row.agent for row in standings(store, "tic_tac_toe")] == ["tactician", "random"]
