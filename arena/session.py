@@ -22,9 +22,10 @@ from typing import Any, BinaryIO
 
 import torch
 
+from arena.child import MAX_LINE, encode
 from arena.episodes import verify_batch
 from arena.roster import require_scripts
-from arena.session_client import MAX_LINE, PROTOCOL, Event, Hint, Position, Refusal, Verified, encode
+from arena.session_client import PROTOCOL, Event, Hint, Position, Refusal, Verified
 from arena.session_game import LiveGame, ReplayedGame
 from arena.store import Store
 from envs.errors import ArenaError, UsageError

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import subprocess
@@ -18,20 +17,15 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any
 
+from arena.child import GRACE_SECONDS, AsyncChild, SessionDied, death, encode
 from envs.errors import ArenaError
 from envs.rendering import Drawing
 
 PROTOCOL = 1
-MAX_LINE = 1 << 20
 COMMAND = (sys.executable, "-m", "arena.session")
-GRACE_SECONDS = 2.0
 
 Seat = str | Mapping[str, str]
 """An agent's name, or {"human": name}."""
-
-
-class SessionDied(ArenaError):
-    """The child process ended without being asked to; the message carries the last line of its stderr."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +142,6 @@ class SessionError(ArenaError):
     """A request was refused; the message says why."""
 
 
-def encode(message: Mapping[str, Any]) -> bytes:
-    """One line of the protocol."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
-
-
 def decode_event(line: bytes) -> Event:
     """A line from the child → an event. Raises SessionDied for anything else: the child cannot be trusted."""
     try:
@@ -192,90 +181,14 @@ def replay_request(db: str, episode: int) -> dict[str, Any]:
     return {"do": "replay", "protocol": PROTOCOL, "db": db, "episode": episode}
 
 
-def _death(returncode: int | None, stderr: deque[str]) -> SessionDied:
-    how = (
-        f"killed by signal {-returncode}" if returncode is not None and returncode < 0 else f"exit status {returncode}"
-    )
-    last = next((line for line in reversed(stderr) if line.strip()), "")
-    return SessionDied(f"the game's process ended ({how}){': ' + last.strip() if last else ''}")
-
-
-class AsyncSession:
+class AsyncSession(AsyncChild[Event]):
     """A session for an event loop: `send` requests, iterate over events; iterating raises SessionDied."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._next_id = 0
-        self._stderr: deque[str] = deque(maxlen=20)
-        self._stderr_task = asyncio.create_task(self._read_stderr())
-        self._closing = False
+    command = COMMAND
+    what = "game"
 
-    @classmethod
-    async def start(cls) -> AsyncSession:
-        """Start a child. It loads its libraries before the first request, so a spare one may be started early."""
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND, stdin=pipe, stdout=pipe, stderr=pipe, limit=2 * MAX_LINE
-        )
-        return cls(process)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        return self._process.returncode is None
-
-    def send(self, request: Mapping[str, Any]) -> int:
-        """Send a request; its answer repeats the number returned here. A dead child shows when iterating."""
-        assert self._process.stdin is not None
-        self._next_id += 1
-        if not self._process.stdin.is_closing():
-            self._process.stdin.write(encode({**request, "id": self._next_id}))
-        return self._next_id
-
-    def __aiter__(self) -> AsyncSession:
-        return self
-
-    async def __anext__(self) -> Event:
-        assert self._process.stdout is not None
-        try:
-            line = await self._process.stdout.readline()
-        except (ValueError, OSError) as error:
-            raise SessionDied(f"the session's answer could not be read: {error}") from error
-        if line.endswith(b"\n"):
-            return decode_event(line)
-        await self._process.wait()
-        await self._stderr_task
-        if self._closing:
-            raise StopAsyncIteration
-        raise _death(self._process.returncode, self._stderr)
-
-    async def close(self) -> None:
-        """End the child: politely first, then not. It is reaped when this returns."""
-        self._closing = True
-        if self.alive and self._process.stdin is not None:
-            self.send({"do": "close"})
-            self._process.stdin.close()
-            try:
-                await asyncio.wait_for(self._process.wait(), GRACE_SECONDS)
-            except TimeoutError:
-                self.kill()
-                await self._process.wait()
-        self._stderr_task.cancel()
-
-    def kill(self) -> None:
-        """End the child at once."""
-        self._closing = True
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-
-    async def _read_stderr(self) -> None:
-        assert self._process.stderr is not None
-        with contextlib.suppress(OSError):
-            while chunk := await self._process.stderr.read(1 << 16):
-                self._stderr.extend(chunk.decode(errors="replace").splitlines())
+    def decode(self, line: bytes) -> Event:
+        return decode_event(line)
 
 
 class Session:
@@ -396,7 +309,7 @@ class Session:
             return decode_event(line)
         self._process.wait()
         self._stderr_thread.join(GRACE_SECONDS)
-        raise _death(self._process.returncode, self._stderr)
+        raise death("game", self._process.returncode, self._stderr)
 
     def _read_stderr(self, stream: IO[bytes]) -> None:
         for line in stream:

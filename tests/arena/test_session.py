@@ -16,18 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from arena.child import MAX_LINE, SessionDied
 from arena.session import serve
-from arena.session_client import (
-    COMMAND,
-    MAX_LINE,
-    AsyncSession,
-    Position,
-    Refusal,
-    Session,
-    SessionDied,
-    SessionError,
-    decode_event,
-)
+from arena.session_client import COMMAND, AsyncSession, Position, Refusal, Session, SessionError, decode_event
 from arena.store import Store
 
 ANN = {"human": "Ann"}

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from arena import child as children
 from arena import session_client
-from arena.session_client import AsyncSession, Hint, Mind, Position, Result, Session, SessionDied, decode_event, encode
+from arena.child import SessionDied, encode
+from arena.session_client import AsyncSession, Hint, Mind, Position, Result, Session, decode_event
 from envs.rendering import Drawing
 
 
 def child(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    monkeypatch.setattr(session_client, "COMMAND", (sys.executable, "-c", f"import sys, time\n{code}"))
+    command = (sys.executable, "-c", f"import sys, time\n{code}")
+    monkeypatch.setattr(session_client, "COMMAND", command)
+    monkeypatch.setattr(AsyncSession, "command", command)
 
 
 def test_a_position_survives_the_wire() -> None:
@@ -76,7 +80,8 @@ async def test_the_async_client_tells_the_same(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_a_child_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     child(monkeypatch, "print('{}', flush=True); time.sleep(600)")
-    monkeypatch.setattr(session_client, "GRACE_SECONDS", 0.1)
+    for module in (session_client, children):
+        monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
     session = await AsyncSession.start()
     await session.close()
     assert session._process.returncode == -9

@@ -12,7 +12,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
-from arena.session_client import AsyncSession, Position, Refusal, SessionDied
+from arena.child import SessionDied
+from arena.session_client import AsyncSession, Position, Refusal
 from envs.errors import ArenaError
 from tui.messages import SessionLost, SessionSays
 from tui.text import inert
