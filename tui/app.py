@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import json
 import os
 import random
 import signal
@@ -21,9 +20,11 @@ from textual.binding import Binding, BindingType
 from textual.keys import format_key
 from textual.screen import Screen
 
+from arena.jobs import Jobs
 from arena.session_client import Seat
 from arena.store import valid_name
 from envs.errors import ArenaError
+from tui import keymap
 from tui.areas import AREAS, find_area
 from tui.children import Children
 from tui.facts import LeagueFacts, read_league, save_setting
@@ -32,6 +33,7 @@ from tui.screens.dialogs import AskScreen, ChooseScreen, KeyScreen
 from tui.screens.home import HomeScreen
 from tui.text import inert
 from tui.theme import THEMES, default_theme
+from tui.widgets.area_bar import AreaBar
 
 WARM_UP_SECONDS = 0.4
 """How long after the first paint the spare session starts."""
@@ -45,10 +47,7 @@ class ArenaApp(App[None]):
     TITLE = "Arena"
     CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "screens/home.tcss"]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit"),
-        *(Binding(a.key, f"go('{a.name}')", a.title, show=False, tooltip=a.help, id=f"area.{a.name}") for a in AREAS),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*keymap.EVERYWHERE]
     DEFAULT_MODE = "lobby"
 
     def __init__(self, db: Path, user: str | None = None) -> None:
@@ -57,6 +56,7 @@ class ArenaApp(App[None]):
         self.user = user
         self.league = LeagueFacts()
         self.sessions = Children()
+        self.jobs = Jobs(db)
         self.keys: dict[str, str] = {}
         self.plays = True
         self.home = HomeScreen()
@@ -138,6 +138,10 @@ class ArenaApp(App[None]):
     @work(thread=True, group="league", exit_on_error=False)
     def _read_league(self) -> None:
         try:
+            self.call_from_thread(self._use_keys, keymap.read_keymap(keymap.keymap_path()))
+        except ArenaError as error:
+            self.post_message(ReadFailed(f"the usual keys are bound: {error}"))
+        try:
             self.post_message(LeagueLoaded(read_league(self.db)))
         except ArenaError as error:
             self.post_message(ReadFailed(str(error)))
@@ -155,8 +159,6 @@ class ArenaApp(App[None]):
         if facts.theme in self.available_themes:
             self.theme = facts.theme
         self.theme_changed_signal.subscribe(self, lambda theme: self._save("theme", theme.name))
-        self.keys = _keymap(facts.keymap)
-        self.set_keymap(self.keys)
         self.home.show_games()
         self.home.show_banner()
         first, self._first = self._first, None
@@ -262,7 +264,7 @@ class ArenaApp(App[None]):
         self.push_screen(HelpScreen(self.keys))
 
     def action_rebind(self) -> None:
-        """Choose a binding, press its new key; kept in the league's settings."""
+        """Choose a binding, press its new key; kept in the keymap file."""
         from tui.screens.help import key_rows
 
         rows = [(f"{group}: {words} ({keys})", id) for group, found in key_rows(self.keys) for keys, words, id in found]
@@ -273,11 +275,18 @@ class ArenaApp(App[None]):
 
         self.push_screen(ChooseScreen("Rebind which key?", [words for words, _ in rows]), choose)
 
+    def _use_keys(self, keys: dict[str, str]) -> None:
+        self.keys = keys
+        self.set_keymap(keys)
+        for bar in self.screen.query(AreaBar):
+            bar.show()
+
     def _bind(self, binding: str, key: str | None) -> None:
         if key is not None:
-            self.keys = {**self.keys, binding: key}
-            self.set_keymap(self.keys)
-            self._save("keymap", json.dumps(self.keys))
+            try:
+                self._use_keys(keymap.bind(keymap.keymap_path(), binding, key))
+            except ArenaError as error:
+                self.on_read_failed(ReadFailed(str(error)))
 
 
 def _label_screen(mode: str, wanted: Mapping[str, Any]) -> Screen[None]:
@@ -286,15 +295,6 @@ def _label_screen(mode: str, wanted: Mapping[str, Any]) -> Screen[None]:
 
     screens: dict[str, Callable[[], Screen[None]]] = {"rank": RankScreen, "score": ScoreScreen}
     return screens[mode]() if mode in screens else LabelScreen(**wanted)
-
-
-def _keymap(text: str | None) -> dict[str, str]:
-    """The stored keymap (binding id → keys), empty where it is none."""
-    try:
-        keys = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return {str(name): key for name, key in keys.items() if isinstance(key, str)} if isinstance(keys, dict) else {}
 
 
 def _login() -> str:

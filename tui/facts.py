@@ -34,7 +34,6 @@ class LeagueFacts:
     games: list[str] = field(default_factory=list)
     name: str | None = None
     theme: str | None = None
-    keymap: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,6 @@ def read_league(db: Path) -> LeagueFacts:
             [count.game for count in store.games()],
             store.setting("name"),
             store.setting("theme"),
-            store.setting("keymap"),
         )
 
     return _read(db, read, LeagueFacts())

@@ -16,6 +16,7 @@ from arena.cli import (
     demo,
     evaluate,
     games,
+    keys,
     label,
     league,
     play,
@@ -76,6 +77,15 @@ def open_app(db: Path, name: str | None = None, **start: Any) -> None:
     run(db, name, **start)
 
 
+def app_keys() -> tuple[str, list[dict[str, Any]], str]:
+    """The app's keys: as a keymap file, as rows, and where the person's own file is."""
+    from tui.app import keymap
+
+    path = keymap.keymap_path()
+    own = keymap.read_keymap(path)
+    return keymap.template(own), keymap.rows(own), str(path)
+
+
 def main() -> None:
     """The entry point."""
     app(prog_name="arena")
@@ -91,6 +101,7 @@ _COMMANDS = (
     strength.strength,
     ask.ask,
     label.label,
+    keys.keys,
     terminal.reset_terminal,
 )
 for _command in _COMMANDS:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 from textual.binding import Binding
 
+from envs.errors import UsageError
 from tests.tui.conftest import ready, sees, shown, until
 from tui.app import ArenaApp
 from tui.areas import AREAS, KEYS, bindings, load
+from tui.keymap import bind, read_keymap, template
 from tui.screens.home import HomeScreen
 from tui.screens.replays import ReplaysScreen
 from tui.widgets.area_bar import AreaBar
@@ -31,10 +34,10 @@ def test_every_line_of_the_lists_leads_somewhere() -> None:
         assert not keys & {key for binding in bindings(screen) for key in binding.key.split(",")}, screen
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
-async def test_areas_by_key_mouse_and_palette(league: Path, size: tuple[int, int]) -> None:
+@pytest.mark.slow
+async def test_areas_by_key_mouse_and_palette(league: Path) -> None:
     app = ArenaApp(league)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         for area in AREAS:
             assert area.title in shown(app).splitlines()[0]
@@ -57,3 +60,55 @@ async def test_areas_by_key_mouse_and_palette(league: Path, size: tuple[int, int
         await until(pilot, lambda: app.current_mode == "lobby")
         await pilot.press("f6")
         await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and app.screen is not replays)
+
+
+async def test_keys_of_ones_own(league: Path, configuration: Path) -> None:
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text('# mine\n[area]\nreplays = ["f12", "ctrl+l"]\n')
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("f6")
+        assert app.current_mode == "lobby"
+        await pilot.press("f12")
+        await until(pilot, lambda: app.current_mode == "replays")
+        assert "12Replays" in shown(app)
+    assert bind(configuration, "home.play", "x") == {"area.replays": "f12,ctrl+l", "home.play": "x"}
+    assert read_keymap(configuration) == {"area.replays": "f12,ctrl+l", "home.play": "x"}
+    text = configuration.read_text()
+    with pytest.raises(UsageError, match=r"w would be both home.play and home.watch \(Lobby\)"):
+        bind(configuration, "home.play", "w")
+    assert configuration.read_text() == text
+    configuration.write_text('# mine\nhome.play = "x"\n')
+    bind(configuration, "home.play", "y")
+    bind(configuration, "home.name", "z")
+    assert configuration.read_text() == '# mine\nhome.play = "y"\nhome.name = "z"\n'
+    assert tomllib.loads(template(read_keymap(configuration))) == {"home": {"play": "y", "name": "z"}}
+    everything = template({}).replace("\n# app", "\napp").replace("\n# home", "\nhome")
+    assert tomllib.loads(everything)["home"]["play"] == "p"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("home.play =", "cannot be read"),
+        ('home.plai = "x"', "unknown binding 'home.plai'; did you mean home.play"),
+        ("home.play = 3", "write a key such as"),
+        ('home.play = "f6"', "f6 would be both home.play and area.replays"),
+        ("\xff" * 200_000, "larger than"),
+    ],
+)
+def test_a_bad_keymap_is_told(configuration: Path, text: str, told: str) -> None:
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text(text)
+    with pytest.raises(UsageError, match=told):
+        read_keymap(configuration)
+
+
+async def test_the_app_starts_with_a_bad_keymap(db: Path, configuration: Path) -> None:
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text("home.play = 3")
+    app = ArenaApp(db)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await sees(pilot, "the usual keys are bound", "connect_four")
+        assert app.keys == {}

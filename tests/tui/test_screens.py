@@ -119,7 +119,6 @@ async def test_stored_text_is_shown_as_it_is(db: Path) -> None:
         store.add_agent(Agent("no_such_game", "x", "scripted", policy="random"))
         store.set_setting("name", "a\x1b[31m[b]")
         store.set_setting("theme", "no such theme")
-        store.set_setting("keymap", "[1]")
     app = ArenaApp(db)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await ready(pilot)

@@ -12,7 +12,7 @@ from textual.keys import format_key
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from tui.areas import KEYS, bindings
+from tui.keymap import groups, keys_of
 
 GENERAL = (
     "F keys go to an area from anywhere, so does a click on the line at the top; each stays as you left it, Esc "
@@ -24,22 +24,18 @@ GENERAL = (
     "back does not count, nor do watched ones. An unfinished game is not kept.\n\n"
     "On boards orange is the first seat and blue the second; signs tell them apart as well. The palette's themes: "
     "arena-dark, arena-light, arena-safe (for any colour vision), arena-contrast (which a terminal of sixteen colours "
-    "begins with). NO_COLOR=1 switches colours off. A terminal that is left in disorder: arena reset-terminal.\n"
+    "begins with). NO_COLOR=1 switches colours off. A terminal that is left in disorder: arena reset-terminal. "
+    "Keys are kept in a file that `arena keys` prints.\n"
 )
 
 
 def key_rows(app_keymap: dict[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Per screen its (keys, what they do, binding id), with the person's own keys in place."""
-    from tui.app import ArenaApp
-
-    everywhere = [binding for binding in ArenaApp.BINDINGS if isinstance(binding, Binding)]
-    groups = [("Everywhere", everywhere), *((title, bindings(screen)) for title, screen in KEYS)]
-    return [(title, [_row(binding, app_keymap) for binding in found]) for title, found in groups]
+    return [(title, [_row(binding, app_keymap) for binding in found]) for title, found in groups()]
 
 
 def _row(binding: Binding, keymap: dict[str, str]) -> tuple[str, str, str]:
-    keys = keymap.get(binding.id or "", binding.key)
-    shown = " ".join(format_key(key) for key in keys.split(","))
+    shown = " ".join(format_key(key) for key in keys_of(binding, keymap).split(","))
     return shown, binding.tooltip or binding.description, binding.id or ""
 
 
