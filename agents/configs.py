@@ -61,6 +61,8 @@ class LearnerConfig(Config):
     hidden_size: int = setting(64, "units of each hidden layer", min=1, max=4096)
     hidden_layers: int = setting(2, "hidden layers after the observation or the convolutions", min=0, max=8)
     activation: str = setting("tanh", "between layers", choices=("tanh", "relu"))
+    bfloat16: bool = setting(False, "compute all layers but the last in bfloat16; weights and losses stay float32")
+    compile: bool = setting(False, "let torch.compile build the layers in training; needs a C++ compiler on the CPU")
     reward_scale: float = setting(1.0, "rewards are divided by this for the network", min=1e-6, max=1e6)
     normalise_observations: bool = setting(False, "shift and scale observations by their running mean and deviation")
     snapshot_steps: int = setting(200_000, "self-play: env steps between snapshots that join the pool", min=1)

@@ -45,7 +45,7 @@ from agents.buffers import PrioritisedReplay, ReplayBuffer, Transitions
 from agents.configs import DQNConfig, config_from
 from agents.greedy import epsilon_greedy
 from agents.metrics import Metrics, PolicyWeights, TrainingState
-from agents.networks import Normaliser, build_trunk, initialise, load_weights, prepare
+from agents.networks import Normaliser, build_trunk, compile_trunks, initialise, load_weights, prepare
 from agents.policy import Decision
 from agents.resume import (
     fresh_seeds,
@@ -207,6 +207,9 @@ class Learner:
         self.config, self.env, self.shaping = config, env, shaping
         self.network = QNetwork(spec, config, torch_generator(seeds["init"])).to(device)
         self.target = copy.deepcopy(self.network).requires_grad_(False)
+        if config.compile:
+            compile_trunks(self.network)
+            compile_trunks(self.target)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), config.learning_rate, eps=config.adam_eps, fused=True
         )

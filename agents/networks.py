@@ -47,8 +47,29 @@ def initialise(layer: nn.Linear | nn.Conv2d, gain: float, generator: torch.Gener
     return layer
 
 
-def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generator) -> tuple[nn.Sequential, int]:
-    """(module [B, *obs] float32 → [B, features], features), of `config.network`'s kind."""
+class Trunk(nn.Sequential):
+    """Layers [B, *obs] float32 → [B, features] float32, computed in bfloat16 where that is wanted."""
+
+    def __init__(self, *layers: nn.Module, bfloat16: bool) -> None:
+        super().__init__(*layers)
+        self.bfloat16 = bfloat16
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.bfloat16:
+            return super().forward(x)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return super().forward(x).float()
+
+
+def compile_trunks(network: nn.Module) -> None:
+    """Let torch.compile turn the trunks into one kernel each, forward and backward, at their next call."""
+    for module in network.modules():
+        if isinstance(module, Trunk):
+            module.compile()
+
+
+def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generator) -> tuple[Trunk, int]:
+    """(trunk, features), of `config.network`'s kind."""
     shape = spec.observation_shape
     kind = choose_network(shape) if config.network == "auto" else config.network
     gain = math.sqrt(2)
@@ -71,7 +92,7 @@ def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generato
     for _ in range(config.hidden_layers):
         layers += [initialise(nn.Linear(width, config.hidden_size), gain, generator), activation()]
         width = config.hidden_size
-    return nn.Sequential(*layers), width
+    return Trunk(*layers, bfloat16=config.bfloat16), width
 
 
 class RunningStatistics(nn.Module):

@@ -32,7 +32,7 @@ from agents import losses
 from agents.configs import PPOConfig
 from agents.distributions import log_prob_and_entropy
 from agents.metrics import Metrics, TrainingState
-from agents.networks import ActorCritic, freeze
+from agents.networks import ActorCritic, compile_trunks, freeze
 from agents.resume import named_seeds, torch_generator
 from agents.rollout import Games, Samples, advantages, collect_rollout, load_learner, pack_learner
 from agents.schedules import linear
@@ -56,6 +56,8 @@ def train(
     """Train on `env` (made with `config.num_envs` games and automatic reset) until `total_steps`; see docs/plans."""
     seeds = named_seeds(seed)
     network = ActorCritic(env.spec, config, torch_generator(seeds["init"])).to(env.device)
+    if config.compile:
+        compile_trunks(network)
     optimizer = torch.optim.Adam(network.parameters(), config.learning_rate, eps=config.adam_eps, fused=True)
     games = Games(config, env, seeds, opponents, reward)
     if resume is not None:

@@ -34,6 +34,7 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting of the algorithm; may be repeated."),
     ] = None,
+    compile: Annotated[bool, typer.Option("--compile", help="The same as --set compile=true.")] = False,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings from a TOML file; --set goes before it.")
     ] = None,
@@ -72,7 +73,9 @@ def train(
     """
     if resume and name is None:
         raise UsageError("--resume needs the --name of the run to go on with; `arena runs list` shows them")
-    chosen = None if resume else configure(algo, game, config, settings or [])
+    chosen = (
+        None if resume else configure(algo, game, config, [*(["compile=true"] if compile else []), *(settings or [])])
+    )
     if resume and (settings or config or record):
         raise UsageError("a resumed run keeps its settings; leave out --set, --config and --record")
     if show_settings and chosen is not None:

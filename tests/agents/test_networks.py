@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,7 +11,15 @@ import torch
 
 from agents.configs import PPOConfig
 from agents.metrics import PolicyWeights
-from agents.networks import ActorCritic, NetworkPolicy, RunningStatistics, build_trunk, choose_network, freeze
+from agents.networks import (
+    ActorCritic,
+    NetworkPolicy,
+    RunningStatistics,
+    build_trunk,
+    choose_network,
+    compile_trunks,
+    freeze,
+)
 from agents.registry import load_policy
 from envs.errors import ArenaError, UsageError
 from envs.specs import GameSpec
@@ -108,6 +118,36 @@ def test_a_stored_policy_plays_as_the_network_did() -> None:
     torch.testing.assert_close(after.value, net.value(observation).detach() * 3.0 * net.rewards.deviation)
     torch.testing.assert_close(after.probabilities.sum(-1), torch.ones(6))
     assert after.probabilities[~mask].eq(0).all()
+
+
+def test_bfloat16_is_near_float32_and_learns_in_float32() -> None:
+    game, observation = spec((2, 6, 7), "float32"), torch.rand(64, 2, 6, 7)
+    exact, rough = (network(game, PPOConfig(bfloat16=bfloat16, hidden_size=128)) for bfloat16 in (False, True))
+    for ours, theirs in zip(rough(observation), exact(observation), strict=True):
+        assert ours.dtype == torch.float32
+        assert not torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, theirs, atol=0.03, rtol=0.03)
+    rough(observation)[1].sum().backward()
+    assert all(x.grad is None or x.grad.dtype == x.dtype == torch.float32 for x in rough.parameters())
+    assert rough.policy_trunk[1].weight.grad is None
+    assert rough.value_trunk is not None
+    assert rough.value_trunk[1].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_trunks_are_the_same() -> None:
+    game, observation = spec((2, 6, 7), "float32"), torch.rand(64, 2, 6, 7)
+    plain, built = network(game), network(game)
+    compile_trunks(built)
+    for ours, theirs in zip(built(observation), plain(observation), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    built(observation)[1].sum().backward()
+    plain(observation)[1].sum().backward()
+    for ours, theirs in zip(built.value_parameters(), plain.value_parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-4)
+    assert freeze("ppo", PPOConfig(), built).tensors.keys() == plain.state_dict().keys()
+    assert torch.allclose(copy.deepcopy(built).value(observation), plain.value(observation), atol=1e-5)
 
 
 def test_weights_of_another_game_are_refused_in_one_line() -> None:
