@@ -52,10 +52,10 @@ class Trunk(nn.Sequential):
 
     def __init__(self, *layers: nn.Module, bfloat16: bool) -> None:
         super().__init__(*layers)
-        self.bfloat16 = bfloat16
+        self.in_bfloat16 = bfloat16
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.bfloat16:
+        if not self.in_bfloat16:
             return super().forward(x)
         with torch.autocast(x.device.type, torch.bfloat16):
             return super().forward(x).float()
