@@ -39,13 +39,31 @@ def pack_policy(weights: PolicyWeights) -> PackedPolicy:
 
 def load_weights(store: Store, sha256: str) -> PolicyWeights:
     """The policy of a checkpoint; ArenaError names a checkpoint whose bytes are not what its hash says."""
+    return weights_of(store.checkpoint_data(sha256), sha256)
+
+
+def weights_of(data: bytes, sha256: str) -> PolicyWeights:
+    """The policy in a checkpoint's bytes, whose hash is `sha256`."""
     from agents.metrics import PolicyWeights
 
-    tensors, meta = _load(store.checkpoint_data(sha256), f"checkpoint {sha256}")
+    tensors, meta = _load(data, f"checkpoint {sha256}")
     try:
         return PolicyWeights(str(meta["algorithm"]), dict(meta["config"]), tensors)
     except (KeyError, TypeError, ValueError):
         raise ArenaError(f"checkpoint {sha256} does not say which algorithm made it") from None
+
+
+def state_bytes(state: TrainingState) -> bytes:
+    """A training state as bytes, all of it, however large."""
+    return _save(state.tensors, {"meta": state.meta, "sidecar": False})
+
+
+def state_of(data: bytes, what: str) -> TrainingState:
+    """What `state_bytes` made; `what` names it in errors."""
+    from agents.metrics import TrainingState
+
+    tensors, meta = _load(data, what)
+    return TrainingState(tensors, meta.get("meta", {}))
 
 
 def pack_state(store: Store, run: Run, step: int, state: TrainingState) -> bytes:
@@ -57,7 +75,7 @@ def pack_state(store: Store, run: Run, step: int, state: TrainingState) -> bytes
     size = sum(tensor.numel() * tensor.element_size() for tensor in state.tensors.values())
     replay = {name: tensor for name, tensor in state.tensors.items() if name.startswith(REPLAY_PREFIX)}
     if size <= SIDECAR_BYTES or not replay:
-        return _save(state.tensors, {"meta": state.meta, "sidecar": False})
+        return state_bytes(state)
     write_file(sidecar_path(store.path, run.id, step), _save(replay, {"run": run.name, "step": step}))
     rest = {name: tensor for name, tensor in state.tensors.items() if name not in replay}
     return _save(rest, {"meta": state.meta, "sidecar": True})

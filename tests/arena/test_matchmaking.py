@@ -84,3 +84,69 @@ def test_prioritised_draws_trust_results_the_more_there_are() -> None:
     rates = np.array([0.9, 0.5, 0.2])
     many = frequencies(partial(matchmaking.pfsp, points=list(1e6 * rates), games=[1e6] * 3), 3)
     assert many == pytest.approx((1 - rates) ** 2 / ((1 - rates) ** 2).sum(), abs=0.02)
+
+
+def seated(*words: str) -> list[matchmaking.Seated]:
+    """ "main 0 frozen newest" → who that is."""
+    return [
+        matchmaking.Seated(role, int(member), "frozen" in rest, "newest" in rest)  # type: ignore[arg-type]
+        for role, member, *rest in map(str.split, words)
+    ]
+
+
+def test_a_main_agent_plays_itself_the_past_and_what_it_cannot_beat() -> None:
+    players = seated("main 0 frozen", "main-exploiter 1 frozen", "league-exploiter 2 frozen", "main 0 newest")
+    points, games = np.array([9, 1, 1, 0.0]), np.array([10, 10, 10, 0.0])
+    mix = matchmaking.league_mix("main", players, points, games)
+    past = matchmaking.pfsp_weights(points[:3], games[:3])
+    expected = 0.5 * past / past.sum() + [0, 0.15, 0]  # the exploiter alone is feared: the league exploiter is not one
+    assert mix.self_play == pytest.approx(0.35)
+    assert mix.weights == pytest.approx([*expected, 0])
+    beaten = matchmaking.league_mix("main", players, games, games)
+    assert beaten.self_play == pytest.approx(0.5), "nobody is feared: those games are self-play"
+    assert sum(beaten.weights) == pytest.approx(0.5)
+    assert matchmaking.league_mix("main", [], [], []) == matchmaking.Mix(1.0, ())
+
+
+def test_a_main_exploiter_plays_the_newest_mains_or_climbs_up_to_them() -> None:
+    players = seated(
+        "main 0 frozen", "main 0 frozen", "main 0 newest", "main 3 frozen newest", "main-exploiter 1 frozen"
+    )
+    able = matchmaking.league_mix("main-exploiter", players, [0, 0, 5, 5, 0], [0, 0, 10, 10, 0])
+    assert able == matchmaking.Mix(0.0, (0, 0, 0.5, 0.5, 0))
+    weak = matchmaking.league_mix("main-exploiter", players, [5, 0, 0, 5, 0], [10, 10, 10, 10, 0])
+    variance = matchmaking.pfsp_weights([5, 0], [10, 10], "variance")
+    assert weak.weights == pytest.approx([*(0.25 * variance / variance.sum()), 0.25, 0.5, 0])
+    assert weak.weights[0] > weak.weights[1], "equals teach more than those that always win"
+
+
+def test_a_league_exploiter_plays_everybody_frozen() -> None:
+    players = seated("main 0 frozen", "league-exploiter 2 frozen", "main 0 newest")
+    mix = matchmaking.league_mix("league-exploiter", players, [0, 10, 0], [10, 10, 0])
+    assert mix.self_play == 0
+    assert mix.weights == pytest.approx([10.5 / 11, 0.5 / 11, 0])
+    nobody = matchmaking.league_mix("league-exploiter", seated("main 0 newest"), [0], [0])
+    assert nobody == matchmaking.Mix(1.0, (0.0,))
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"), [("uniform", [0.325, 0.325, 0]), ("latest", [0, 0.325, 0.325]), ("pfsp", [0.65, 0, 0])]
+)
+def test_other_draws_are_for_every_role(draw: matchmaking.LeagueDraw, expected: list[float]) -> None:
+    players = seated("main 0 frozen", "main 1 frozen newest", "main 2 newest")
+    for role in ("main", "main-exploiter", "league-exploiter"):
+        mix = matchmaking.league_mix(role, players, [0, 1e6, 0], [1e6, 1e6, 0], draw)  # type: ignore[arg-type]
+        assert mix.self_play == pytest.approx(0.35)
+        assert mix.weights == pytest.approx(expected, abs=1e-6)
+
+
+def test_few_blocks_follow_the_shares() -> None:
+    weights = [0.5, 0.0, 0.3, 0.2]
+    rng = np.random.default_rng(3)
+    drawn = np.array([np.bincount(matchmaking.spread(weights, 4, rng), minlength=4) for _ in range(2000)])
+    assert (drawn[:, 1] == 0).all()
+    assert (drawn[:, 0] == 2).all(), "2 of 4 exactly"
+    assert drawn.mean(0) == pytest.approx([2, 0, 1.2, 0.8], abs=0.06)
+    assert matchmaking.in_order(2, 3, rng) == [0, 1, 0]
+    with pytest.raises(ValueError, match="nobody"):
+        matchmaking.spread([0.0, 0.0], 2, rng)
