@@ -73,9 +73,8 @@ def train(
     """
     if resume and name is None:
         raise UsageError("--resume needs the --name of the run to go on with; `arena runs list` shows them")
-    chosen = (
-        None if resume else configure(algo, game, config, [*(["compile=true"] if compile else []), *(settings or [])])
-    )
+    settings = [*(["compile=true"] if compile else []), *(settings or [])]
+    chosen = None if resume else configure(algo, game, config, settings)
     if resume and (settings or config or record):
         raise UsageError("a resumed run keeps its settings; leave out --set, --config and --record")
     if show_settings and chosen is not None:
