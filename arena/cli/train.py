@@ -76,7 +76,7 @@ def train(
     settings = [*(["compile=true"] if compile else []), *(settings or [])]
     chosen = None if resume else configure(algo, game, config, settings)
     if resume and (settings or config or record):
-        raise UsageError("a resumed run keeps its settings; leave out --set, --config and --record")
+        raise UsageError("a resumed run keeps its settings; leave out --set, --compile, --config and --record")
     if show_settings and chosen is not None:
         from arena.config import to_toml
 
