@@ -39,18 +39,18 @@ def pack_policy(weights: PolicyWeights) -> PackedPolicy:
 
 def load_weights(store: Store, sha256: str) -> PolicyWeights:
     """The policy of a checkpoint; ArenaError names a checkpoint whose bytes are not what its hash says."""
-    return weights_of(store.checkpoint_data(sha256), sha256)
+    return unpack_policy(store.checkpoint_data(sha256), f"checkpoint {sha256}")
 
 
-def weights_of(data: bytes, sha256: str) -> PolicyWeights:
-    """The policy in a checkpoint's bytes, whose hash is `sha256`."""
+def unpack_policy(data: bytes, what: str) -> PolicyWeights:
+    """What `pack_policy` made, from its bytes; `what` names it in errors."""
     from agents.metrics import PolicyWeights
 
-    tensors, meta = _load(data, f"checkpoint {sha256}")
+    tensors, meta = _load(data, what)
     try:
         return PolicyWeights(str(meta["algorithm"]), dict(meta["config"]), tensors)
     except (KeyError, TypeError, ValueError):
-        raise ArenaError(f"checkpoint {sha256} does not say which algorithm made it") from None
+        raise ArenaError(f"{what} does not say which algorithm made it") from None
 
 
 def state_bytes(state: TrainingState) -> bytes:
