@@ -16,21 +16,13 @@ import torch
 from torch import Tensor
 
 from agents import gpt
+from agents.lens_layer import LensLayer
 from agents.reward_model import RewardModel
 from agents.scoring import Scorer
 from agents.sequences import make_sequences
 from agents.tokenizer import pad_id
 from agents.transformer import TextModel
 from envs.errors import UsageError
-
-
-@dataclass(frozen=True)
-class LensLayer:
-    """What the stream after a layer would say: for every completion token the likeliest one there, and how probable the
-    token that really comes is."""
-
-    likeliest: tuple[str, ...]
-    probability: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -2,55 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from agents import lens
 from agents.tokenizer import encode_completion, encode_prompt
 from arena.feedback_stages import same_tokens
+from arena.records_lens import LayerTable, Look, RewardParts
 from arena.store import Store
-from arena.text_models import complete, load_reward_model, load_text_model
+from arena.text_models import Shelf, complete
 
 TOP = 8
-
-
-@dataclass(frozen=True)
-class LayerTable:
-    """A model's logit lens: `layers` from the embedding (0) to the last layer's output."""
-
-    model: str
-    layers: list[lens.LensLayer]
-
-
-@dataclass(frozen=True)
-class RewardParts:
-    """The reward of the answer, split: the heads that move it most, what each token brings through all heads, the rest.
-
-    Attributes:
-        heads: (layer, head, its part), largest first.
-        tokens: (token, its part), in order, prompt first.
-        mlps: per layer. embedding, rest: the other parts; with the heads they all add up to `reward`.
-    """
-
-    model: str
-    reward: float
-    heads: list[tuple[int, int, float]]
-    tokens: list[tuple[str, float]]
-    mlps: list[float]
-    embedding: float
-    rest: float
-
-
-@dataclass(frozen=True)
-class Look:
-    """The answer of `model` to a prompt, with log π − log π_ref of each of its tokens, in nats."""
-
-    prompt: str
-    model: str
-    reference: str
-    answer: str
-    tokens: list[tuple[str, float]]
-    tables: list[LayerTable]
-    reward: RewardParts | None
 
 
 def look_inside(
@@ -61,9 +20,14 @@ def look_inside(
     reward_model: str | None,
     max_new_tokens: int = 64,
     answer: str | None = None,
+    shelf: Shelf | None = None,
 ) -> Look:
-    """The model's greedy answer (or the one given) under the lens of both models and of the reward model."""
-    model, reference = load_text_model(store, model_name), load_text_model(store, reference_name)
+    """The model's greedy answer (or the one given) under the lens of both models and of the reward model.
+
+    With a `shelf` its models are used, and those that are not there yet are put there.
+    """
+    shelf = shelf or Shelf()
+    model, reference = shelf.text(store, model_name), shelf.text(store, reference_name)
     same_tokens(model, reference, reference_name)
     text, ended = complete(model, [prompt], max_new_tokens, greedy=True)[0] if answer is None else (answer, True)
     head = encode_prompt(model.tokenizer, prompt)
@@ -75,7 +39,7 @@ def look_inside(
     ]
     parts = None
     if reward_model is not None:
-        rewarder = load_reward_model(store, reward_model)
+        rewarder = shelf.reward(store, reward_model)
         same_tokens(model, rewarder.model, reward_model)
         parts = _parts(reward_model, lens.attribute_reward(rewarder, head, tail))
     words = lens.token_texts(model, tail)

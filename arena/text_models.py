@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,6 +20,7 @@ from envs.errors import ArenaError, UsageError
 
 HEAD_FILE, REPORT_FILE = "reward_head.safetensors", "report.json"
 SAMPLING_BATCH = 128
+Model = TypeVar("Model", TextModel, RewardModel)
 
 
 def load_text_model(store: Store, name: str, device: str = "cpu") -> TextModel:
@@ -44,6 +46,34 @@ def load_reward_model(store: Store, name: str, device: str = "cpu") -> RewardMod
         raise ArenaError(f"the reward model {name} is damaged: {HEAD_FILE} is missing or no safetensors file") from None
     files.pop(REPORT_FILE, None)
     return RewardModel.load(model_from_files(files).to(device), head)
+
+
+class Shelf:
+    """Models that have been loaded, to be used and not to be trained; those used longest ago leave.
+
+    Args:
+        room: how many stand there at once.
+    """
+
+    def __init__(self, room: int = 8) -> None:
+        self._room = room
+        self._models: OrderedDict[Any, Any] = OrderedDict()
+
+    def text(self, store: Store, name: str) -> TextModel:
+        """A language model of the Store; raises as `load_text_model`."""
+        return self._take(store, name, load_text_model)
+
+    def reward(self, store: Store, name: str) -> RewardModel:
+        """A reward model of the Store; raises as `load_reward_model`."""
+        return self._take(store, name, load_reward_model)
+
+    def _take(self, store: Store, name: str, load: Callable[[Store, str], Model]) -> Model:
+        key = (store.path, store.text_model(name), load)
+        model: Model = self._models.pop(key, None) or load(store, name)
+        self._models[key] = model
+        while len(self._models) > self._room:
+            self._models.popitem(last=False)
+        return model
 
 
 def reward_files(rewarder: RewardModel, report: Mapping[str, Any]) -> dict[str, bytes]:
