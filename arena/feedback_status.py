@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
+from arena.records_text import TextModel, TextModelKind
 from arena.store import Store
 
 ALGORITHMS = {"pretrain": "pretrain", "sft": "sft", "reward": "reward", "rlhf": "ppo", "dpo": "dpo"}
@@ -21,30 +23,21 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class FeedbackStatus:
-    """What there is, by kind, and the command that comes next, with the reason."""
+    """What there is, by kind, and the command that comes next (`words`: without the leading `arena`), and why."""
 
     counts: dict[str, int]
     unfinished: list[Unfinished]
-    next: str
+    words: list[str]
     why: str
+    next: str
 
 
 def feedback_status(store: Store) -> FeedbackStatus:
     """Read off the Store alone, so that it holds whoever did what."""
     models = store.text_models()
     newest = {model.kind: model for model in models}
-    labels = store.labels()
-    last_label = max((label.created_at for label in labels), default=0)
-    completions = store.completions(split="train")
-    counts = {
-        "demonstrations": len(store.demonstrations()),
-        "train prompts": len(store.prompts("train")),
-        "test prompts": len(store.prompts("test")),
-        "completions": len(completions),
-        "pairs": len(store.pairs()),
-        "labels": len(labels),
-        "models": len(models),
-    }
+    labels, last_label = store.count_labels()
+    counts = store.count_texts() | {"labels": labels, "models": len(models)}
     unfinished = [
         Unfinished(run.name, ALGORITHMS[run.algorithm])
         for run in store.runs("text")
@@ -55,33 +48,44 @@ def feedback_status(store: Store) -> FeedbackStatus:
     start = newest.get("sft") or newest.get("imported")
     if unfinished:
         run = unfinished[-1]
-        step = (f"arena rlhf {run.command} --name {run.name} --resume", "a training was stopped before its end")
+        step = (["rlhf", run.command, "--name", run.name, "--resume"], "a training was stopped before its end")
     elif start is None and "pretrained" not in newest:
-        step = ("arena rlhf pretrain", "there is no model yet; or bring one: arena rlhf import DIR")
+        step = (["rlhf", "pretrain"], "there is no model yet; or bring one: arena rlhf import DIR")
     elif start is None:
-        step = ("arena rlhf sft", "the model continues text; demonstrations make it answer")
-    elif not completions:
-        step = ("arena rlhf sample", "there is nothing to judge yet")
-    elif not store.pairs():
-        step = ("arena rlhf pairs", "completions are judged in pairs")
-    elif len(labels) < ENOUGH_LABELS and reward is None:
-        step = ("arena label", f"{len(labels)} labels so far; {ENOUGH_LABELS} or more make a useful reward model")
+        step = (["rlhf", "sft"], "the model continues text; demonstrations make it answer")
+    elif not counts["completions"]:
+        step = (["rlhf", "sample"], "there is nothing to judge yet")
+    elif not counts["pairs"]:
+        step = (["rlhf", "pairs"], "completions are judged in pairs")
+    elif labels < ENOUGH_LABELS and reward is None:
+        step = (["label"], f"{labels} labels so far; {ENOUGH_LABELS} or more make a useful reward model")
     elif reward is None or (reward.created_at < last_label and improved is not None):
-        step = ("arena rlhf reward", "the labels are newer than the reward model" if reward else "there are labels")
+        step = (["rlhf", "reward"], "the labels are newer than the reward model" if reward else "there are labels")
     elif improved is None or improved.created_at < reward.created_at:
-        step = ("arena rlhf ppo", "the reward model is newer than any model trained on it; or arena rlhf dpo")
-    elif not any(completion.model == improved.id for completion in completions):
-        step = (
-            f"arena rlhf eval {improved.name}",
-            f"did it work? For another round, sample from it: arena rlhf sample --model {improved.name}",
-        )
-    elif not store.pairs(("random", "uncertainty")) or _all_labelled(store):
-        step = ("arena rlhf pairs --by uncertainty", "there are new completions to compare")
+        step = (["rlhf", "ppo"], "the reward model is newer than any model trained on it; or arena rlhf dpo")
+    elif not store.completions(model=improved.id, split="train", limit=1):
+        sample = shlex.join(["arena", "rlhf", "sample", "--model", improved.name])
+        step = (["rlhf", "eval", improved.name], f"did it work? For another round, sample from it: {sample}")
+    elif _all_labelled(store):
+        step = (["rlhf", "pairs", "--by", "uncertainty"], "there are new completions to compare")
     else:
-        step = ("arena label", "there are pairs that nobody has labelled")
-    return FeedbackStatus(counts, unfinished, *step)
+        step = (["label"], "there are pairs that nobody has labelled")
+    return FeedbackStatus(counts, unfinished, *step, shlex.join(["arena", *step[0]]))
+
+
+def newest_of_each(store: Store) -> list[TextModel]:
+    """The newest language model of each kind, from the one that only continues text to the one by PPO."""
+    found = {model.kind: model for model in store.text_models() if model.kind != "reward"}
+    return [found[kind] for kind in ("pretrained", "imported", "sft", "dpo", "rlhf") if kind in found]
+
+
+def newest_model(store: Store, *kinds: TextModelKind) -> str | None:
+    """The newest model of the first of these kinds that there is one of."""
+    models = store.text_models()
+    return next((model.name for kind in kinds for model in reversed(models) if model.kind == kind), None)
 
 
 def _all_labelled(store: Store) -> bool:
-    labelled = {label.pair for label in store.labels(skipped=True)}
-    return all(pair.id in labelled for pair in store.pairs(("random", "uncertainty")))
+    """Whether somebody has judged each pair; also where there is none."""
+    progress = store.label_progress("", ("random", "uncertainty"), new=True)
+    return progress.done == progress.total

@@ -189,6 +189,14 @@ class LabelStore(JudgementStore):
         with self._file.read() as connection:
             return [from_row(LabelledPair, row) for row in connection.execute(sql, values)]
 
+    def count_labels(self) -> tuple[int, int]:
+        """How many labels count (those of `labels()`), and when the newest of them was given (0: there is none)."""
+        sql = f"""SELECT count(*) AS number, coalesce(max(labels.created_at), 0) AS newest
+            FROM labels CROSS JOIN pairs ON pairs.id = labels.pair
+            WHERE {_LABEL_COUNTS} AND {_LAST} AND choice <> 'skip'"""
+        row = self._file.rows(sql)[0]
+        return row["number"], row["newest"]
+
 
 def pair_of(connection: sqlite3.Connection, row: Pair) -> Pair:
     """A pair as it stands in the file, where it is added if it is new."""

@@ -141,6 +141,7 @@ class TextStore(LabelStore, RankingStore, ImportStore):
         model: int | None = None,
         run: int | None = None,
         split: Split | None = None,
+        limit: int | None = None,
     ) -> list[Completion]:
         """Completions in the order they came. What a run sampled while it trained comes only where `run` is given."""
         where, values = filters({"prompt": prompt, "model": model, "run": run, "split": split})
@@ -151,7 +152,21 @@ class TextStore(LabelStore, RankingStore, ImportStore):
         if split is not None:
             sql += " JOIN prompts ON prompts.id = completions.prompt"
         where = where.replace("model =", "completions.model =")
-        return [from_row(Completion, row) for row in self._file.rows(f"{sql} {where} ORDER BY completions.id", *values)]
+        sql = f"{sql} {where} ORDER BY completions.id LIMIT ?"
+        return [from_row(Completion, row) for row in self._file.rows(sql, *values, -1 if limit is None else limit)]
+
+    def count_texts(self) -> dict[str, int]:
+        """How many demonstrations, prompts, completions of training prompts, and pairs but those of rankings."""
+        count = {
+            "demonstrations": "demonstrations",
+            "train prompts": "prompts WHERE split = 'train'",
+            "test prompts": "prompts WHERE split = 'test'",
+            "completions": """completions JOIN prompts ON prompts.id = completions.prompt
+                WHERE run IS NULL AND split = 'train'""",
+            "pairs": "pairs WHERE proposed_by <> 'rank'",
+        }
+        columns = ", ".join(f"(SELECT count(*) FROM {what}) AS '{name}'" for name, what in count.items())
+        return dict(self._file.rows(f"SELECT {columns}")[0])
 
 
 def _check_file_name(name: str) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from arena.feedback import TextProgress
+    from arena.records_text import TextModelKind
 
 app = group("Human feedback: pre-train, fine-tune, label, reward model, PPO and DPO, evaluate, look inside.")
 
@@ -316,7 +317,7 @@ def status(db: Db = DEFAULT_DB, json: Json = False) -> None:
         print(f"{what:<16} {amount:>8,}")
     for run in found.unfinished:
         say(f"unfinished: arena rlhf {run.command} --name {shlex.quote(clean(run.name))} --resume")
-    print(f"\nnext: {found.next}\n      {found.why}")
+    print(f"\nnext: {clean(found.next)}\n      {clean(found.why)}")
 
 
 def configure(algorithm: str, settings: list[str] | None) -> Any:
@@ -327,13 +328,12 @@ def configure(algorithm: str, settings: list[str] | None) -> Any:
     return apply_sets(CONFIGS[algorithm](), settings or [])
 
 
-def newest(store: Store, *kinds: str) -> str:
+def newest(store: Store, *kinds: TextModelKind) -> str:
     """The newest model of the first of these kinds that there is one of; UsageError where there is none."""
-    models = store.text_models()
-    for kind in kinds:
-        for model in reversed(models):
-            if model.kind == kind:
-                return model.name
+    from arena.feedback_status import newest_model
+
+    if found := newest_model(store, *kinds):
+        return found
     words = {"pretrained": "arena rlhf pretrain", "sft": "arena rlhf sft", "reward": "arena rlhf reward"}
     made = next((words[kind] for kind in kinds if kind in words), "arena rlhf pretrain")
     raise UsageError(f"there is no model to begin with yet; `{made}` makes one, or name one")
@@ -349,6 +349,7 @@ def run_training(
     with Store(db, create=not resume) as store:
         from arena.feedback import resume_text, train_text
         from arena.feedback_demo import training_line
+        from arena.feedback_status import ALGORITHMS
 
         last: TextProgress | None = None
         with stoppable() as should_stop, Meter() as meter:
@@ -364,7 +365,7 @@ def run_training(
         assert last is not None
         run = store.run(last.run)
     if last.state != "finished":
-        words = ["arena", "rlhf", COMMANDS[run.algorithm], "--name", run.name, "--resume"]
+        words = ["arena", "rlhf", ALGORITHMS[run.algorithm], "--name", run.name, "--resume"]
         words += [] if db == DEFAULT_DB else ["--db", str(db)]
         say(f"go on with: {clean(shlex.join(words))}")
         raise typer.Exit(INTERRUPTED if should_stop() else 1)
@@ -374,7 +375,3 @@ def run_training(
         steps = f"step {run.step:,} of {run.total_steps:,} in {duration(run.seconds)}"
         print(f"{clean(run.name)}: {steps}; {training_line(last)}")
     return last
-
-
-COMMANDS = {"pretrain": "pretrain", "sft": "sft", "reward": "reward", "rlhf": "ppo", "dpo": "dpo"}
-"""Which command trains by which algorithm."""

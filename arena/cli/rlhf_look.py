@@ -20,7 +20,6 @@ from envs.errors import UsageError
 
 if TYPE_CHECKING:
     from arena.feedback_eval import Evaluation, WinRate
-    from arena.records_text import TextModel
 
 Prompt = Annotated[str, typer.Argument(metavar="PROMPT", help="What the models answer.")]
 
@@ -172,9 +171,10 @@ def compare(
       arena rlhf compare "my laptop won't turn on, what should I do?"
     """
     with Store(db, create=False) as store:
+        from arena.feedback_status import newest_of_each
         from arena.text_models import answer
 
-        names = models or [m.name for m in _newest_of_each(store)]
+        names = models or [m.name for m in newest_of_each(store)]
         if not names:
             raise UsageError("there are no models yet; `arena rlhf pretrain` makes one")
         answers = {name: answer(store, name, prompt, tokens, temperature, seed) for name in names}
@@ -241,11 +241,6 @@ def demo(
 def _improved(store: Store) -> list[str]:
     found = {model.kind: model.name for model in store.text_models()}
     return [found[kind] for kind in ("rlhf", "dpo") if kind in found]
-
-
-def _newest_of_each(store: Store) -> list[TextModel]:
-    found = {model.kind: model for model in store.text_models() if model.kind != "reward"}
-    return [found[kind] for kind in ("pretrained", "imported", "sft", "dpo", "rlhf") if kind in found]
 
 
 def win_text(wins: WinRate | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from arena import migrations
-from arena.records_text import Completion, Example
+from arena.records_text import Completion, Example, Pair
 from arena.store import Store
 from arena.store_rows import CHUNK_BYTES, MAX_TEXT
 from envs.errors import ArenaError, UnknownNameError, UsageError
@@ -122,6 +122,31 @@ def test_text_that_cannot_be_kept_is_refused_whole(store: Store, text: str, word
     with pytest.raises(UsageError, match=words):
         store.add_prompts(["fine", text])
     assert store.prompts() == []
+
+
+def test_counts_are_those_of_the_lists(store: Store) -> None:
+    model = store.add_text_model("base", "pretrained", FILES)
+    asked, held_out = (store.add_prompts([f"{split}?"], split)[0] for split in ("train", "test"))
+    store.add_demonstrations([("how?", "so.")])
+    rows = [Completion(asked, text, model=model) for text in ("a", "b", "c")] + [Completion(held_out, "d", model=model)]
+    one, two, three, _ = store.add_completions(rows)
+    first = store.add_pairs([Pair(asked, one, two)])[0]
+    second = store.add_pairs([Pair(asked, two, three)])[0]
+    assert store.count_labels() == (0, 0)
+    for pair, choice in ((first, "a"), (first, "b"), (second, "skip")):
+        store.add_label(pair, "ann", choice)
+    store.add_label(second, "bob", "a")
+    store.undo_label("bob")
+    assert store.count_texts() == {
+        "demonstrations": len(store.demonstrations()),
+        "train prompts": len(store.prompts("train")),
+        "test prompts": len(store.prompts("test")),
+        "completions": len(store.completions(split="train")),
+        "pairs": len(store.pairs()),
+    }
+    (label,) = store.labels()
+    assert store.count_labels() == (1, label.created_at)
+    assert [row.text for row in store.completions(model=model, split="train", limit=2)] == ["a", "b"]
 
 
 def test_any_other_text_comes_back_as_it_was(store: Store) -> None:
