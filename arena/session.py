@@ -27,6 +27,7 @@ from arena.episodes import verify_batch
 from arena.roster import require_scripts
 from arena.session_client import PROTOCOL, Event, Hint, Position, Refusal, Verified
 from arena.session_game import LiveGame, ReplayedGame
+from arena.session_start import Start, read_unfinished
 from arena.store import Store
 from envs.errors import ArenaError, UsageError
 
@@ -64,6 +65,7 @@ class Server:
         do = field(request, "do", str)
         handlers = {
             "open": self._open,
+            "resume": self._resume,
             "replay": self._open_replay,
             "act": self._act,
             "step": self._step,
@@ -88,7 +90,24 @@ class Server:
         seed = field(request, "seed", int, secrets.randbits(62))
         if not 0 <= seed < 2**63:
             raise UsageError(f"seed {seed} is outside 0 … 2**63 − 1")
-        game = LiveGame(store, game_name, seats, seed, field(request, "greedy", bool, None))
+        temperature = request.get("temperature")
+        if temperature is not None and (isinstance(temperature, bool) or not isinstance(temperature, int | float)):
+            raise UsageError("temperature must be a number")
+        moves = field(request, "moves", list, [])
+        if not all(isinstance(move, str) for move in moves):
+            raise UsageError("moves must be words")
+        start = Start(moves, field(request, "episode", int, None), field(request, "ply", int, 0), temperature)
+        yield from self._begin(LiveGame(store, game_name, seats, seed, field(request, "greedy", bool, None), start))
+
+    def _resume(self, request: Request) -> Iterator[Event]:
+        store = self._store_at(request, create=False)
+        kept = read_unfinished(store)
+        if kept is None:
+            raise UsageError("there is no unfinished game")
+        start = Start(actions=kept["actions"], rated=kept["rated"])
+        yield from self._begin(LiveGame(store, kept["game"], kept["seats"], kept["seed"], None, start))
+
+    def _begin(self, game: LiveGame) -> Iterator[Event]:
         self._game, self._replay = game, None
         yield game.position()
         yield from game.advance()

@@ -1,0 +1,107 @@
+"""Games that begin elsewhere: typed openings, stored positions, other strengths, what was left unfinished."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arena.session import Server
+from arena.session_client import Position
+from arena.session_start import UNFINISHED, Start
+from arena.store import Store
+from envs.errors import UsageError
+
+ANN = {"human": "Ann"}
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "league.db"
+
+
+def ask(server: Server, db: Path, do: str, **fields: Any) -> Position:
+    """The last position that a request leads to."""
+    *_, position = server.handle(
+        {"do": do, "db": str(db), "game": "tic_tac_toe", "seats": [ANN, "first-legal"], **fields}
+    )
+    assert isinstance(position, Position)
+    return position
+
+
+def test_a_game_from_typed_moves_is_practice_and_undo_stays_in_it(db: Path) -> None:
+    server = Server()
+    position = ask(server, db, "open", moves=["5", "1"], seed=3)
+    assert (position.ply, position.rated, position.to_move) == (2, False, (0,))
+    with pytest.raises(UsageError, match="no move to take back"):
+        ask(server, db, "undo", seat=0)
+    ask(server, db, "act", seat=0, move="9")  # first-legal takes 2
+    assert ask(server, db, "undo", seat=0).ply == 2
+    ask(server, db, "act", seat=0, move="3")
+    position = ask(server, db, "act", seat=0, move="7")
+    assert position.over
+    with Store(db) as store:
+        episode = store.episode(position.episode or 0)
+        assert not episode.rated
+        assert store.match(episode.match).rules["opening_plies"] == 2
+        assert store.setting(UNFINISHED) == ""
+    for moves, told in (
+        (["5", "5"], "not allowed after 1"),
+        (["10"], "10"),
+        (["1", "4", "2", "5", "3"], "over before it begins"),
+        ([5], "must be words"),
+    ):
+        with pytest.raises(Exception, match=told):
+            ask(server, db, "open", moves=moves)
+
+
+def test_playing_on_from_a_stored_position(db: Path) -> None:
+    server = Server()
+    ask(server, db, "open", seed=3)
+    for move in ("5", "3", "7"):
+        position = ask(server, db, "act", seat=0, move=move)
+    assert position.over
+    assert position.rated
+    position = ask(server, db, "open", episode=position.episode, ply=3, seats=["first-legal", ANN])
+    assert (position.ply, position.to_move, position.rated) == (3, (1,), False)
+    for fields, told in (
+        ({"episode": 1, "ply": 5}, "outside 0"),
+        ({"episode": 1, "game": "connect_four"}, "is of tic_tac_toe"),
+        ({"episode": 1, "moves": ["1"]}, "not both"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            ask(server, db, "open", **fields)
+
+
+def test_an_unfinished_game_goes_on_after_its_process_died(db: Path) -> None:
+    server = Server()
+    ask(server, db, "open", seed=3)
+    ask(server, db, "act", seat=0, move="5")
+    position = ask(Server(), db, "resume")
+    assert (position.ply, position.rated, list(position.seats)) == (2, True, ["Ann", "first-legal"])
+    server = Server()
+    assert ask(server, db, "resume").ply == 2
+    assert ask(server, db, "undo", seat=0).ply == 0
+    assert not ask(Server(), db, "resume").rated
+    server = Server()
+    ask(server, db, "resume")
+    ask(server, db, "resign", seat=0)
+    with pytest.raises(UsageError, match="no unfinished game"):
+        ask(server, db, "resume")
+    kept = {"game": "tic_tac_toe", "seats": [ANN, "random"], "seed": 1, "rated": True}
+    for actions, told in (([[0], [0]], "none that can be played"), ([[0, 1]], "none that"), ([["x"]], "no unfinished")):
+        with Store(db) as store:
+            store.set_setting(UNFINISHED, json.dumps({**kept, "actions": actions}))
+        with pytest.raises(UsageError, match=told):
+            ask(server, db, "resume")
+
+
+def test_a_temperature_makes_a_game_practice_and_is_bounded(db: Path) -> None:
+    position = ask(Server(), db, "open", temperature=2, seats=["first-legal", ANN])
+    assert not position.rated
+    with pytest.raises(UsageError, match="outside 0"):
+        Start(temperature=11.0)
+    with pytest.raises(UsageError, match="must be a number"):
+        ask(Server(), db, "open", temperature="hot")
