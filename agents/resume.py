@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.metrics import TrainingState
+
 
 def pack(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copies of the tensors on the CPU, named `prefix/name`."""
@@ -77,3 +79,19 @@ def torch_generator(seed: np.random.SeedSequence, device: torch.device | str = "
 def fresh_seeds(rng: np.random.Generator, num_envs: int) -> Tensor:
     """[N] int64 in [0, 2**63): seeds for `env.reset`."""
     return torch.from_numpy(rng.integers(0, 2**63 - 1, num_envs, dtype=np.int64))
+
+
+SITUATION = ("games/", "env/", "pool/", "memory/", "pending/")
+"""Where a learner stands and what it remembers, by the prefixes of its state's tensors; the rest it has learnt."""
+
+
+def take_over(own: TrainingState, other: TrainingState) -> TrainingState | None:
+    """`own` state with what the `other` learner has learnt: weights, statistics, moments; None where they do not fit.
+
+    Games, schedules, chance and replay memory stay its own.
+    """
+    learnt = {name: tensor for name, tensor in other.tensors.items() if not name.startswith(SITUATION)}
+    mine = {name: tensor for name, tensor in own.tensors.items() if not name.startswith(SITUATION)}
+    if {n: (t.shape, t.dtype) for n, t in mine.items()} != {n: (t.shape, t.dtype) for n, t in learnt.items()}:
+        return None
+    return TrainingState(own.tensors | {name: tensor.clone() for name, tensor in learnt.items()}, own.meta)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,8 +27,12 @@ from envs.protocol import Turn, check_legal
 from envs.registry import make
 from envs.specs import GameSpec
 
-if TYPE_CHECKING:
-    from arena.store import Store
+
+class Keeper(Protocol):
+    """Where matches are kept: a Store, or whatever hands them on to one."""
+
+    def add_match(self, match: Match, episodes: Sequence[Episode]) -> int: ...
+
 
 BLOCK = 64
 """Rows that a policy sees at a time."""
@@ -101,7 +105,7 @@ class Evaluation:
 
 
 def play_match(
-    store: Store | None,
+    store: Keeper | None,
     game: str,
     first: Contender,
     *others: Contender,
@@ -147,7 +151,7 @@ def play_match(
 
 
 def evaluate(
-    store: Store | None,
+    store: Keeper | None,
     game: str,
     contender: Contender,
     *,
@@ -217,7 +221,7 @@ def _rotation(num_players: int, leg: int) -> list[int]:
     return [(seat - leg) % num_players for seat in range(num_players)]
 
 
-def _save(store: Store | None, match: Match, episodes: Sequence[Episode]) -> int | None:
+def _save(store: Keeper | None, match: Match, episodes: Sequence[Episode]) -> int | None:
     return None if store is None else store.add_match(match, episodes)
 
 

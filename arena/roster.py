@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import functools
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,7 @@ from envs.registry import make
 from envs.specs import GameSpec, parse_variant
 
 if TYPE_CHECKING:
+    from agents.metrics import PolicyWeights
     from arena.store import Store
 
 CACHE_SIZE = 32
@@ -97,6 +98,11 @@ def require_scripts(db: Path, game: str, names: Iterable[str]) -> None:
         for name in names:
             if name not in offered:
                 raise UnknownNameError(f"agent of {game}", name, offered)
+
+
+def enlist(store: Store, game: str, name: str) -> Agent:
+    """The agent `name` of a game as `resolve` finds it, a member from now on, without the policy that plays for it."""
+    return _find(store, str(parse_variant(game)), name, join=True)
 
 
 def known_names(store: Store, game: str) -> list[str]:
@@ -184,7 +190,14 @@ _policies: OrderedDict[tuple[str, str], Policy] = OrderedDict()
 
 
 def _policy(store: Store, agent: Agent) -> Policy:
-    """The agent's policy; the `CACHE_SIZE` used last are kept, by what they are and not by their names."""
+    return policy_of(agent, lambda: load_weights(store, agent.checkpoint or ""))
+
+
+def policy_of(agent: Agent, weights: Callable[[], PolicyWeights]) -> Policy:
+    """The agent's policy, a checkpoint's from its `weights`.
+
+    The `CACHE_SIZE` used last are kept, by what they are and not by their names.
+    """
     searches = SEARCH in agent.policy
     key = (agent.game, f"{agent.checkpoint or ''}{agent.policy if searches or not agent.checkpoint else ''}")
     if key not in _policies:
@@ -192,7 +205,7 @@ def _policy(store: Store, agent: Agent) -> Policy:
         if agent.checkpoint is None:
             _policies[key] = scripted.make_scripted(agent.policy, spec)
         else:
-            policy = load_policy(spec, load_weights(store, agent.checkpoint))
+            policy = load_policy(spec, weights())
             simulations = int(agent.policy.partition(SEARCH)[2]) if searches else 0
             _policies[key] = SearchPolicy(spec, policy, simulations) if searches else policy
         if len(_policies) > CACHE_SIZE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from arena.match import MatchResult, Tally, play_match
 from arena.ratings import elo_difference
+from arena.records import Episode
 from arena.roster import Contender, game_spec
 from arena.sprt import Decision, Sprt, pentanomial
 from envs.errors import UsageError
@@ -114,9 +116,14 @@ def play_sprt(
 
 
 def pair_counts(result: MatchResult) -> list[int]:
-    """How often a pair of games brought the first agent 0, ½, 1, 1½ and 2 points."""
-    points = np.zeros(max(episode.pair for episode in result.episodes) + 1)
-    for episode in result.episodes:
+    """How often a pair of a match's games brought the first agent 0, ½, 1, 1½ and 2 points."""
+    return pairs_of(result.episodes)
+
+
+def pairs_of(episodes: Sequence[Episode]) -> list[int]:
+    """The same of a match's episodes, in which the first agent's seat is the leg's number."""
+    points = np.zeros(max(episode.pair for episode in episodes) + 1)
+    for episode in episodes:
         own, other = (episode.players[seat].reward for seat in (episode.leg, 1 - episode.leg))
         points[episode.pair] += 1.0 if own > other else 0.5 if own == other else 0.0
     return pentanomial(points.tolist())

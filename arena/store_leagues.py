@@ -75,17 +75,20 @@ class LeagueStore:
         rows = self._file.rows(f"SELECT * FROM league_facts {where} ORDER BY round, id", *values)
         return [from_row(LeagueFact, row) for row in rows]
 
-    def league_results(self, league: int, before: int, since: int = 0) -> list[PairResult]:
-        """Rated results of a league's matches of the rounds from `since` on and `before` another, per ordered pair."""
+    def league_results(self, league: int, before: int, since: int = 0, slots: int | None = None) -> list[PairResult]:
+        """Rated results of a league's matches of the rounds from `since` on and `before` another, per ordered pair.
+
+        With `slots`, of the first so many slots of each round.
+        """
         sql = """SELECT episodes.game, episodes.version, a.agent AS agent_0, b.agent AS agent_1,
                 sum(a.score > b.score) AS wins, sum(a.score = b.score) AS draws, sum(a.score < b.score) AS losses
             FROM matches JOIN episodes ON episodes.match = matches.id
             JOIN episode_players AS a ON a.episode = episodes.id
             JOIN episode_players AS b ON b.episode = episodes.id AND a.seat < b.seat
-            WHERE league = ? AND round >= ? AND round < ? AND rated AND a.agent <> b.agent
-                AND a.score IS NOT NULL AND b.score IS NOT NULL
+            WHERE league = ?1 AND round >= ?2 AND round < ?3 AND (?4 IS NULL OR slot < ?4)
+                AND rated AND a.agent <> b.agent AND a.score IS NOT NULL AND b.score IS NOT NULL
             GROUP BY episodes.game, episodes.version, a.agent, b.agent ORDER BY a.agent, b.agent"""
-        return [from_row(PairResult, row) for row in self._file.rows(sql, league, since, before)]
+        return [from_row(PairResult, row) for row in self._file.rows(sql, league, since, before, slots)]
 
     # Kept fits
 
