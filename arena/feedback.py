@@ -7,7 +7,6 @@ ends it, it goes on from its last report that carried a state, and a model is th
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from arena.annotators import scorer
 from arena.checkpoints import pack_state, unpack_state
 from arena.comparisons import selection
 from arena.feedback_stages import CONFIGS, Stage, build, corpus_texts, device_of
+from arena.feedback_status import free_name
 from arena.locks import hold
 from arena.provenance import commit_hash, versions
 from arena.records import Run, RunStatus
@@ -35,6 +35,8 @@ GAME = "text"
 POSTS, DEMONSTRATIONS, TRAIN_PROMPTS, TEST_PROMPTS = 40_000, 3000, 1000, 200
 SHIPPED_REWARDS = "agents.rewards"
 PROMPT_SEED = 11
+METRICS_SECONDS = 2.0
+"""How often a run's metrics are written between its checkpoints, for whoever watches."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,7 @@ def _carry_on(store: Store, run: Run, stage: Stage, should_stop: Callable[[], bo
         saved = store.run_state(run.id)
         began, first = time.monotonic(), 0 if saved is None else saved.step
         metrics: list[tuple[int, dict[str, float]]] = []
+        written = began
         ended: RunStatus = "stopped"
         error: str | None = None
         last: Metrics | None = None
@@ -225,6 +228,10 @@ def _carry_on(store: Store, run: Run, stage: Stage, should_stop: Callable[[], bo
                 metrics.append((last.step, last.values))
                 if last.state is not None:
                     commit(last)
+                if (now := time.monotonic()) >= written + METRICS_SECONDS:
+                    written = now
+                    store.add_metrics(run.id, metrics)
+                    metrics.clear()
                 rate = (last.step - first) / max(time.monotonic() - began, 1e-9)
                 left = (run.total_steps - last.step) / rate if rate > 0 else None
                 yield TextProgress(run.name, run.algorithm, last.step, run.total_steps, left, "running", last.values)
@@ -257,13 +264,6 @@ def _keep_samples(store: Store, run: Run, samples: Sequence[Completion]) -> None
     new = [dataclasses.replace(sample, run=run.id) for sample in samples if sample.step not in kept]
     if new:
         store.add_completions(new)
-
-
-def free_name(store: Store, algorithm: str) -> str:
-    """The algorithm (`ppo` for rlhf) and the next free number."""
-    taken = {run.name for run in store.runs()} | {model.name for model in store.text_models()}
-    word = {"rlhf": "ppo"}.get(algorithm, algorithm)
-    return next(name for number in itertools.count(1) if (name := f"{word}-{number}") not in taken)
 
 
 @dataclass(frozen=True)

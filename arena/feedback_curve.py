@@ -8,7 +8,6 @@ measured by the rubric and by the reward model, at their distance from the SFT m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
 from arena import feedback
 from arena.annotators import Simulation, annotate, scorer
 from arena.asking import ask_for
+from arena.curve_points import CurvePoint, keep_point, ppo_points
 from arena.feedback_eval import evaluate
 from arena.store import Store
 from envs.errors import MissingPackageError
@@ -23,24 +23,6 @@ from envs.errors import MissingPackageError
 BEST_OF = (2, 4, 8, 16, 32)
 BETAS = (0.5, 0.1, 0.02)
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One measurement.
-
-    Attributes:
-        method: ppo, dpo or best of n. labels: the reward model's (or DPO's).
-        kl: nats per completion to the SFT model. gold, proxy: mean rubric and mean reward.
-        step: of PPO, in completions; 0 otherwise.
-    """
-
-    method: str
-    labels: int
-    kl: float
-    gold: float
-    proxy: float
-    step: int = 0
 
 
 def measure(
@@ -66,12 +48,13 @@ def measure(
         ppo = f"curve-ppo-{count}-{seed}"
         pursue = feedback.rlhf_config(store, settings, sft, completions, reward_model=reward, gold=rubric)
         train(store, ppo, "rlhf", pursue, seed, progress)
-        found += ppo_points(store, ppo, count)
+        found += ppo_points(store, store.run(ppo), count)
         names = []
         for beta in BETAS:
             names.append(f"curve-dpo-{count}-{beta:g}-{seed}")
             learn = feedback.dpo_config(store, DPOConfig(beta=beta), sft, [annotator])
             train(store, names[-1], "dpo", learn, seed, progress)
+        sizes = {f"best of {n}": n for n in BEST_OF}
         judged = evaluate(
             store, names, sft, gold=scorer(rubric), reward_model=reward, best_of=BEST_OF, prompts=prompts,
             max_new_tokens=max_new_tokens, seed=seed, progress=lambda m, done, total: progress("judge", done, total),
@@ -80,15 +63,10 @@ def measure(
             assert each.gold is not None
             assert each.reward is not None
             method = "sft" if each.model == sft else "dpo" if each.model in names else each.model
+            run, step = (each.model, 0) if method == "dpo" else (reward, 1 if method == "sft" else sizes[each.model])
+            keep_point(store, run, step, each.kl, each.gold, each.reward)
             found.append(CurvePoint(method, count, each.kl, each.gold, each.reward))
     return found
-
-
-def ppo_points(store: Store, run_name: str, labels: int) -> list[CurvePoint]:
-    """What a PPO run with a rubric beside it kept of its rollouts."""
-    run = store.run(run_name)
-    kl, gold, proxy = (dict(store.metrics(run.id, f"charts/{key}")) for key in ("kl", "gold", "reward"))
-    return [CurvePoint("ppo", labels, kl[step], gold[step], proxy[step], step) for step in sorted(kl)]
 
 
 def label_some(

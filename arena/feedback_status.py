@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from arena.records_text import TextModel, TextModelKind
@@ -71,6 +73,13 @@ def feedback_status(store: Store) -> FeedbackStatus:
     else:
         step = (["label"], "there are pairs that nobody has labelled")
     return FeedbackStatus(counts, unfinished, *step, shlex.join(["arena", *step[0]]))
+
+
+def free_name(store: Store, algorithm: str, taken: Iterable[str] = ()) -> str:
+    """A name that no run and no model has, nor is among `taken`: the command's word and the next free number."""
+    known = {run.name for run in store.runs()} | {model.name for model in store.text_models()} | set(taken)
+    word = ALGORITHMS.get(algorithm, algorithm)
+    return next(name for number in itertools.count(1) if (name := f"{word}-{number}") not in known)
 
 
 def newest_of_each(store: Store) -> list[TextModel]:

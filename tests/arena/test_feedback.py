@@ -17,6 +17,7 @@ from agents.transformer import TextModel, model_files
 from arena import feedback, feedback_eval
 from arena.annotators import Simulation, annotate, scorer
 from arena.comparisons import gather, selected, selection, soft_target
+from arena.curve_points import kept_curves
 from arena.feedback_curve import BEST_OF, measure
 from arena.feedback_demo import DemoStep, Plan, is_complete, results, run_demo
 from arena.feedback_lens import look_inside
@@ -113,6 +114,17 @@ def test_a_stopped_run_resumed_equals_one_that_was_not(store: Store, algorithm: 
     assert weights(store, "cut") == weights(store, "whole")
     with pytest.raises(UsageError, match="has finished"):
         finish(feedback.resume_text(store, "cut"))
+
+
+def test_metrics_can_be_watched_before_the_first_checkpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feedback, "METRICS_SECONDS", 0.0)
+    config = feedback.rlhf_config(store, PPO, "sft", 1600, reward="agents.rewards:full_stops")
+    reports = feedback.train_text(store, "watched", "rlhf", config)
+    step = next(reports).step
+    run = store.run("watched")
+    assert run.step == 0, "no checkpoint yet"
+    assert [at for at, _ in store.metrics(run.id, "charts/kl")] == [step]
+    reports.close()  # type: ignore[attr-defined]
 
 
 def test_what_was_trained_but_not_kept_is_kept_on_resuming(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,6 +324,9 @@ def test_the_curve_has_every_method_and_is_measured_once(store: Store) -> None:
     models = len(store.text_models())
     assert measure(*arguments) == found
     assert len(store.text_models()) == models
+    kept = kept_curves(store)
+    assert list(kept) == ["12 labels"]
+    assert set(kept["12 labels"]) == set(found)
 
 
 def test_load_refuses_the_wrong_kind(store: Store, tiny_model: Tiny) -> None:
