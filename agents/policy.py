@@ -10,6 +10,9 @@ from torch import Tensor
 from agents.distributions import legal_actions
 from envs.protocol import Turn
 
+RESIGNED = "resigned"
+"""Why a player gives a game up of its own free will."""
+
 
 class Normal(NamedTuple):
     """Independent normal distributions over D numbers, clipped to the game's bounds: mean, deviation [B, D]."""
@@ -33,12 +36,15 @@ class Decision(NamedTuple):
         value: [B] float32, the expected return of the one who decides, or None where the policy has no opinion.
         q_values: [B, A] float32, per action, or None.
         normal: of continuous actions.
+        gave_up: per row why the one who decides gives the game up there: RESIGNED, what went wrong ("timeout: …"), or
+            "" where it plays on, as its distribution says; None: everybody plays on.
     """
 
     probabilities: Tensor
     value: Tensor | None = None
     q_values: Tensor | None = None
     normal: Normal | None = None
+    gave_up: tuple[str, ...] | None = None
 
 
 class Policy(Protocol):

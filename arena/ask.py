@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from agents.distributions import legal_actions
 from agents.policy import Decision
 from arena.roster import Contender
-from envs.errors import IllegalActionError, UsageError
+from envs.errors import ArenaError, IllegalActionError, UsageError
 from envs.gridworld.drawing import draw_policy
 from envs.gridworld.dynamics import exact_dynamics
 from envs.protocol import Turn, VecEnv, check_legal
@@ -81,7 +81,8 @@ def ask(game: str, contender: Contender, moves: Sequence[str], seed: int = 0, se
         seed: of the game, where chance is in it.
         seat: whose place the agent takes in a simultaneous game; elsewhere it is the seat that is to move.
 
-    Raises IllegalActionError naming the step of an illegal move, UsageError for unknown moves and ended games.
+    Raises IllegalActionError naming the step of an illegal move, UsageError for unknown moves and ended games,
+    ArenaError where an engine does not answer.
     """
     env = make(game, autoreset=False)
     turn = env.reset(torch.tensor([seed]))
@@ -94,6 +95,8 @@ def ask(game: str, contender: Contender, moves: Sequence[str], seed: int = 0, se
         raise UsageError(f"seat {seat} has nothing to decide there")
     mask = legal_actions(turn)[0, slot : slot + 1]
     decision = contender.policy(turn.observation[0, slot : slot + 1], mask)
+    if decision.gave_up is not None:
+        raise ArenaError(f"{contender.name} has no answer: {decision.gave_up[0]}")
     mover = int(turn.player[0, slot])
     if decision.normal is not None:
         value = None if decision.value is None else float(decision.value[0])

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.policy import RESIGNED
 from arena.records import EndReason, Episode, EpisodePlayer
 from envs.errors import ArenaError, IllegalActionError
 from envs.protocol import Step, Turn, VecEnv, check_legal
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from arena.store import Store
 
 DIGEST_SIZE = 8
+MAX_FORFEIT = 300
 VERIFY_BATCH = 256
 """Games that `verify` re-simulates side by side."""
 
@@ -91,6 +93,7 @@ class Recorder:
             _first_digest(spec, seed, state) for seed, state in zip(self.seeds, env.fingerprints(), strict=True)
         ]
         self._chains = [bytearray(head) for head in self._head]
+        self._gave_up: dict[int, tuple[int, str]] = {}
 
     @property
     def over(self) -> bool:
@@ -120,6 +123,11 @@ class Recorder:
             if flags[index]:
                 self.reasons[index] = "terminated" if flags[index] & 1 else "truncated"
 
+    def give_up(self, index: int, seat: int, why: str) -> None:
+        """End game `index` as lost by `seat`: `why` is RESIGNED, or what it did in place of a move."""
+        self.reasons[index] = "resigned"
+        self._gave_up[index] = (seat, why if why == RESIGNED else f"{why} (step {self.lengths[index] + 1})")
+
     def actions(self, index: int) -> bytes:
         """Game `index`'s actions so far, as they are stored."""
         return bytes(self._actions[index])
@@ -142,13 +150,16 @@ class Recorder:
     ) -> Episode:
         """Game `index` as a row; `agents` are the ids by seat.
 
-        `reason` (and `scores`) are given where the rules did not end the game: a resignation, a cap on the steps.
+        `reason` (and `scores`) are given where neither the rules nor `give_up` ended the game: a cap on the steps.
         """
         reason = reason or self.reasons[index]
         assert reason is not None, "the game is still being played"
         returns = [float(value) for value in self.returns[index]]
-        scores = scores_of(returns) if scores is None else scores
         spec = self._env.spec
+        loser, why = self._gave_up.get(index, (None, RESIGNED))
+        if loser is not None:
+            scores = scores_of([-1.0 if seat == loser else 0.0 for seat in range(spec.num_players)])
+        scores = scores_of(returns) if scores is None else scores
         return Episode(
             game=spec.game,
             version=spec.version,
@@ -165,6 +176,7 @@ class Recorder:
             leg=leg,
             opening_plies=opening_plies,
             rated=rated,
+            forfeit=None if why == RESIGNED else why[:MAX_FORFEIT],
         )
 
 
@@ -359,12 +371,13 @@ def as_text(episode: Episode, names: Sequence[str]) -> str:
             word = "+".join(frame.last.values())
             moves.append(f"({word})" if frame.ply <= episode.opening_plies else word)
     assert frame is not None
+    how = episode.reason if episode.forfeit is None else f"forfeit ({ascii(episode.forfeit)[1:-1]})"
     outcome = ", ".join(f"{name} {player.reward:g}" for name, player in zip(names, episode.players, strict=True))
     return "\n".join(
         [
             f"episode {episode.id} · {episode.game} · seed {episode.seed} · {' – '.join(names)}",
             f"moves: {' '.join(moves) or 'none'}",
             frame.drawing.text(),
-            f"{episode.reason} after {episode.length} steps · return: {outcome}",
+            f"{how} after {episode.length} steps · return: {outcome}",
         ]
     )

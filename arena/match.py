@@ -1,7 +1,7 @@
 """The one loop where frozen policies meet an env outside training: matches between agents, evaluations of one.
 
 All games of a match are played side by side, but none depends on the others: its chance is its own (`openings.py`), and
-policies always see batches of `BLOCK` rows in which a game keeps its row.
+policies always see batches of `BLOCK` rows in which a game keeps its row. Who decides what: `choosing.py`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from agents.distributions import legal_actions
+from arena.choosing import choose, refuse_illegal
 from arena.episodes import Recorder
-from arena.openings import GAME, SAMPLE, normal_draws, pair_hash, sample, sampled_openings
+from arena.openings import GAME, SAMPLE, pair_hash, sampled_openings
 from arena.ratings import elo_difference
-from arena.records import Episode, Match, MatchKind
+from arena.records import Episode, Match, MatchKind, ending
 from arena.roster import Contender, game_spec
 from envs import chance
-from envs.errors import ArenaError, IllegalActionError, UsageError
-from envs.protocol import Turn, check_legal
+from envs.errors import UsageError
 from envs.registry import make
 from envs.specs import GameSpec
 
@@ -34,10 +32,6 @@ class Keeper(Protocol):
     def add_match(self, match: Match, episodes: Sequence[Episode]) -> int: ...
 
 
-BLOCK = 64
-"""Rows that a policy sees at a time."""
-PIXELS, PIXEL_BLOCK = 4096, 4
-"""Observations of so many numbers cost a network milliseconds a row: their batches are smaller."""
 MAX_PLIES = 10_000
 """Games without an end are cut here; a game that has a limit of its own keeps it."""
 
@@ -69,7 +63,8 @@ class MatchResult:
         seats: the first agent's results by the seat it held.
         distinct: number of different games, by the sequence of actions.
         elo, elo_low, elo_high: Elo difference, first minus second, with its 95 % interval; None for more than two.
-        reasons: how many games ended how.
+        forfeits: (who forfeited a game, what it did in place of a move), in the games' order.
+        reasons: how many games ended how (see `records.ending`).
         match: its id in the Store, None where it was not stored.
     """
 
@@ -86,6 +81,7 @@ class MatchResult:
     seed: int
     opening_plies: int
     match: int | None = None
+    forfeits: tuple[tuple[str, str], ...] = ()
     episodes: tuple[Episode, ...] = field(default=(), repr=False)
 
 
@@ -252,8 +248,8 @@ def _play(
         if ply < len(opening):
             action = torch.where(turn.player < 0, 0, opening[ply])
         else:
-            action = _choose(spec, contenders, seat_of, turn, greedy, samples, ply)
-            _refuse_illegal(spec, contenders, seat_of, turn, action, ply)
+            action = choose(spec, contenders, seat_of, turn, greedy, samples, ply, recorder)
+            refuse_illegal(spec, contenders, seat_of, turn, action, ply)
         step = env.step(action)
         turn = step.turn
         recorder.record(action, step)
@@ -274,95 +270,6 @@ def _play(
     ]
 
 
-def _choose(
-    spec: GameSpec,
-    contenders: Sequence[Contender],
-    seat_of: Tensor,
-    turn: Turn,
-    greedy: bool,
-    samples: Tensor,
-    ply: int,
-) -> Tensor:
-    """Everybody's actions [N, K], or [N, K, D] where they are continuous; idle slots get 0."""
-    deciding = turn.player >= 0
-    holder = torch.where(deciding, seat_of.gather(1, turn.player.clamp(min=0)), -1)  # [N, K] contender
-    action = _nothing(spec, *turn.player.shape)
-    for number, contender in enumerate(contenders):
-        same = [index for index, other in enumerate(contenders) if other.policy is contender.policy]
-        if same[0] != number:
-            continue
-        mine = torch.isin(holder, torch.tensor(same))
-        for slot in range(mine.shape[1]):
-            decided = _decide(spec, contender, turn, slot, mine[:, slot], greedy, samples, ply)
-            action[mine[:, slot], slot] = decided[mine[:, slot]]
-    return action
-
-
-def _nothing(spec: GameSpec, *shape: int) -> Tensor:
-    """Action 0 everywhere: [*shape] int64, or [*shape, D] float32 where actions are continuous."""
-    if spec.num_actions is None:
-        return torch.zeros(*shape, *spec.action_shape)
-    return torch.zeros(*shape, dtype=torch.int64)
-
-
-def _decide(
-    spec: GameSpec,
-    contender: Contender,
-    turn: Turn,
-    slot: int,
-    mine: Tensor,
-    greedy: bool,
-    samples: Tensor,
-    ply: int,
-) -> Tensor:
-    """The contender's actions [N, …] in this slot of the games `mine` [N]; what the others hold means nothing."""
-    legal = legal_actions(turn)
-    chosen = _nothing(spec, len(samples))
-    num_games = len(samples)
-    block = PIXEL_BLOCK if turn.observation[0, 0].numel() >= PIXELS else BLOCK
-    for start in range(0, num_games, block):
-        rows = slice(start, min(start + block, num_games))
-        if not bool(mine[rows].any()):
-            continue
-        missing = block - (rows.stop - start)
-        observation = _pad(turn.observation[rows, slot], missing)
-        decision = contender.policy(observation, _pad(legal[rows, slot], missing))
-        probabilities = decision.probabilities[: rows.stop - start].cpu()
-        likeliest = greedy and not contender.samples
-        if decision.normal is not None:
-            noise = None if likeliest else normal_draws(_pad(samples[rows], missing), ply, slot, *spec.action_shape)
-            chosen[rows] = decision.normal.action(noise)[: rows.stop - start].cpu()
-        elif likeliest:
-            chosen[rows] = probabilities.argmax(-1)
-        else:
-            chosen[rows] = sample(probabilities, chance.draw(samples[rows], ply, slot))
-        if not bool(torch.isfinite(probabilities[mine[rows]]).all() and torch.isfinite(chosen[rows][mine[rows]]).all()):
-            raise ArenaError(f"{contender.name} gave probabilities that are no numbers; its weights are damaged")
-    return chosen
-
-
-def _pad(rows: Tensor, missing: int) -> Tensor:
-    """`rows` with its last one repeated until the block is full."""
-    return rows if not missing else torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])
-
-
-def _refuse_illegal(
-    spec: GameSpec, contenders: Sequence[Contender], seat_of: Tensor, turn: Turn, action: Tensor, ply: int
-) -> None:
-    if spec.num_actions is None:
-        return  # a policy's actions are within the bounds by construction
-    illegal = ~check_legal(turn, action)
-    if not bool(illegal.any()):
-        return
-    game, slot = illegal.nonzero()[0].tolist()
-    contender = contenders[int(seat_of[game, turn.player[game, slot]])]
-    number = int(action[game, slot])
-    word = spec.action_names[number] if number < len(spec.action_names) else str(number)
-    raise IllegalActionError(
-        f"{contender.name} played {word!r} at step {ply + 1} of game {game + 1}, which is not legal there"
-    )
-
-
 def _result(
     spec: GameSpec,
     contenders: Sequence[Contender],
@@ -376,8 +283,8 @@ def _result(
     counts: list[Counter[str]] = [Counter() for _ in range(spec.num_players)]
     for episode, row in zip(episodes, seating, strict=True):
         seat = int(np.flatnonzero(row == 0)[0])
-        own = episode.players[seat].reward
-        best = max(player.reward for player in episode.players if player.seat != seat)
+        own = episode.players[seat].score or 0.0
+        best = max(player.score or 0.0 for player in episode.players if player.seat != seat)
         counts[seat]["wins" if own > best else "draws" if own == best else "losses"] += 1
     seats = tuple(Tally(**count) for count in counts)
     total = Tally(sum(t.wins for t in seats), sum(t.draws for t in seats), sum(t.losses for t in seats))
@@ -391,10 +298,16 @@ def _result(
         elo=elo.difference if elo else None,
         elo_low=elo.low if elo else None,
         elo_high=elo.high if elo else None,
-        reasons=dict(Counter(str(episode.reason) for episode in episodes)),
+        reasons=dict(Counter(ending(episode) for episode in episodes)),
         greedy=greedy,
         seed=seed,
         opening_plies=opening_plies,
         match=match,
+        forfeits=tuple(
+            (contenders[index].name, episode.forfeit)
+            for episode, row in zip(episodes, seating, strict=True)
+            for index, player in zip(row, episode.players, strict=True)
+            if episode.forfeit is not None and player.score == 0
+        ),
         episodes=tuple(episodes),
     )

@@ -355,10 +355,13 @@ _LEAGUES = (
     *_append_only("league_facts"),
 )
 
+_FORFEITS = ("ALTER TABLE episodes ADD COLUMN forfeit TEXT CHECK (forfeit IS NULL OR reason = 'resigned')",)
+
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0001_facts", _FACTS),
     ("0002_text", _TEXT),
     ("0003_leagues", _LEAGUES),
+    ("0004_forfeits", _FORFEITS),
 )
 """(name, SQL statements), in the order in which they are applied."""
 

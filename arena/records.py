@@ -154,6 +154,7 @@ class Episode:
     """One play-through, enough to re-simulate it exactly; `docs/2-data-model.md` lays out `actions` and `chain`.
 
     `players` has one entry per seat, in the order of the seats (the Store numbers them); it is a table of its own.
+    `forfeit` says what a player who "resigned" did in place of a move: "timeout: …", "crash: …", "illegal: …".
     """
 
     game: str
@@ -171,6 +172,12 @@ class Episode:
     match: int = 0
     id: int = 0
     created_at: int = 0
+    forfeit: str | None = None
+
+
+def ending(episode: Episode) -> str:
+    """How a game ended, in a word or two: its reason, or "forfeit: timeout" where that is more than a resignation."""
+    return episode.reason if episode.forfeit is None else f"forfeit: {episode.forfeit.partition(':')[0]}"
 
 
 @dataclass(frozen=True)

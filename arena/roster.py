@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from agents import scripted
+from agents.engine_config import from_text
+from agents.engines import EnginePolicy
+from agents.plugins import PREFIX, load_plugin, plugin_names
 from agents.policy import Policy
 from agents.registry import load_policy
 from agents.search import MAX_SIMULATIONS, SearchPolicy, searchable
-from arena.checkpoints import load_weights
+from arena import starters
+from arena.allowed import is_allowed
+from arena.checkpoints import load_weights, unpack_policy
 from arena.records import Agent
 from envs.errors import UnknownNameError, UsageError
 from envs.registry import make
@@ -48,8 +53,13 @@ class Contender(NamedTuple):
 
     @property
     def samples(self) -> bool:
-        """Whether it draws from its distribution even in greedy play: a script or a solver *is* its distribution."""
-        return self.agent.kind in ("scripted", "solver")
+        """Whether it draws from its distribution even in greedy play: a script, a solver or an engine *is* it."""
+        return self.agent.kind in ("scripted", "solver", "engine")
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether every row costs a question of its own, so that it is shown those alone that it decides."""
+        return bool(getattr(self.policy, "one_by_one", False))
 
 
 @functools.lru_cache(maxsize=64)
@@ -64,10 +74,10 @@ def resolve(store: Store, game: str, name: str, join: bool = True) -> Contender:
     """The agent `name` of a game, ready to play.
 
     `name` is an agent's ("ppo-1@20k", retired or not), a run's (its newest agent), or a script's that the game offers
-    ("random", "tactician", …) or a trained agent's with a search on top ("ppo-1@20k+mcts:200"), which join the league
-    at their first mention. So does an agent of another variant of the game that sees and does the same things here
-    (other mazes, another start): as the same checkpoint under the same name. With `join=False` nothing is written, and
-    an agent that is no member yet has no id.
+    ("random", "tactician", …), one that an installed package brings, or a trained agent's with a search on top
+    ("ppo-1@20k+mcts:200"), which join the league at their first mention. So does an agent of another variant of the
+    game that sees and does the same things here (other mazes, another start): as the same checkpoint under the same
+    name. With `join=False` nothing is written, and an agent that is no member yet has no id.
 
     Raises:
         UnknownNameError: nothing of this name, with the nearest ones.
@@ -94,9 +104,10 @@ def resolve_all(store: Store, game: str, names: Sequence[str]) -> list[Contender
 def require_scripts(db: Path, game: str, names: Iterable[str]) -> None:
     """Before a league is made: only scripts can play in it. Raises UnknownNameError for any other name."""
     if not db.exists():
-        offered = scripted.scripted_policies(game_spec(game))
+        offered = [*scripted.scripted_policies(game_spec(game)), *plugin_names(), *_starters(game)]
         for name in names:
-            if name not in offered:
+            base = name.partition(SEARCH)[0]
+            if name not in offered and base not in _starters(game):
                 raise UnknownNameError(f"agent of {game}", name, offered)
 
 
@@ -108,7 +119,7 @@ def enlist(store: Store, game: str, name: str) -> Agent:
 def known_names(store: Store, game: str) -> list[str]:
     """Who can play a game: its scripts, then its agents that are not retired, oldest first, people left out."""
     game = str(parse_variant(game))
-    offered = list(scripted.scripted_policies(game_spec(game)))
+    offered = [*scripted.scripted_policies(game_spec(game)), *plugin_names(), *_starters(game)]
     agents = [agent.name for agent in store.agents(game) if agent.kind != "human"]
     return offered + [name for name in agents if name not in offered]
 
@@ -123,18 +134,34 @@ def on_device(policy: Policy, device: str) -> Policy:
     return moved
 
 
+def engine_policy(agent: Agent) -> EnginePolicy:
+    """The engine's policy, not started yet; UsageError where its command has not been allowed on this machine."""
+    config = from_text(agent.policy)
+    if not is_allowed(config.digest):
+        raise UsageError(
+            f"{agent.name} runs a program, and nobody has allowed that here: `arena agents show '{agent.game}' "
+            f"{agent.name}` says which, `arena agents allow '{agent.game}' {agent.name}` lets it run"
+        )
+    return EnginePolicy(game_spec(agent.game), config)
+
+
 def _find(store: Store, game: str, name: str, join: bool) -> Agent:
     every = store.agents(game, retired=True)
     offered = scripted.scripted_policies(game_spec(game))
     found = next((agent for agent in every if agent.name == name), None)
     if found is None and name in offered:
         found = Agent(game=game, name=name, kind="solver" if name in SOLVERS else "scripted", policy=name)
+    if found is None and name in plugin_names():
+        found = Agent(game=game, name=name, kind="scripted", policy=PREFIX + name)
+    if found is None and (starter := starters.find_starter(game, name)):
+        found = starter.agent()
     if found is None and SEARCH in name:
         found = _searching(store, game, name)
     if found is None:
         found = _elsewhere(store, game, name)
     if found is None:
-        raise UnknownNameError(f"agent of {game}", name, {*offered, *(agent.name for agent in every)})
+        more = [*plugin_names(), *_starters(game), *(agent.name for agent in every)]
+        raise UnknownNameError(f"agent of {game}", name, {*offered, *more})
     return _join(store, found) if join and not found.id else found
 
 
@@ -179,9 +206,18 @@ def _id(game: str) -> str:
     return game.partition("?")[0]
 
 
+def _starters(game: str) -> list[str]:
+    return [starter.name for starter in starters.starters(str(parse_variant(game)))]
+
+
 def _join(store: Store, agent: Agent) -> Agent:
     """Make a script or a guest an agent of the league; another process may do so at the same moment."""
+    starter = starters.starter_of(agent.checkpoint)
+    if starter is not None and (starter.game, starter.name) == (agent.game, agent.name):
+        return starters.join(store, starter)
     with contextlib.suppress(UsageError):
+        if starter is not None:
+            store.add_checkpoint(starters.packed(starter))
         store.add_agent(agent)
     return store.agent(agent.game, agent.name)
 
@@ -190,6 +226,9 @@ _policies: OrderedDict[tuple[str, str], Policy] = OrderedDict()
 
 
 def _policy(store: Store, agent: Agent) -> Policy:
+    starter = starters.starter_of(agent.checkpoint)
+    if starter is not None:
+        return policy_of(agent, lambda: unpack_policy(starters.packed(starter).data, f"starter {starter.name}"))
     return policy_of(agent, lambda: load_weights(store, agent.checkpoint or ""))
 
 
@@ -202,7 +241,11 @@ def policy_of(agent: Agent, weights: Callable[[], PolicyWeights]) -> Policy:
     key = (agent.game, f"{agent.checkpoint or ''}{agent.policy if searches or not agent.checkpoint else ''}")
     if key not in _policies:
         spec = game_spec(agent.game)
-        if agent.checkpoint is None:
+        if agent.kind == "engine":
+            _policies[key] = engine_policy(agent)
+        elif agent.policy.startswith(PREFIX):
+            _policies[key] = load_plugin(agent.policy.removeprefix(PREFIX), spec)
+        elif agent.checkpoint is None:
             _policies[key] = scripted.make_scripted(agent.policy, spec)
         else:
             policy = load_policy(spec, weights())

@@ -45,11 +45,15 @@ class Mind:
 
 @dataclass(frozen=True)
 class Result:
-    """How a game ended: per seat the score (1, ½ or 0; None in one-player games) and the return, and why it ended."""
+    """How a game ended: per seat the score (1, ½ or 0; None in one-player games) and the return, and why it ended.
+
+    `forfeit` says what somebody did in place of a move, where that is why.
+    """
 
     scores: Sequence[float | None]
     returns: Sequence[float]
     reason: str
+    forfeit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,9 +165,12 @@ def decode_event(line: bytes) -> Event:
 
 
 def open_request(
-    db: str, game: str, seats: Sequence[Seat], seed: int | None = None, greedy: bool | None = None
+    db: str, game: str, seats: Sequence[Seat], seed: int | None = None, greedy: bool | None = None, **start: Any
 ) -> dict[str, Any]:
-    """The fields of an `open`. greedy: None plays as in matches (the first plies sampled, then the likeliest move)."""
+    """The fields of an `open`. greedy: None plays as in matches (the first plies sampled, then the likeliest move).
+
+    start: `moves`, `episode` and `ply`, `temperature`, as `session_start.Start` says.
+    """
     request = {
         "do": "open",
         "protocol": PROTOCOL,
@@ -172,8 +179,14 @@ def open_request(
         "seats": list(seats),
         "seed": seed,
         "greedy": greedy,
+        **start,
     }
     return {name: value for name, value in request.items() if value is not None}
+
+
+def resume_request(db: str) -> dict[str, Any]:
+    """The fields of a `resume`: go on with the unfinished game."""
+    return {"do": "resume", "protocol": PROTOCOL, "db": db}
 
 
 def replay_request(db: str, episode: int) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import torch
 
 from agents.scripted import scripted_policies
-from arena.episodes import Frame, Recorder, frames, scores_of, seats_to_move
+from arena.episodes import Frame, Recorder, decode_actions, frames, scores_of, seats_to_move
 from arena.records import Agent, EndReason, Match
 from arena.roster import SOLVERS, Contender, resolve
 from arena.session_client import Mind, Position, Result
+from arena.session_start import Start, forget_unfinished, save_unfinished
 from arena.standings import score_table, standings
 from arena.store import Store
 from envs.errors import ArenaError, IllegalActionError, UsageError
+from envs.protocol import check_legal
 from envs.registry import make
 from envs.specs import GameSpec, parse_variant
 
@@ -23,6 +25,7 @@ SAMPLED_PLIES = 2
 """Where nothing is hidden, learnt agents sample their first plies, so that games vary, then play their likeliest."""
 TOP_MOVES = 5
 _TIE = 1e-6
+USUAL = Start()
 _UNWISE = ("random", "first-legal")
 
 
@@ -39,12 +42,21 @@ class LiveGame:
     Args:
         seats: an agent's name or {"human": name} for each seat.
         greedy: how learnt agents choose; None: as said at `SAMPLED_PLIES`, and sampling where something is hidden.
+        start: a position or a strength other than the usual.
 
     Raises:
         UsageError: unknown games and agents, a wrong number of seats, actions that cannot be typed.
     """
 
-    def __init__(self, store: Store, game: str, seats: Sequence[Any], seed: int, greedy: bool | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        game: str,
+        seats: Sequence[Any],
+        seed: int,
+        greedy: bool | None = None,
+        start: Start = USUAL,
+    ) -> None:
         variant = parse_variant(game)
         self._store = store
         self._env = make(str(variant), autoreset=False)
@@ -61,14 +73,27 @@ class LiveGame:
         self._hides = self.spec.num_players > 1 and (
             bool(variant.all_options().get("fog")) if self.spec.num_slots > 1 else not self.spec.perfect_information
         )
-        self._seed = seed
+        self._named = list(seats)
         self._greedy = greedy
-        self._generator = torch.Generator().manual_seed(seed)
-        self._rated = bool(self._people) and len({who.agent.id for who in self._seats}) == len(self._seats)
+        self._temperature = start.temperature
+        self._seed, opening = self._opening(seed, start)
+        self._generator = torch.Generator().manual_seed((seed + len(opening)) % 2**63)
+        different = len({who.agent.id for who in self._seats}) == len(self._seats)
+        self._rated = bool(self._people) and different and start.counts
         self._episode: int | None = None
         self._result: Result | None = None
         self._rating: dict[str, tuple[float | None, float]] = {}
         self._restart([])
+        for actions in opening:
+            over = len(actions) != self.spec.num_slots or self._recorder.reasons[0] is not None
+            if over or not bool(check_legal(self._turn, torch.tensor([actions])).all()):
+                raise UsageError("the steps of this game are none that can be played")
+            self._apply(actions)
+        for move in start.moves:
+            self._open_with(move)
+        if self._recorder.reasons[0] is not None:
+            raise UsageError("the game would be over before it begins")
+        self._begins = 0 if start.actions else len(self._history)
 
     def position(self) -> Position:
         """The game as it stands, with what the people at this keyboard may know."""
@@ -126,11 +151,12 @@ class LiveGame:
     def undo(self, seat: int) -> None:
         """Back to the last decision of `seat`, a person; the game no longer counts."""
         self._check_person(seat)
-        plies = [ply for ply, (seats, _) in enumerate(self._history) if seat in seats]
+        plies = [ply for ply, (seats, _) in enumerate(self._history) if seat in seats and ply >= self._begins]
         if not plies:
             raise UsageError("there is no move to take back")
         self._rated = False
         self._restart([actions for _, actions in self._history[: plies[-1]]])
+        self._keep()
 
     def resign(self, seat: int) -> None:
         """End the game as a loss of `seat`, a person."""
@@ -143,7 +169,39 @@ class LiveGame:
         """What `name` (None: the strongest known agent) would do in this person's place."""
         self._check_to_move(seat)
         adviser = resolve(self._store, self.spec.game, name) if name else self._strongest()
-        return adviser.name, self._think(seat, adviser)[1]
+        _, mind, gave_up = self._think(seat, adviser)
+        if gave_up:
+            raise ArenaError(f"{adviser.name} has no hint: {gave_up}")
+        return adviser.name, mind
+
+    def _opening(self, seed: int, start: Start) -> tuple[int, list[list[int]]]:
+        """The seed and the steps of a stored position; of any other start its own."""
+        if start.episode is None:
+            return seed, [list(actions) for actions in start.actions]
+        episode = self._store.episode(start.episode)
+        if episode.game != self.spec.game or episode.version != self.spec.version:
+            raise UsageError(f"episode {start.episode} is of {episode.game}, version {episode.version}")
+        if not 0 <= start.ply < episode.length:
+            raise UsageError(f"ply {start.ply} of episode {start.episode} is outside 0 … {episode.length - 1}")
+        return episode.seed, decode_actions(self.spec, episode)[: start.ply].tolist()
+
+    def _open_with(self, move: str) -> None:
+        """Play a typed move of the opening."""
+        seats = seats_to_move(self._turn)
+        if self._recorder.reasons[0] is not None or len(seats) != 1 or self.spec.num_slots != 1:
+            raise UsageError(
+                f"{move[:40]!r} cannot open the game: " + ("it is over" if not seats else "all move at once")
+            )
+        action = self._action(move)
+        if action not in dict(self._legal(seats[0])):
+            raise IllegalActionError(f"{move[:40]!r} is not allowed after {len(self._history)} moves")
+        self._apply([action])
+
+    def _keep(self) -> None:
+        """Keep a game in turns between two as it stands: who comes back goes on."""
+        if self._people and self.spec.num_players == 2 and self.spec.num_slots == 1 and self._temperature is None:
+            actions = [actions for _, actions in self._history]
+            save_unfinished(self._store, self.spec.game, self._named, self._seed, actions, self._rated)
 
     def _restart(self, actions: Sequence[Sequence[int]]) -> None:
         """Play the game anew from its seed up to these actions."""
@@ -167,12 +225,18 @@ class LiveGame:
             else:
                 contender = self._seats[seat].contender
                 assert contender is not None
-                choice, self._minds[seat] = self._think(seat, contender)
+                choice, self._minds[seat], gave_up = self._think(seat, contender)
+                if gave_up:
+                    self._recorder.give_up(0, seat, gave_up)
+                    self._finish("resigned")
+                    return
                 action.append(choice)
         self._apply(action)
         reason = self._recorder.reasons[0]
         if reason is not None:
-            self._finish(reason, scores_of(self._returns()))
+            self._finish(reason)
+        else:
+            self._keep()
 
     def _apply(self, action: list[int]) -> None:
         seats = self._turn.player[0].tolist()
@@ -184,8 +248,8 @@ class LiveGame:
         self._last |= {s: _name(self.spec, a) for s, a in zip(seats, action, strict=True) if s >= 0}
         self._chosen = {}
 
-    def _think(self, seat: int, contender: Contender) -> tuple[int, Mind]:
-        """The action that an agent chooses in `seat`'s place, and what it thinks."""
+    def _think(self, seat: int, contender: Contender) -> tuple[int, Mind, str]:
+        """The action that an agent chooses in `seat`'s place, what it thinks, and why it gives up ("": it does not)."""
         slot = self._turn.player[0].tolist().index(seat)
         assert self._turn.legal_action_mask is not None
         mask = self._turn.legal_action_mask[:, slot]
@@ -194,32 +258,41 @@ class LiveGame:
         if not bool(torch.isfinite(probabilities).all()) or float(probabilities.sum()) <= 0:
             raise ArenaError(f"{contender.name} has no move to offer here: its probabilities are broken")
         weights = probabilities
-        if self._plays_greedily(contender):
+        if self._temperature and not contender.samples:
+            weights = (probabilities / probabilities.max()) ** (1 / self._temperature)
+        elif self._plays_greedily(contender):
             weights = (probabilities >= probabilities.max() - _TIE).float()
         choice = int(torch.multinomial(weights, 1, generator=self._generator))
         order = probabilities.argsort(descending=True, stable=True)[:TOP_MOVES].tolist()
         top = [(_name(self.spec, a), round(float(probabilities[a]), 4)) for a in order if probabilities[a] > 0]
         value = None if decision.value is None else float(decision.value[0]) + 0.0  # never −0
-        return choice, Mind(value if value is not None and math.isfinite(value) else None, top)
+        mind = Mind(value if value is not None and math.isfinite(value) else None, top)
+        return choice, mind, "" if decision.gave_up is None else decision.gave_up[0]
 
     def _plays_greedily(self, contender: Contender) -> bool:
         if contender.samples:
             return False
+        if self._temperature is not None:
+            return True
         if self._greedy is not None:
             return self._greedy
         if self.spec.num_players == 1:
             return True
         return self.spec.perfect_information and len(self._history) >= SAMPLED_PLIES
 
-    def _finish(self, reason: EndReason, scores: Sequence[float | None]) -> None:
-        """Store the game, then say that it is over."""
+    def _finish(self, reason: EndReason, scores: Sequence[float | None] | None = None) -> None:
+        """Store the game, then say that it is over; `scores` where neither the rules nor the recorder know them."""
         before = self._ratings()
-        rules = {"greedy": self._greedy, "opening_plies": 0, "seed": self._seed}
+        rules: dict[str, Any] = {"greedy": self._greedy, "opening_plies": self._begins, "seed": self._seed}
+        if self._temperature is not None:
+            rules["temperature"] = self._temperature
+        forget_unfinished(self._store)
         agents = [who.agent.id for who in self._seats]
         episode = self._recorder.episode(0, agents, reason=reason, scores=scores, rated=self._rated)
         match = self._store.add_match(Match(game=self.spec.game, kind="play", rules=rules), [episode])
         self._episode = self._store.episodes(match=match)[0].id
-        self._result = Result(list(scores), self._returns(), reason)
+        scores = [player.score for player in episode.players]
+        self._result = Result(scores, self._returns(), reason, episode.forfeit)
         after = self._ratings() if self._rated else {}
         for who in self._seats:
             if who.agent.name in after:

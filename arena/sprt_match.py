@@ -124,6 +124,6 @@ def pairs_of(episodes: Sequence[Episode]) -> list[int]:
     """The same of a match's episodes, in which the first agent's seat is the leg's number."""
     points = np.zeros(max(episode.pair for episode in episodes) + 1)
     for episode in episodes:
-        own, other = (episode.players[seat].reward for seat in (episode.leg, 1 - episode.leg))
+        own, other = (episode.players[seat].score or 0.0 for seat in (episode.leg, 1 - episode.leg))
         points[episode.pair] += 1.0 if own > other else 0.5 if own == other else 0.0
     return pentanomial(points.tolist())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
+from agents.engine_config import PROTOCOLS, EngineConfig, describe, found_command, from_text
+from arena.allowed import allow as allow_digest
 from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, SomeGame, group
 from arena.cli.output import clean, print_json, print_table, when
+from arena.config import apply_sets
 from arena.records import Agent
 from arena.store import Store
+from envs.errors import ArenaError, UnknownNameError, UsageError
 
 app = group("The league's agents: list, show, rename, retire.")
 
@@ -106,7 +111,68 @@ def retire(
     print_json(found) if json else print(f"{clean(found.name)} {'plays again' if undo else 'is retired'}")
 
 
+@app.command()
+def add(
+    game: GameName,
+    agent: Annotated[str, typer.Argument(metavar="NAME", help="What it shall be called here.")],
+    engine: Annotated[str, typer.Option(metavar="|".join(PROTOCOLS), help="What it speaks: UCI plays chess, GTP go.")],
+    command: Annotated[str, typer.Option(metavar="COMMAND", help="The program and its arguments, as in a shell.")],
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A limit or an option; see below.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Let an outside engine join as an agent: any UCI engine for chess, any GTP engine for go.
+
+    It is started once to see that it works. It plays in a process group of its own, in a temporary directory, with
+    limits on memory, files and time; where it crashes, is late or plays what is illegal, it forfeits the game.
+
+    Settings: nodes, depth, movetime (seconds), skill, elo, options=Name=Value;Name=Value for UCI; level, movetime for
+    GTP; timeout, memory_mb, and random: how often any legal move is played in place of its own.
+
+    \b
+    Example:
+      arena agents add pettingzoo/classic/chess_v6 stockfish-1 --engine uci --command stockfish --set nodes=100
+      arena agents add go gnugo-1 --engine gtp --command "gnugo --mode gtp --chinese-rules" --set level=1
+    """
+    from arena.outsiders import add_engine
+
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--command {command!r}: {str(error).lower()}") from None
+    if engine not in PROTOCOLS:
+        raise UnknownNameError("engine protocol", engine, PROTOCOLS)
+    config = apply_sets(EngineConfig(protocol=engine, command=found_command(words)), set or [])
+    with Store(db) as store:
+        found, says = add_engine(store, game, agent, config)
+    print_json({"agent": found, "engine": says}) if json else print(f"{clean(found.name)} plays {game}: {clean(says)}")
+
+
+@app.command()
+def allow(game: GameName, agent: AgentName, db: Db = DEFAULT_DB) -> None:
+    """Let an engine that came with a league's file run its program on this machine.
+
+    \b
+    Example:
+      arena agents allow pettingzoo/classic/chess_v6 stockfish-1
+    """
+    with Store(db, create=False) as store:
+        found = store.agent(game, agent)
+    if found.kind != "engine":
+        raise UsageError(f"{found.name} runs no program; it needs no leave")
+    config = from_text(found.policy)
+    allow_digest(config.digest)
+    print(f"{clean(found.name)} may run {clean(describe(config))}")
+
+
 def _kind(agent: Agent) -> str:
+    if agent.kind == "engine":
+        try:
+            return f"engine ({describe(from_text(agent.policy))})"
+        except ArenaError:
+            return "engine (damaged)"
     return agent.kind if agent.kind in ("human", "checkpoint") else f"{agent.kind} ({agent.policy})"
 
 

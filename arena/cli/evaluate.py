@@ -14,6 +14,8 @@ from arena.cli.output import clean, number, print_json, print_table, signed
 from arena.store import Store
 from envs.errors import UsageError
 
+FORFEITS_SHOWN = 5
+
 if TYPE_CHECKING:
     from arena.match import MatchResult
     from arena.sprt_match import SprtResult
@@ -183,3 +185,7 @@ def print_match(result: MatchResult) -> None:
     print_table((result.agents[0], "games", "wins", "draws", "losses", "score"), rows, "")
     if result.elo is not None:
         print(f"Elo difference {signed(result.elo)} (95 %: {signed(result.elo_low)} … {signed(result.elo_high)})")
+    if result.reasons.keys() - {"terminated"}:
+        print(f"ended: {', '.join(f'{count} {clean(how)}' for how, count in result.reasons.items())}")
+    for loser, forfeit in result.forfeits[:FORFEITS_SHOWN]:
+        print(f"{clean(loser)} forfeited a game: {clean(forfeit)}")

@@ -85,7 +85,8 @@ def ending(position: Position) -> str:
     else:
         scores = [result.returns[seat] if score is None else score for seat, score in enumerate(result.scores)]
         winners = [clean(position.seats[seat]) for seat, score in enumerate(scores) if score == 1]
-        parts = [f"{winners[0]} wins ({result.reason})" if winners else f"a draw ({result.reason})"]
+        how = result.reason if result.forfeit is None else f"forfeit: {clean(result.forfeit)}"
+        parts = [f"{winners[0]} wins ({how})" if winners else f"a draw ({result.reason})"]
     for name, (before, after) in position.rating.items():
         parts.append(f"{clean(name)} {'first rating' if before is None else signed(before) + ' →'} {signed(after)}")
     if not position.rated:

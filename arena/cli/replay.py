@@ -13,7 +13,7 @@ from arena.checkpoints import write_file
 from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, group
 from arena.cli.output import clean, drawing_text, print_json, print_table, say, when
 from arena.formats import FORMATS, Recorded, find_format, write
-from arena.records import Episode
+from arena.records import Episode, ending
 from arena.store import Store
 from envs.errors import UsageError
 
@@ -59,7 +59,7 @@ def list_episodes(
             " – ".join(seats),
             outcome(episode),
             episode.length,
-            episode.reason if episode.rated else f"{episode.reason}, unrated",
+            ending(episode) if episode.rated else f"{ending(episode)}, unrated",
             when(episode.created_at),
         )
         for episode, seats in zip(episodes, names, strict=True)
@@ -217,6 +217,7 @@ def summary(episode: Episode, names: Sequence[str]) -> dict[str, object]:
         "length": episode.length,
         "opening_plies": episode.opening_plies,
         "reason": episode.reason,
+        "forfeit": episode.forfeit,
         "rated": episode.rated,
         "match": episode.match,
         "created_at": episode.created_at,
@@ -229,7 +230,8 @@ def picture(episode: Episode, names: Sequence[str], frame: Frame) -> str:
     moves = ", ".join(f"{clean(names[seat])} {clean(name)}" for seat, name in sorted(frame.last.items()))
     opening = " (opening)" if 0 < frame.ply <= episode.opening_plies else ""
     rewards = f" · rewards {' '.join(f'{reward:g}' for reward in frame.rewards)}" if any(frame.rewards) else ""
-    end = f" · {episode.reason}, {outcome(episode)}" if frame.ply == episode.length else ""
+    how = episode.reason if episode.forfeit is None else f"forfeit: {clean(episode.forfeit)}"
+    end = f" · {how}, {outcome(episode)}" if frame.ply == episode.length else ""
     head = f"episode {episode.id} · step {frame.ply} of {episode.length}{f' · {moves}' if moves else ''}{opening}"
     return f"{head}{rewards}{end}\n{drawing_text(frame.drawing)}"
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from agents.policy import Decision
-from arena.match import BLOCK, Tally, evaluate, play_match
+from arena.choosing import BLOCK
+from arena.match import Tally, evaluate, play_match
 from arena.openings import sample, sampled_openings
 from arena.records import Agent
 from arena.roster import Contender, game_spec, resolve

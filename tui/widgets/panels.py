@@ -52,6 +52,8 @@ def headline(position: Position, people: tuple[int, ...]) -> str:
     if result.reason == "resigned":
         loser = next((n for s, n in enumerate(names) if result.scores[s] == 0), "")
         cut = f" – {'you' if people and winner not in people else loser} resigned"
+        if result.forfeit is not None:
+            cut = f" – {loser} forfeits ({inert(result.forfeit)})"
     if len(people) == 1:
         return f"{'You win' if winner in people else 'You lose'}{cut}"
     return f"{winner_name(position.seats, winner)} wins{cut}"
