@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from envs import chance
-from envs.protocol import Step, Turn, VecEnv
+from envs.protocol import Attention, Step, Turn, VecEnv
 from envs.rendering import Drawing
+from envs.scaling import Picture
 from envs.specs import GameSpec
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures are drawn into memory, never into a window
@@ -52,6 +53,24 @@ class WrappedGame(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free what lies outside memory."""
+
+    attention: Attention = "observations"
+
+    def pictures(self) -> Sequence[Picture]:
+        """As `VecEnv.pictures`."""
+        return ()
+
+    def aim(self, seat: int, pointer: tuple[float, float]) -> int | None:
+        """As `VecEnv.aim`."""
+        return None
+
+    def bookmark(self) -> Any:
+        """The game as it stands, for `return_to` of a game of the same variant; None where only its actions tell."""
+        return None
+
+    def return_to(self, bookmark: Any) -> None:
+        """Put the game back."""
+        raise NotImplementedError
 
 
 class AdapterEnv(VecEnv):
@@ -135,6 +154,33 @@ class AdapterEnv(VecEnv):
 
     def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
         return self._games[index].draw(seat)
+
+    def attend(self, what: Attention) -> None:
+        for game in self._games:
+            game.attention = what
+
+    def pictures(self, index: int = 0) -> Sequence[Picture]:
+        return self._games[index].pictures()
+
+    def aim(self, seat: int, pointer: tuple[float, float], index: int = 0) -> int | None:
+        return self._games[index].aim(seat, pointer)
+
+    def bookmark(self) -> Any:
+        games = [game.bookmark() for game in self._games]
+        if None in games:
+            return self.state()
+        log, begin = tuple(self._log), self._begin.copy()
+        return games, self.seeds, log, begin, self._length.copy(), self._over.copy()
+
+    def return_to(self, bookmark: Any) -> Turn:
+        if isinstance(bookmark, dict):
+            return self.load(bookmark)
+        games, self.seeds, log, begin, length, over = bookmark
+        self._log, self._ended = list(log), {}
+        self._begin, self._length, self._over = begin.copy(), length.copy(), over.copy()
+        for game, state in zip(self._games, games, strict=True):
+            game.return_to(state)
+        return self._observe()
 
     def close(self) -> None:
         for game in self._games:

@@ -26,9 +26,11 @@ from torch import Tensor
 from envs import chance
 from envs.adapter import AdapterEnv, Array, WrappedGame
 from envs.errors import MissingPackageError, UnknownNameError
+from envs.paddles import Aim
 from envs.pictures import half_blocks
 from envs.protocol import Step, Turn, VecEnv
 from envs.rendering import Drawing
+from envs.scaling import Picture
 from envs.specs import GameSpec, Variant
 
 try:
@@ -204,6 +206,8 @@ class AtariGame(WrappedGame):
         self._rom = rom
         self._lives = 0
         self._frames = 0
+        self._shown: list[Picture] = []
+        self._aim = Aim(spec.game, spec.action_names)
         self._raw: list[NDArray[np.uint8]] = []
         self._stack: NDArray[np.uint8] = np.zeros((options["stack"], 1, SIZE, SIZE), dtype=np.uint8)
         self._start(0)
@@ -227,18 +231,23 @@ class AtariGame(WrappedGame):
         self._stack = np.zeros((self._options["stack"], first.shape[-1], SIZE, SIZE), dtype=np.uint8)
         self._see()
         self._frames, self._lives = 0, self._ale.lives()
+        self._shown = []
+        self._film()
 
     def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:
         reward, life_lost = 0, False
+        self._shown = []
         for left in range(self._options["frame_skip"], 0, -1):
             reward += self._ale.act(self._action_set[int(action[0])])
             self._frames += 1
+            self._film()
             life_lost = 0 < self._ale.lives() < self._lives
             if self._ale.game_over() or self._frames >= MAX_FRAMES:
                 break
-            if left <= 2:
+            if left <= 2 and self.attention != "states":
                 self._raw[left - 1] = self._screen()
-        self._see()
+        if self.attention != "states":
+            self._see()
         self._lives = self._ale.lives()
         terminated = self._ale.game_over() or (self._options["life_loss"] and life_lost)
         return (float(reward),), terminated, self._frames >= MAX_FRAMES and not terminated
@@ -246,6 +255,28 @@ class AtariGame(WrappedGame):
     def observe(self, observation: Array, mask: Array | None, player: Array) -> None:
         observation[0] = self._stack.reshape(self.spec.observation_shape)
         player[0] = 0
+
+    def pictures(self) -> Sequence[Picture]:
+        return self._shown
+
+    def aim(self, seat: int, pointer: tuple[float, float]) -> int | None:
+        return self._aim(self._ale.getRAM(), seat, pointer)
+
+    def bookmark(self) -> Any:
+        raw = [frame.copy() for frame in self._raw]
+        return self._ale.cloneState(include_rng=True), raw, self._stack, self._frames, self._lives
+
+    def return_to(self, bookmark: Any) -> None:
+        state, raw, self._stack, self._frames, self._lives = bookmark
+        self._raw = [frame.copy() for frame in raw]
+        self._ale.restoreState(state)
+        self._shown = []
+        self._film()
+
+    def _film(self) -> None:
+        """Keep the picture for people who watch."""
+        if self.attention == "pictures":
+            self._shown.append(self._ale.getScreenRGB())
 
     def fingerprint(self) -> bytes:
         return self._ale.getRAM().tobytes() + self._frames.to_bytes(4, "little")

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from envs.adapter import Array, WrappedGame
 from envs.atari import SIZE, button_keys, shrink
 from envs.errors import UsageError
+from envs.paddles import Aim
 from envs.pettingzoo_env import SEEDS, open_env
 from envs.pictures import half_blocks
 from envs.rendering import Drawing
+from envs.scaling import Picture
 from envs.specs import GameSpec, Variant
 
 MIRRORED = ("pong_v3", "volleyball_pong_v3", "foozpong_v3", "ice_hockey_v2", "double_dunk_v3")
@@ -43,6 +45,7 @@ class AtariPlayers(WrappedGame):
         self._channels = self._depth + (0 if self._mirrored else players)
         actions = self._env.unwrapped.action_mapping
         self._stack: NDArray[np.uint8] = np.zeros((self._depth, SIZE, SIZE), dtype=np.uint8)
+        self._shown: list[Picture] = []
         self.spec = GameSpec(
             game=str(variant),
             version=variant.game.version,
@@ -55,22 +58,27 @@ class AtariPlayers(WrappedGame):
             max_steps=-(-self._env.unwrapped.max_cycles // self._frame_skip),
             scale=255.0,
         )
+        self._aim = Aim(self.spec.game, self.spec.action_names)
 
     def reset(self, seed: int) -> None:
         seen, _ = self._env.reset(seed=seed % SEEDS)
         self._stack = np.zeros((self._depth, SIZE, SIZE), dtype=np.uint8)
         self._see(*seen.values())
+        self._shown = []
+        self._film()
 
     def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:
         rewards = np.zeros(len(self._agents))
         frames: list[NDArray[np.uint8]] = []
         stopped = False
+        self._shown = []
         for _ in range(self._frame_skip):
             chosen = {agent: int(action[self._agents.index(agent)]) for agent in self._env.agents}
             seen, gained, terminated, _, _ = self._env.step(chosen)
             for agent, reward in gained.items():
                 rewards[self._agents.index(agent)] += float(reward)
             frames = [*frames[-1:], next(iter(seen.values()))]
+            self._film()
             if not self._env.agents:
                 stopped = any(terminated.values())
                 break
@@ -88,6 +96,39 @@ class AtariPlayers(WrappedGame):
             observation[seat, : self._depth] = self._stack[:, :, ::-1] if turned else self._stack
             if not self._mirrored:
                 observation[seat, self._depth + seat] = 255
+
+    def pictures(self) -> Sequence[Picture]:
+        return self._shown
+
+    def aim(self, seat: int, pointer: tuple[float, float]) -> int | None:
+        return self._aim(self._ale.getRAM(), seat, pointer)
+
+    def bookmark(self) -> Any:
+        if len(self._env.agents) < len(self._agents):
+            return None  # who is out is known to PettingZoo's wrappers, layer by layer
+        system = self._ale.cloneSystemState()
+        state = self._ale.encodeState(system)
+        self._ale.deleteState(system)
+        return state, self._env.unwrapped.frame, self._stack
+
+    def return_to(self, bookmark: Any) -> None:
+        if len(self._env.agents) < len(self._agents):
+            self._env.reset(seed=0)
+        state, self._env.unwrapped.frame, self._stack = bookmark
+        system = self._ale.decodeState(state)
+        self._ale.restoreSystemState(system)
+        self._ale.deleteState(system)
+        self._shown = []
+        self._film()
+
+    @property
+    def _ale(self) -> Any:
+        return self._env.unwrapped.ale
+
+    def _film(self) -> None:
+        """Keep the picture for people who watch."""
+        if self.attention == "pictures":
+            self._shown.append(self._ale.getScreenRGB())
 
     def fingerprint(self) -> bytes:
         return self._env.unwrapped.ale.getRAM().tobytes()

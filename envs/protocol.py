@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from envs.rendering import Drawing
+from envs.scaling import Picture
 from envs.specs import GameSpec
+
+Attention: TypeAlias = Literal["observations", "pictures", "states"]
+"""Observations alone; with the pictures that people see; neither: games are stepped to get to a later state."""
 
 
 class Turn(NamedTuple):
@@ -98,6 +102,28 @@ class VecEnv(ABC):
     @abstractmethod
     def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
         """Game `index` as it stands, as `seat` may know it (None: everything)."""
+
+    def attend(self, what: Attention) -> None:  # noqa: B027 - where nothing is costly nothing is left out
+        """What the games are played for from now on: learning and matches, people who watch, or their states alone."""
+
+    def pictures(self, index: int = 0) -> Sequence[Picture]:
+        """The frames [H, W, 3] that game `index` showed in its last step or reset, oldest first, for "pictures".
+
+        None of them where the game is drawn in character cells.
+        """
+        return ()
+
+    def aim(self, seat: int, pointer: tuple[float, float], index: int = 0) -> int | None:
+        """The action that follows a pointer in the picture (x, y from 0 to 1); None where no pointer suits the game."""
+        return None
+
+    def bookmark(self) -> Any:
+        """The games as they stand, quicker to go back to than `state`, by envs of the same variant in this process."""
+        return self.state()
+
+    def return_to(self, bookmark: Any) -> Turn:
+        """Put the games back to a bookmark."""
+        return self.load(bookmark)
 
     def close(self) -> None:  # noqa: B027 - most games hold nothing
         """Free what lies outside memory; nothing by default."""
