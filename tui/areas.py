@@ -36,6 +36,7 @@ class Area:
 
 AREAS: tuple[Area, ...] = (
     Area("lobby", "f1", "Lobby", "choose a game and somebody to play", "tui.screens.home:HomeScreen"),
+    Area("training", "f5", "Training", "start, follow and compare trainings", "tui.screens.training:TrainingScreen"),
     Area("replays", "f6", "Replays", "every finished game, step by step", "tui.screens.replays:ReplaysScreen"),
     Area("label", "f7", "Label", "compare texts: human feedback", "tui.screens.label:LabelScreen", named=True),
 )
@@ -47,6 +48,10 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("Replay", "tui.screens.replay:ReplayScreen"),
     ("List of replays", "tui.screens.replays:ReplaysScreen"),
     ("Leaderboard", "tui.screens.leaderboard:LeaderboardScreen"),
+    ("Training", "tui.screens.training:TrainingScreen"),
+    ("New training", "tui.screens.train_form:TrainForm"),
+    ("Log of a training", "tui.screens.job_log:JobLogScreen"),
+    ("Settings of runs", "tui.screens.run_details:RunDetailsScreen"),
     ("Labelling", "tui.screens.label:LabelScreen"),
     ("Ranking", "tui.screens.rank:RankScreen"),
     ("Scoring", "tui.screens.rank:ScoreScreen"),

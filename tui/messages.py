@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from arena.session_client import Event
 from tui.facts import GameFacts, LeagueFacts, ReplayRow
+
+if TYPE_CHECKING:
+    from tui.run_facts import Curves, RunRow
 
 
 @dataclass
@@ -31,6 +35,15 @@ class ReplaysLoaded(Message):
     rows: list[ReplayRow]
     more: bool
     first: bool
+
+
+@dataclass
+class RunsLoaded(Message):
+    """The runs, the curves of those that are shown, and the end of the chosen one's log have been read."""
+
+    rows: list[RunRow]
+    curves: Curves
+    tail: list[str]
 
 
 @dataclass

@@ -9,7 +9,6 @@ import typer
 
 from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, group
 from arena.cli.output import clean, duration, number, print_json, print_table, say, when
-from arena.records import Run
 from arena.store import Store
 from envs.errors import UsageError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.text import Text
+from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
 from tui.facts import GameFacts
@@ -16,7 +17,14 @@ def _cells(*values: str, you: bool = False) -> list[Text]:
 
 
 def fill(table: Cells, columns: list[tuple[str, int]], rows: list[tuple[str, list[Text]]]) -> None:
-    """Show these rows (key, cells); the cursor stays where it was."""
+    """Show these rows (key, cells); the cursor stays where it was, and of the same rows only what is new is drawn."""
+    shape = [(str(column.label), column.width) for column in table.ordered_columns]
+    if shape == columns and [row.key.value for row in table.ordered_rows] == [key for key, _ in rows]:
+        for y, (_, cells) in enumerate(rows):
+            for x, (old, new) in enumerate(zip(table.get_row_at(y), cells, strict=True)):
+                if (old.plain, old.style) != (new.plain, new.style):
+                    table.update_cell_at(Coordinate(y, x), new)
+        return
     cursor = table.cursor_row
     table.clear(columns=True)
     for label, width in columns:
@@ -65,3 +73,10 @@ def outcome(players: list[str], scores: list[float | None], returns: list[float]
     best = max((score for score in scores if score is not None), default=0.0)
     winners = [seat for seat, score in enumerate(scores) if score == best]
     return f"{winner_name(players, winners[0])} won{resigned}" if len(winners) == 1 else f"draw{resigned}"
+
+
+def chosen(table: Cells) -> str | None:
+    """The key of the row under the cursor, or None where there is no row."""
+    if not table.is_valid_row_index(table.cursor_row):
+        return None
+    return str(table.coordinate_to_cell_key(Coordinate(table.cursor_row, 0)).row_key.value)
