@@ -86,7 +86,11 @@ def resolve(store: Store, game: str, name: str, join: bool = True) -> Contender:
         ArenaError: the agent's checkpoint is corrupt or does not fit the game.
     """
     game = str(parse_variant(game))
-    agent = _find(store, game, name, join)
+    agent = _find(store, game, name, join=False)
+    if agent.policy.startswith(PREFIX):
+        _policy(store, agent)  # what does not play this game joins nothing
+    if join and not agent.id:
+        agent = _join(store, agent)
     if agent.kind == "human":
         raise UsageError(
             f"{agent.name} is a person, who decides at the keyboard: `arena play {game} --as {agent.name}`"
