@@ -204,7 +204,7 @@ class _Reader:
 
     def league(self, values: Mapping[str, Any], game: str) -> LeagueConfig:
         plain = {key: value for key, value in values.items() if key not in ("members", "gate")}
-        own = self._fields(LeagueConfig, plain, "", extra=("members", "gate"))
+        own = self._fields(LeagueConfig, plain, "")
         gate = values.get("gate", {})
         if not isinstance(gate, dict):
             raise self._error("gate", "is a table: [gate]")
@@ -241,14 +241,14 @@ class _Reader:
         except UsageError as error:
             raise self._error(where, str(error)) from None
 
-    def _fields(self, kind: type, values: Mapping[str, Any], where: str, extra: Sequence[str] = ()) -> dict[str, Any]:
+    def _fields(self, kind: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
         """The values of a table, each of its field's type and in its range."""
         hints = {f.name: typing.get_type_hints(kind)[f.name] for f in dataclasses.fields(kind)}
         checked: dict[str, Any] = {}
         for name, value in values.items():
             at = f"{where}.{name}" if where else name
             if name not in hints:
-                raise self._unknown(at, "setting", name, [*hints, *extra])
+                raise self._unknown(at, "setting", name, [*hints])
             checked[name] = self._value(hints[name], value, name, at)
         return checked
 

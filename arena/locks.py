@@ -39,21 +39,27 @@ def hold(database: Path, name: str, what: str) -> Iterator[None]:
 
 def is_held(database: Path, name: str) -> bool:
     """Whether somebody holds `name` of this league."""
+    return holder(database, name) is not None
+
+
+def holder(database: Path, name: str) -> int | None:
+    """The process that holds `name` of this league (0: one that does not say); None: nobody does."""
     try:
         descriptor = os.open(database.with_name(database.name + ".runs") / f"{name}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        typed = os.read(descriptor, 32).strip()
+        return int(typed) if typed.isdigit() else 0
     finally:
         os.close(descriptor)
-    return False
+    return None
 
 
 def _take(descriptor: int) -> bool:
-    """Lock a file if nobody holds it; who only looks (`is_held`) lets go again within the tries."""
+    """Lock a file if nobody holds it; who only looks (`holder`) lets go again within the tries."""
     for tries_left in range(TRIES - 1, -1, -1):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
