@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agents.engine_config import PROTOCOLS, EngineConfig, describe, found_command, from_text
 from arena.allowed import allow as allow_digest
-from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, SomeGame, group
+from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, Seed, SomeGame, group
 from arena.cli.output import clean, print_json, print_table, when
 from arena.config import apply_sets
 from arena.records import Agent
@@ -165,6 +166,55 @@ def allow(game: GameName, agent: AgentName, db: Db = DEFAULT_DB) -> None:
     config = from_text(found.policy)
     allow_digest(config.digest)
     print(f"{clean(found.name)} may run {clean(describe(config))}")
+
+
+@app.command()
+def export(
+    game: GameName,
+    agent: AgentName,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A new directory.")],
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, help="Games played for the card.")] = 100,
+    seed: Seed = 0,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Write a trained agent to a directory: weights, settings, a model card with its score and rating, a replay.
+
+    \b
+    Example:
+      arena agents export connect_four ppo-1@latest --out ppo-1
+    """
+    from arena.agent_files import export_agent
+
+    with Store(db, create=False) as store:
+        measured, files = export_agent(store, game, agent, out, episodes=episodes, seed=seed)
+    if json:
+        print_json({"directory": str(out), "files": files, "measured": measured})
+        return
+    against = f" against {measured.opponent}" if measured.opponent else ""
+    print(f"mean return {measured.mean:.2f} +/- {measured.std:.2f} over {measured.episodes} episodes{against}")
+    print(f"{clean(str(out))}: {', '.join(files)}")
+
+
+@app.command("import")
+def import_(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `arena agents export` wrote.")],
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Another name than its own.")] = None,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Let an exported agent join the league. Nothing in the directory is run.
+
+    \b
+    Example:
+      arena agents import ppo-1 --as visitor
+    """
+    from arena.agent_files import read_agent
+
+    read, packed = read_agent(directory, name)
+    with Store(db) as store:
+        found = store.agent_by_id(store.add_agent(read, packed))
+    print_json(found) if json else print(f"{clean(found.name)} plays {found.game}")
 
 
 def _kind(agent: Agent) -> str:
