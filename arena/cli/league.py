@@ -15,8 +15,6 @@ from arena.cli.options import DEFAULT_DB, Db, GameName, Json, Seed, SomeGame, ca
 from arena.cli.output import clean, duration, print_json, print_table, say, signed, when
 from arena.cli.progress import Meter, training_state
 from arena.cli.table import print_standings
-from arena.league_config import default_league, load_league, to_toml
-from arena.league_view import league_view
 from arena.standings import ScoreRow, Standing, score_table, standings
 from arena.store import Store
 from envs.errors import UnknownNameError, UsageError
@@ -58,6 +56,8 @@ def new(
       arena league new four connect_four --show-config > league.toml
       arena league new four connect_four --config league.toml
     """
+    from arena.league_config import default_league, load_league, to_toml
+
     chosen = default_league(game) if config is None else load_league(config, game)
     if show_config:
         print_json(chosen) if json else print(to_toml(chosen), end="")
@@ -134,6 +134,8 @@ def pause(name: Name, db: Db = DEFAULT_DB, json: Json = False) -> None:
     Example:
       arena league pause four
     """
+    from arena.league_view import league_view
+
     with Store(db, create=False) as store:
         store.pause_league(name)
         view = league_view(store, name)
@@ -152,6 +154,8 @@ def list_leagues(game: SomeGame = None, db: Db = DEFAULT_DB, json: Json = False)
     Example:
       arena league list
     """
+    from arena.league_view import league_view
+
     with Store(db, create=False) as store:
         leagues = store.leagues(game)
         states = [league_view(store, league.name).state for league in leagues] if not json else []
@@ -178,6 +182,8 @@ def status(name: Name, db: Db = DEFAULT_DB, json: Json = False) -> None:
     Example:
       arena league status connect_four
     """
+    from arena.league_view import league_view
+
     with Store(db, create=False) as store:
         view = league_view(store, name)
         runs = store.runs(league=view.league.id)
