@@ -28,6 +28,7 @@ from arena.cli import (
     strength,
     table,
     terminal,
+    tournament,
     train,
 )
 from arena.cli.errors import ArenaGroup
@@ -98,6 +99,7 @@ _COMMANDS = (
     train.train,
     evaluate.evaluate,
     evaluate.match,
+    tournament.tournament,
     table.table,
     strength.strength,
     ask.ask,

@@ -31,9 +31,10 @@ def call(db: Path, *words: object, code: int = 0) -> Result:
     return result
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with two leagues, of two strategies, that have played two rounds each."""
+    tmp_path = tmp_path_factory.mktemp("leagues")
     path = tmp_path / "league.db"
     for strategy in ("copy-best", "independent"):
         file = tmp_path / f"{strategy}.toml"
@@ -44,6 +45,7 @@ def db(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_strategies_and_several_leagues_in_one_file(db: Path) -> None:
     assert [league["round"] for league in json.loads(call(db, "list", "--json").stdout)] == [2, 2]
     with Store(db) as store:
@@ -70,6 +72,7 @@ def test_strategies_and_several_leagues_in_one_file(db: Path) -> None:
     assert "trains against" in call(db, "status", "copy-best").stdout
 
 
+@pytest.mark.slow
 def test_a_paused_league_stops_and_waits(db: Path) -> None:
     with Store(db) as store:
         events = run_league(store, GAME, "independent")
