@@ -29,7 +29,7 @@ from tui.areas import AREAS, find_area
 from tui.children import Children
 from tui.facts import LeagueFacts, read_league, save_setting
 from tui.messages import LeagueLoaded, ReadFailed
-from tui.screens.dialogs import AskScreen, ChooseScreen, KeyScreen
+from tui.screens.dialogs import AskScreen, ChooseScreen, ConfirmScreen, KeyScreen
 from tui.screens.home import HomeScreen
 from tui.text import inert
 from tui.theme import THEMES, default_theme
@@ -71,20 +71,17 @@ class ArenaApp(App[None]):
     def _lobby(self) -> HomeScreen:
         return self.home
 
-    def go(self, name: str, screen: Screen[None] | None = None) -> None:
-        """Go to an area, which is as it was left; with a `screen`, this is pushed there. Unknown names do nothing."""
+    def go(self, name: str, called: bool = False) -> None:
+        """Go to an area, which is as it was left; where it is `called`, its end leads back here."""
         area = next((area for area in AREAS if area.name == name), None)
-        if area is None:
+        if area is None or name == self.current_mode:
             return
         if area.named and self.user is None:
-            self.ask_name(lambda: self.go(name, screen))
+            self.ask_name(lambda: self.go(name, called))
             return
-        if name != self.current_mode:
-            if screen is not None:
-                self._from[name] = self.current_mode
-            self.switch_mode(name)
-        if screen is not None:
-            self.push_screen(screen)
+        if called:
+            self._from[name] = self.current_mode
+        self.switch_mode(name)
 
     def back(self) -> None:
         """Close the screen; of an area's first screen the area: then the lobby, or the area that had called for it."""
@@ -95,6 +92,12 @@ class ArenaApp(App[None]):
             self.switch_mode(self._from.pop(left, self.DEFAULT_MODE))
             self.remove_mode(left)
             self.add_mode(left, find_area(left).open)
+
+    def leave(self) -> None:
+        """Close a game or a replay; of an area that was called for it, the area with it."""
+        self.pop_screen()
+        if len(self.screen_stack) == 1 and self.current_mode in self._from:
+            self.back()
 
     def action_go(self, name: str) -> None:
         self.go(name)
@@ -160,6 +163,7 @@ class ArenaApp(App[None]):
             self.theme = facts.theme
         self.theme_changed_signal.subscribe(self, lambda theme: self._save("theme", theme.name))
         self.home.show_games()
+        self.home.choose(facts.last_game)
         self.home.show_banner()
         first, self._first = self._first, None
         if first:
@@ -208,23 +212,72 @@ class ArenaApp(App[None]):
         explanation = "Your games are kept and rated under it."
         self.push_screen(AskScreen("What is your name?", self.user or _login(), explanation), answered)
 
-    def play_game(self, game: str, opponents: Sequence[str], seat: int, seed: int | None = None) -> None:
+    def play_game(self, game: str, opponents: Sequence[str], seat: int, seed: int | None = None, **start: Any) -> None:
         """A game of the person at the keyboard against agents; asks for the name first where it is not known."""
         if self.user is None:
-            self.ask_name(lambda: self.play_game(game, opponents, seat, seed))
+            self.ask_name(lambda: self.play_game(game, opponents, seat, seed, **start))
             return
         seats: list[Seat] = [*opponents]
         seats.insert(seat, {"human": self.user})
-        self._open_game(game, seats, seed)
+        self.open_game(game, seats, start, seed)
 
     def watch_game(self, game: str, agents: Sequence[str]) -> None:
         """A game between agents."""
-        self._open_game(game, list(agents), None)
+        self.open_game(game, list(agents))
 
-    def _open_game(self, game: str, seats: list[Seat], seed: int | None) -> None:
+    def continue_game(self, kept: Mapping[str, Any]) -> None:
+        """Go on with the unfinished game: on its screen where that is open, else from the league."""
         from tui.screens.play import PlayScreen
 
-        self.push_screen(PlayScreen(game, seats, seed))
+        screen = self._screens_of("play")[-1:]
+        if screen and isinstance(screen[0], PlayScreen) and screen[0].unfinished:
+            self.go("play")
+        else:
+            self._show_game("play", PlayScreen(kept["game"], kept["seats"], resume=True))
+
+    def set_up(self, game: str) -> None:
+        """The form for a game of this kind."""
+        from tui.screens.setup import SetupScreen
+
+        self.go("play")
+        if isinstance(self.screen, SetupScreen) and self.screen.is_running and self.screen.query("#game"):
+            self.screen.choose(game)
+
+    def open_game(
+        self, game: str, seats: Sequence[Seat], start: Mapping[str, Any] | None = None, seed: int | None = None
+    ) -> None:
+        """A game between these; `start` says of its position and strength what the session's `open` takes."""
+        from tui.screens.play import PlayScreen
+
+        area = "watch" if all(isinstance(seat, str) for seat in seats) else "play"
+        if area == "play":
+            self._save("last_game", game)
+        self._show_game(area, PlayScreen(game, seats, seed, start))
+
+    def _show_game(self, area: str, screen: Screen[None]) -> None:
+        """Show a game in its area, in place of the one there; asks first where that one would be lost."""
+        from tui.screens.play import PlayScreen
+
+        def show(yes: bool | None) -> None:
+            if not yes:
+                return
+            for _ in self._screens_of(area)[1:]:
+                self.pop_screen()
+            self.push_screen(screen)
+
+        self.go(area, called=True)
+        there = self._screens_of(area)[-1]
+        if isinstance(there, PlayScreen) and there.unfinished:
+            self.push_screen(ConfirmScreen("A game is not finished here. Give it up for the new one?"), show)
+        else:
+            show(True)
+
+    def _screens_of(self, area: str) -> list[Screen[Any]]:
+        """The screens of an area, the top one last; none where it is closed."""
+        try:
+            return self.get_screen_stack(area)
+        except KeyError:
+            return []
 
     def open_label(self, mode: str = "pairs", **wanted: Any) -> None:
         """Text to judge: pairs, rank or score; asks for the name first where it is not known."""
@@ -244,14 +297,21 @@ class ArenaApp(App[None]):
             self.switch_screen(_label_screen(mode, {}))
 
     def open_leaderboard(self, game: str) -> None:
-        from tui.screens.leaderboard import LeaderboardScreen
+        """The league of a game, in its area."""
+        from tui.screens.league import LeagueScreen
 
-        self.push_screen(LeaderboardScreen(game))
+        self.go("league", called=True)
+        screen = self._screens_of("league")[0]
+        if isinstance(screen, LeagueScreen):
+            screen.show_game(game)
 
-    def open_replays(self, game: str | None, agent: str | None = None) -> None:
+    def open_replays(
+        self, game: str | None, agent: str | None = None, other: str | None = None, match: int | None = None
+    ) -> None:
+        """The replays of a game, of a player (against another), of a match."""
         from tui.screens.replays import ReplaysScreen
 
-        self.push_screen(ReplaysScreen(game, agent))
+        self.push_screen(ReplaysScreen(game, agent, other, match))
 
     def open_replay(self, episode: int) -> None:
         from tui.screens.replay import ReplayScreen

@@ -36,18 +36,24 @@ class Area:
 
 AREAS: tuple[Area, ...] = (
     Area("lobby", "f1", "Lobby", "choose a game and somebody to play", "tui.screens.home:HomeScreen"),
+    Area("play", "f2", "Play", "the game you are in, or set one up", "tui.screens.setup:SetupScreen"),
+    Area("watch", "f3", "Watch", "agents play each other", "tui.screens.setup:WatchSetupScreen"),
+    Area("league", "f4", "League", "who is how strong, and against whom", "tui.screens.league:LeagueScreen"),
     Area("training", "f5", "Training", "start, follow and compare trainings", "tui.screens.training:TrainingScreen"),
     Area("replays", "f6", "Replays", "every finished game, step by step", "tui.screens.replays:ReplaysScreen"),
     Area("label", "f7", "Label", "compare texts: human feedback", "tui.screens.label:LabelScreen", named=True),
+    Area("lab", "f8", "Lab", "human feedback: models learn what people prefer", "tui.screens.lab:LabScreen"),
 )
 """In the order of their keys."""
 
 KEYS: tuple[tuple[str, str], ...] = (
     ("Lobby", "tui.screens.home:HomeScreen"),
+    ("Setting a game up", "tui.screens.setup:SetupScreen"),
+    ("Setting up what to watch", "tui.screens.setup:WatchSetupScreen"),
     ("Playing and watching", "tui.screens.play:PlayScreen"),
     ("Replay", "tui.screens.replay:ReplayScreen"),
     ("List of replays", "tui.screens.replays:ReplaysScreen"),
-    ("Leaderboard", "tui.screens.leaderboard:LeaderboardScreen"),
+    ("League", "tui.screens.league:LeagueScreen"),
     ("Training", "tui.screens.training:TrainingScreen"),
     ("New training", "tui.screens.train_form:TrainForm"),
     ("Log of a training", "tui.screens.job_log:JobLogScreen"),
@@ -55,6 +61,12 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("Labelling", "tui.screens.label:LabelScreen"),
     ("Ranking", "tui.screens.rank:RankScreen"),
     ("Scoring", "tui.screens.rank:ScoreScreen"),
+    ("Lab of human feedback", "tui.screens.lab:LabScreen"),
+    ("Answers of a run", "tui.screens.samples:SamplesScreen"),
+    ("Compare", "tui.screens.compare:CompareScreen"),
+    ("Lens", "tui.screens.lens:LensScreen"),
+    ("Curve", "tui.screens.curve:CurveScreen"),
+    ("Plots", "tui.widgets.plot:PlotPanel"),
 )
 """Title and "module:class" of every screen whose keys the help shows and the keymap may change."""
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from arena.records import AgentKind
+from arena.replay_search import parse_search
+from arena.session_start import read_unfinished
 from arena.standings import ScoreRow, Standing, score_table, standings
+from arena.starters import measured, starters
 from arena.store import Store
 from envs.errors import UsageError
 from envs.specs import GAMES, find_game, parse_variant
+from tui.ladder import Rung, ladder
 
 Facts = TypeVar("Facts")
 
@@ -34,17 +38,23 @@ class LeagueFacts:
     games: list[str] = field(default_factory=list)
     name: str | None = None
     theme: str | None = None
+    last_game: str | None = None
 
 
 @dataclass(frozen=True)
 class GameFacts:
-    """One game: who can play it, and its table. `others` are agents that are in no table yet: (name, kind)."""
+    """One game: who can play it, and its table. `others` are agents that are in no table yet: (name, kind).
+
+    `rungs`: the opponents by strength. `unfinished`: the game that was begun and not ended, of any variant.
+    """
 
     game: str
     players: int | None
     standings: list[Standing] = field(default_factory=list)
     scores: list[ScoreRow] = field(default_factory=list)
     others: list[tuple[str, AgentKind]] = field(default_factory=list)
+    rungs: list[Rung] = field(default_factory=list)
+    unfinished: Mapping[str, Any] | None = None
 
     @property
     def rows(self) -> Sequence[Standing | ScoreRow]:
@@ -52,9 +62,29 @@ class GameFacts:
         return self.standings or self.scores
 
     def opponents(self) -> list[tuple[str, AgentKind]]:
-        """Everybody that can be played against, in the order of the table."""
+        """Everybody that can be played against: by strength, or in the order of the table where one plays alone."""
+        if self.rungs:
+            return [(rung.name, rung.kind) for rung in self.rungs]
         table = [(row.agent, row.kind) for row in self.rows]
         return [(name, kind) for name, kind in (*table, *self.others) if kind != "human"]
+
+
+@dataclass(frozen=True)
+class ReplayFilter:
+    """Which episodes are listed: of a game, a player (against another), a match, and what was typed as a search."""
+
+    game: str | None = None
+    agent: str | None = None
+    other: str | None = None
+    match: int | None = None
+    search: str = ""
+
+    def words(self) -> str:
+        """For the line above the list."""
+        who = " against ".join(name for name in (self.agent, self.other) if name) or "everybody"
+        parts = [self.game or "all games", who]
+        parts += [f"match {self.match}"] if self.match is not None else []
+        return " · ".join([*parts, *([f"/{self.search}"] if self.search else [])])
 
 
 @dataclass(frozen=True)
@@ -102,6 +132,7 @@ def read_league(db: Path) -> LeagueFacts:
             [count.game for count in store.games()],
             store.setting("name"),
             store.setting("theme"),
+            store.setting("last_game"),
         )
 
     return _read(db, read, LeagueFacts())
@@ -109,6 +140,8 @@ def read_league(db: Path) -> LeagueFacts:
 
 def read_game(db: Path, game: str) -> GameFacts:
     players = find_game(game.partition("?")[0]).num_players
+    offered: list[tuple[str, AgentKind]] = [(starter.name, "checkpoint") for starter in starters(game)]
+    offered += scripts(game)
 
     def read(store: Store) -> GameFacts:
         table = standings(store, game) if players != 1 else []
@@ -116,21 +149,35 @@ def read_game(db: Path, game: str) -> GameFacts:
         seen = {row.agent for row in table} | {row.agent for row in scores}
         retired = {agent.name for agent in store.agents(game, retired=True) if agent.retired_at is not None}
         stored = [(a.name, a.kind) for a in reversed(store.agents(game)) if a.kind != "human"]
-        every = dict(stored) | {name: kind for name, kind in scripts(game) if name not in retired}
-        return GameFacts(game, players, table, scores, [(n, k) for n, k in every.items() if n not in seen])
+        every = dict(stored) | {name: kind for name, kind in offered if name not in retired}
+        others = [(name, kind) for name, kind in every.items() if name not in seen]
+        rungs = ladder(table, others, measured(game)) if players != 1 else []
+        return GameFacts(game, players, table, scores, others, rungs, read_unfinished(store))
 
-    return _read(db, read, GameFacts(game, players, others=scripts(game)))
+    rungs = ladder([], offered, measured(game)) if players != 1 else []
+    return _read(db, read, GameFacts(game, players, others=offered, rungs=rungs))
 
 
-def read_replays(db: Path, game: str | None, agent: str | None, before: int | None, limit: int) -> list[ReplayRow]:
-    """Episodes, newest first, of a game, or of an agent's name, or of both."""
+def read_replays(db: Path, wanted: ReplayFilter, before: int | None, limit: int) -> list[ReplayRow]:
+    """Episodes, newest first."""
 
     def read(store: Store) -> list[ReplayRow]:
         agents = {row.id: row for row in store.agents(retired=True)}
-        chosen: list[int | None] = [None]
-        if agent is not None:
-            chosen = [row.id for row in agents.values() if row.name == agent and (game is None or row.game == game)]
-        episodes = [e for one in chosen for e in store.episodes(game, one, limit=limit, before=before)]
+
+        def ids(name: str | None) -> list[int | None]:
+            if name is None:
+                return [None]
+            return [a.id for a in agents.values() if a.name == name and wanted.game in (None, a.game)]
+
+        search = parse_search(wanted.search)
+        pairs = [(one, other) for one in ids(wanted.agent) for other in ids(wanted.other)]
+        episodes = [
+            episode
+            for one, other in pairs
+            for episode in store.episodes(
+                wanted.game, one, wanted.match, limit=limit, before=before, other=other, search=search
+            )
+        ]
         episodes.sort(key=lambda e: -e.id)
         return [
             ReplayRow(

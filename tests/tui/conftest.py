@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from arena.child import SessionDied, encode
 from arena.session import Server, _line
-from arena.session_client import AsyncSession, Event, Refusal, SessionDied, decode_event, encode
+from arena.session_client import AsyncSession, Event, Refusal, decode_event
 from arena.store import Store
 from envs.errors import ArenaError
 from tui.app import ArenaApp
@@ -77,6 +78,13 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[LocalSession]:
     monkeypatch.setattr(AsyncSession, "start", start)
     monkeypatch.setattr(Children, "warm", lambda self: never())
     return started
+
+
+@pytest.fixture(autouse=True)
+def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the person's own keymap would be."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config" / "arena" / "keys.toml"
 
 
 @pytest.fixture

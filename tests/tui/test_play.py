@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import DataTable, Input, OptionList
 
 from arena.store import Store
 from tests.tui.conftest import LocalSession, ready, sees, shown, until
@@ -27,6 +27,12 @@ async def play(pilot, game: str, opponents: list[str], seat: int = 0) -> PlayScr
     return app.screen
 
 
+def row_of(app: ArenaApp, name: str) -> int:
+    """Where an opponent stands in the lobby's table."""
+    assert app.home._facts is not None
+    return [agent for agent, _ in app.home._facts.opponents()].index(name)
+
+
 async def press(pilot, screen: PlayScreen, *keys: str) -> None:
     """Press keys, waiting after each until the session has answered."""
     for key in keys:
@@ -41,7 +47,8 @@ async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
         for name in ("tic_tac_toe", "connect_four", "gridworld/tron", "random", "first-legal", "tactician", "minimax"):
             await sees(pilot, name)
         assert not db.exists()
-        await pilot.press("enter", "down", "enter")  # the second agent: first-legal
+        app.home.query_one(DataTable).move_cursor(row=row_of(app, "first-legal"))
+        await pilot.press("enter", "enter")
         await until(pilot, lambda: "your seat?" in shown(app))
         await pilot.press("enter")
         await until(pilot, lambda: "What is your name?" in shown(app))
@@ -56,7 +63,8 @@ async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
         await sees(pilot, "first rating")
         await sees(pilot, "stored as replay 1")
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "Ann" in shown(app).split("#", 1)[1])
+        await sees(pilot, "you: Elo", "1 games, 1/0/0")
+        assert isinstance(app.screen, HomeScreen)
     with Store(db, create=False) as store:
         assert store.setting("name") == "Ann"
         assert [episode.rated for episode in store.episodes()] == [True]
@@ -148,9 +156,15 @@ async def test_resigning_asks_and_a_rematch_changes_seats(db: Path) -> None:
         assert screen.position is not None
         assert list(screen.position.seats) == ["first-legal", "Ann"]
         await pilot.press("escape")
-        await until(pilot, lambda: "will not be kept" in shown(app))
-        await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await sees(pilot, "c continues tic_tac_toe – first-legal, move 1")
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.unfinished)
+        assert app.screen is not screen
+        app.play_game("connect_four", ["random"], 0)
+        await sees(pilot, "Give it up for the new one?")
+        await pilot.press("y")
+        await sees(pilot, "connect_four", "your move")
     with Store(db, create=False) as store:
         assert [episode.reason for episode in store.episodes()] == ["resigned"]
 
@@ -206,11 +220,11 @@ async def test_watching_two_agents(db: Path, monkeypatch: pytest.MonkeyPatch) ->
         await ready(pilot)
         await pilot.press("w")
         await until(pilot, lambda: "who has seat 1?" in shown(app))
-        await pilot.press("down", "enter")
+        app.screen.query_one(OptionList).highlighted = row_of(app, "first-legal")
+        await pilot.press("enter")
         await until(pilot, lambda: "who has seat 2? (first-legal)" in shown(app))
-        assert app.home._facts is not None
-        names = [name for name, _ in app.home._facts.opponents()]
-        await pilot.press(*["down"] * names.index("minimax"), "enter")
+        app.screen.query_one(OptionList).highlighted = row_of(app, "minimax")
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.position is not None)
         screen = app.screen
         assert isinstance(screen, PlayScreen)

@@ -1,9 +1,9 @@
-"""The first screen: games, who plays the chosen one and how well, your name."""
+"""The lobby, the first screen: games, your rating in the chosen one, opponents by strength, where you stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
 from textual import on, work
@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.coordinate import Coordinate
+from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, OptionList, Static
 from textual.widgets.option_list import Option
@@ -19,10 +20,12 @@ from textual.widgets.option_list import Option
 from envs.errors import ArenaError
 from envs.specs import find_game, parse_variant
 from tui.facts import GameFacts, known_games, read_game
+from tui.ladder import about_your_level
 from tui.messages import GameLoaded, ReadFailed
 from tui.screens.dialogs import AskScreen, ChooseScreen
-from tui.text import inert
+from tui.text import inert, rating, shorten
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.ladder_table import LEVEL, fill_ladder
 from tui.widgets.preview import preview
 from tui.widgets.tables import fill_standings
 
@@ -37,11 +40,13 @@ class HomeScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "play", "Play", id="home.play"),
+        Binding("c", "continue", "Continue", id="home.continue", tooltip="go on with the game that you left"),
         Binding("w", "watch", "Watch", id="home.watch"),
+        Binding("s", "set_up", "Set up", id="home.setup", tooltip="set a game up: seats, strength, first moves"),
         Binding("l", "leaderboard", "Leaderboard", id="home.leaderboard"),
         Binding("r", "replays", "Replays", id="home.replays"),
-        Binding("t", "label", "Label", id="home.label", tooltip="compare texts: human feedback"),
-        Binding("n", "name", "Name", id="home.name"),
+        Binding("t", "label", "Label", show=False, id="home.label", tooltip="compare texts: human feedback"),
+        Binding("n", "name", "Name", show=False, id="home.name"),
         Binding("g", "variant", "Game…", id="home.variant", tooltip="type a game with options, gridworld/maze?size=9"),
         Binding("question_mark", "app.help", "Help", id="app.help", key_display="?"),
         Binding("q", "app.quit", "Quit", id="home.quit"),
@@ -69,7 +74,9 @@ class HomeScreen(Screen[None]):
         with Horizontal():
             yield OptionList(id="games")
             with Vertical(id="right"):
-                yield Static(id="about")
+                with Horizontal(id="head"):
+                    yield Static(id="about")
+                    yield Static(id="picture")
                 table: DataTable[Text] = DataTable(id="agents", cursor_type="row", zebra_stripes=True)
                 yield table
                 yield Static(id="note")
@@ -93,12 +100,31 @@ class HomeScreen(Screen[None]):
         games.add_options([Option(self._entry(game)) for game in self._games])
         games.highlighted = self._games.index(chosen) if chosen in self._games else 0
 
+    def choose(self, game: str | None) -> None:
+        """Highlight a game of the list; any other text does nothing."""
+        if game in self._games:
+            self.query_one("#games", OptionList).highlighted = self._games.index(game)
+
     def show_banner(self) -> None:
         name = self.arena.user
         you = f"you are {inert(name)}" if name else "n: tell your name"
-        self.query_one("#banner", Static).update(
-            Content.assemble((" ARENA ", "bold $background on $primary"), f"  {inert(str(self.arena.db.name))} · {you}")
-        )
+        parts: list[str | tuple[str, str]] = [(" ARENA ", "bold $background on $primary")]
+        parts.append(f"  {inert(str(self.arena.db.name))} · {you}")
+        if self._unfinished is not None:
+            key = format_key(self.arena.keys.get("home.continue", "c").partition(",")[0])
+            parts += [" · ", (key, "bold $accent"), f" continues {self._unfinished_words()}"]
+        self.query_one("#banner", Static).update(Content.assemble(*parts))
+
+    @property
+    def _unfinished(self) -> Mapping[str, Any] | None:
+        return self._facts.unfinished if self._facts is not None else None
+
+    def _unfinished_words(self) -> str:
+        kept = self._unfinished
+        assert kept is not None
+        names = [seat for seat in kept["seats"] if isinstance(seat, str)] or ["one another"]
+        game = shorten(kept["game"].rpartition("/")[2], 16)
+        return f"{game} – {shorten(names[0], 14)}, move {len(kept['actions'])}"
 
     def _entry(self, game: str) -> Content:
         players = MARKS[find_game(game.partition("?")[0]).turns]
@@ -112,10 +138,11 @@ class HomeScreen(Screen[None]):
             f"\n{registered.summary}\n",
             (f"{registered.turns} · {registered.actions}", "$text-muted"),
         )
-        picture = preview(self.game)
-        if picture and self.size.height >= 36:
-            about = Content("\n\n").join([about, picture])
         self.query_one("#about", Static).update(about)
+        picture = self.query_one("#picture", Static)
+        drawn = preview(self.game)
+        picture.display = drawn is not None
+        picture.update(drawn or "")
         self._load()
 
     @on(OptionList.OptionSelected, "#games")
@@ -147,16 +174,32 @@ class HomeScreen(Screen[None]):
     def on_game_loaded(self, message: GameLoaded) -> None:
         if message.facts.game != self.game:
             return
-        self._facts = message.facts
+        facts = message.facts
+        another = self._facts is None or self._facts.game != facts.game
+        self._facts = facts
         table = self.query_one("#agents", DataTable)
-        wide = self.size.width >= 120
-        you = self.arena.user
-        fill_standings(table, message.facts, full=wide, others=True, name=30 if wide else 20, you=you)
-        if message.facts.players == 1:
-            note = "p plays alone · w watches the chosen agent"
+        wide, you = self.size.width >= 120, self.arena.user
+        if facts.players == 1:
+            fill_standings(table, facts, full=wide, others=True, name=30 if wide else 20, you=you)
+            row = next((row for row in facts.scores if row.agent == you), None)
+            yours = (
+                f"you: {row.mean:.4g} ± {row.std:.3g}, {row.episodes} games" if row else "you have not played it yet"
+            )
+            note = f"{yours}\np plays alone · w watches the chosen agent"
         else:
-            note = "Enter or p plays the chosen agent · w watches two"
+            standing = next((row for row in facts.standings if row.agent == you), None)
+            level = about_your_level(facts.rungs, standing)
+            fill_ladder(table, facts.rungs, level, full=wide, name=30 if wide else 20)
+            if another and level is not None:
+                table.move_cursor(row=[rung.name for rung in facts.rungs].index(level))
+            yours = "you have no rating here yet"
+            if standing is not None:
+                elo = rating(standing.elo, standing.low, standing.high)
+                yours = f"you: Elo {elo}, {standing.games} games, {standing.wins}/{standing.draws}/{standing.losses}"
+            note = f"{yours}\n{LEVEL if level else ' '} your level · ≈ measured elsewhere · p plays"
         self.query_one("#note", Static).update(Content(note))
+        self.show_banner()
+        self.refresh_bindings()
         then, self._then = self._then, None
         if then:
             then[1]()
@@ -199,6 +242,17 @@ class HomeScreen(Screen[None]):
 
         title = f"{game} against {opponent}: your seat?"
         self.app.push_screen(ChooseScreen(title, [*options, "by chance"]), start)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what was begun can be gone on with."""
+        return action != "continue" or self._unfinished is not None
+
+    def action_continue(self) -> None:
+        if self._unfinished is not None:
+            self.arena.continue_game(self._unfinished)
+
+    def action_set_up(self) -> None:
+        self.arena.set_up(self.game)
 
     def action_watch(self) -> None:
         if not self._is_loaded(self.action_watch):

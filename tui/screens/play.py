@@ -13,7 +13,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Input, Static
 
-from arena.session_client import Hint, Position, Seat, open_request
+from arena.session_client import Hint, Position, Seat, open_request, resume_request
+from envs.specs import find_game
 from tui.messages import SessionLost, SessionSays
 from tui.screens.dialogs import ConfirmScreen
 from tui.screens.session_screen import COMMON, SessionScreen
@@ -23,7 +24,12 @@ from tui.widgets.board import ARROWS, BoardView
 
 
 class PlayScreen(SessionScreen):
-    """One game. `seats` are agents' names or {"human": name}; without a person it is watched."""
+    """One game. `seats` are agents' names or {"human": name}; without a person it is watched.
+
+    Args:
+        start: position and strength, as the session's `open` takes them; a rematch has them, too.
+        resume: go on with the game that the league keeps as unfinished, which is one of these seats.
+    """
 
     CSS_PATH = "session_screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -37,11 +43,20 @@ class PlayScreen(SessionScreen):
         *COMMON,
     ]
 
-    def __init__(self, game: str, seats: Sequence[Seat], seed: int | None = None) -> None:
+    def __init__(
+        self,
+        game: str,
+        seats: Sequence[Seat],
+        seed: int | None = None,
+        start: Mapping[str, Any] | None = None,
+        resume: bool = False,
+    ) -> None:
         super().__init__()
         self.game = game
         self.seats = list(seats)
         self._seed = seed
+        self._start = dict(start or {})
+        self._resume = resume
         self._mind = not self.people
         self._hint: Content | None = None
 
@@ -53,6 +68,16 @@ class PlayScreen(SessionScreen):
     @property
     def over(self) -> bool:
         return self.position is not None and self.position.over
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a person is in the middle of a game."""
+        return bool(self.people and self._alive and self.position is not None and self.position.ply)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the league keeps the game until it is gone on with: those in turns between two."""
+        return len(self.seats) == 2 and find_game(self.game.partition("?")[0]).turns == "turn-based"
 
     def compose(self) -> ComposeResult:
         yield Static(id="banner")
@@ -70,8 +95,11 @@ class PlayScreen(SessionScreen):
         yield Footer(compact=True, show_command_palette=False)
 
     def request(self) -> Mapping[str, Any]:
+        if self._resume:
+            self._resume = False
+            return resume_request(str(self.arena.db))
         seed, self._seed = self._seed, None
-        return open_request(str(self.arena.db), self.game, self.seats, seed)
+        return open_request(str(self.arena.db), self.game, self.seats, seed, **self._start)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Playing and watching have their own keys; what cannot be done now is grey."""
@@ -264,11 +292,14 @@ class PlayScreen(SessionScreen):
         if self.query_one("#typed", Input).display:
             self._close_input()
             return
+        if self.kept:  # the lobby offers to go on with it
+            super().action_leave()
+            return
         self._ask_to_abandon("Leave?", lambda yes: super(PlayScreen, self).action_leave() if yes else None)
 
     def _ask_to_abandon(self, question: str, then: Any) -> None:
         """Ask first where a person is in the middle of a game."""
-        if self.people and self.position is not None and not self.over and self.session and self.position.ply:
+        if self.unfinished:
             self.app.push_screen(ConfirmScreen(f"{question} This game is not finished and will not be kept."), then)
         else:
             then(True)

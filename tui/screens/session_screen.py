@@ -175,4 +175,4 @@ class SessionScreen(Screen[None]):
         self.show_clock()
 
     def action_leave(self) -> None:
-        self.arena.back()
+        self.arena.leave()
