@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 import typing
@@ -98,7 +99,7 @@ def default_league(game: str, algorithms: Sequence[str] = ALGORITHMS) -> LeagueC
     """A main agent per algorithm."""
     if not algorithms:
         raise UsageError("a league needs at least one learner")
-    return LeagueConfig(tuple(_member(game, {"algorithm": name}, n) for n, name in enumerate(algorithms)))
+    return LeagueConfig(tuple(_member(game, {"algorithm": name}) for name in algorithms))
 
 
 def load_league(path: Path, game: str) -> LeagueConfig:
@@ -115,7 +116,7 @@ def load_league(path: Path, game: str) -> LeagueConfig:
     return _Reader(str(path), text).league(values, game)
 
 
-def to_toml(config: LeagueConfig) -> str:
+def to_toml(config: LeagueConfig, game: str) -> str:
     """A file that `load_league` reads back to the same league; settings that are the game's own are left out."""
     gate = config.gate
     lines = [
@@ -144,9 +145,22 @@ def to_toml(config: LeagueConfig) -> str:
             f'role = "{member.role}"  # main, main-exploiter, league-exploiter',
             f'algorithm = "{member.algorithm}"  # dqn, vpg, ppo',
             f"steps = {member.steps}  # env steps a round",
-            "# settings = { hidden_size = 256 }  # as `arena train GAME --algo NAME --show-settings` lists them",
+            _settings(member, game),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _settings(member: MemberConfig, game: str) -> str:
+    """The settings that are not the game's own, as a line."""
+    usual = _member(game, {"algorithm": member.algorithm}).settings
+    changed = [f"{key} = {_text(value)}" for key, value in member.settings.items() if value != usual.get(key)]
+    if changed:
+        return f"settings = {{ {', '.join(changed)} }}"
+    return "# settings = { hidden_size = 256 }  # as `arena train GAME --algo NAME --show-settings` lists them"
+
+
+def _text(value: Any) -> str:
+    return repr(value) if type(value) is float else json.dumps(value)
 
 
 def to_json(config: LeagueConfig) -> dict[str, Any]:
@@ -185,7 +199,7 @@ def _id(game: str) -> str:
     return game.partition("?")[0]
 
 
-def _member(game: str, values: Mapping[str, Any], index: int) -> MemberConfig:
+def _member(game: str, values: Mapping[str, Any]) -> MemberConfig:
     """A member with what the game needs where nothing is said."""
     algorithm = values.get("algorithm", "ppo")
     role = values.get("role", "main")
@@ -237,7 +251,7 @@ class _Reader:
             except UsageError as error:
                 raise self._error(f"{where}.settings.{key}", str(error)) from None
         try:
-            return _member(game, checked, index)
+            return _member(game, checked)
         except UsageError as error:
             raise self._error(where, str(error)) from None
 

@@ -60,7 +60,7 @@ def new(
 
     chosen = default_league(game) if config is None else load_league(config, game)
     if show_config:
-        print_json(chosen) if json else print(to_toml(chosen), end="")
+        print_json(chosen) if json else print(to_toml(chosen, game), end="")
         return
     from arena.league import begin_league
 

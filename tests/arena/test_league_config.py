@@ -25,7 +25,7 @@ def test_the_default_league_reads_itself_back(tmp_path: Path) -> None:
         ("main", "vpg"),
         ("main", "ppo"),
     ]
-    assert load(tmp_path, to_toml(config)) == config
+    assert load(tmp_path, to_toml(config, GAME)) == config
     assert from_json(to_json(config)) == config
 
 
@@ -54,6 +54,8 @@ def test_members_have_what_the_game_needs_where_nothing_is_said(tmp_path: Path) 
     assert (config.gate.kind, config.gate.elo1, config.gate.elo0) == ("sprt", 30.0, 0.0)
     assert (config.strategy, config.draw, config.workers) == ("copy-best", "pfsp", 2)
     assert from_json(to_json(config)) == config
+    assert "settings = { gamma = 0.5 }" in to_toml(config, GAME)
+    assert load(tmp_path, to_toml(config, GAME)) == config
 
 
 def test_leagues_from_before_there_were_roles_are_of_main_agents() -> None:
