@@ -221,7 +221,7 @@ def verify_batch(episodes: Sequence[Episode]) -> list[Verification]:
     try:
         spec = make(episodes[0].game).spec
         for episode in episodes:
-            problem = _malformed(spec, episode)
+            problem = malformed(spec, episode)
             if problem:
                 verdicts[episode.id] = Verification(episode.id, False, None, problem)
             else:
@@ -235,7 +235,7 @@ def verify_batch(episodes: Sequence[Episode]) -> list[Verification]:
     return [verdicts[episode.id] for episode in episodes]
 
 
-def _malformed(spec: GameSpec, episode: Episode) -> str:
+def malformed(spec: GameSpec, episode: Episode) -> str:
     """What keeps a row from being re-simulated at all, or ""."""
     if episode.version != spec.version:
         return f"recorded under version {episode.version} of {spec.game}, whose rules are now version {spec.version}"
@@ -340,7 +340,7 @@ def frames(episode: Episode, seat: int | None = None) -> Iterator[Frame]:
     Raises ArenaError where the record cannot be played (`verify` says more).
     """
     env = make(episode.game, autoreset=False)
-    problem = _malformed(env.spec, episode)
+    problem = malformed(env.spec, episode)
     if problem:
         raise ArenaError(f"episode {episode.id}: {problem}")
     names = env.spec.action_names

@@ -187,7 +187,7 @@ def serve(requests: queue.Queue[bytes | None], output: BinaryIO) -> int:
         while (line := requests.get()) is not None:
             number: int | None = None
             try:
-                request = _parse(line)
+                request = parse_request(line)
                 number = request["id"]
                 if request.get("protocol", PROTOCOL) != PROTOCOL:
                     message = f"protocol {request['protocol']!r} is not spoken here; this is {PROTOCOL}"
@@ -215,7 +215,7 @@ def serve(requests: queue.Queue[bytes | None], output: BinaryIO) -> int:
         server.close()
 
 
-def _parse(line: bytes) -> dict[str, Any]:
+def parse_request(line: bytes) -> dict[str, Any]:
     """A request with an integer (or no) `id`; raises UsageError."""
     if len(line) > MAX_LINE:
         raise UsageError(f"a request has at most {MAX_LINE} bytes")
@@ -243,7 +243,7 @@ def _line(event: Event, number: int | None) -> bytes:
     return encode(data if number is None else data | {"id": number})
 
 
-def _read(stream: BinaryIO, requests: queue.Queue[bytes | None]) -> None:
+def queue_lines(stream: BinaryIO, requests: queue.Queue[bytes | None]) -> None:
     """Queue every line (of an overlong one its beginning); at the end see to it that the process does end."""
     while line := stream.readline(MAX_LINE + 1):
         rest = line
@@ -264,7 +264,7 @@ def main() -> int:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     requests: queue.Queue[bytes | None] = queue.Queue()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, requests), daemon=True).start()
+    threading.Thread(target=queue_lines, args=(sys.stdin.buffer, requests), daemon=True).start()
     return serve(requests, output)
 
 

@@ -19,6 +19,7 @@ from arena.store import Store
 from envs.errors import ArenaError, IllegalActionError, UsageError
 from envs.protocol import check_legal
 from envs.registry import make
+from envs.rendering import Drawing
 from envs.specs import GameSpec, parse_variant
 
 SAMPLED_PLIES = 2
@@ -103,7 +104,7 @@ class LiveGame:
         return Position(
             game=self.spec.game,
             ply=len(self._history),
-            drawing=self._env.draw(0, self._eyes(to_move)),
+            drawing=self._drawing(to_move),
             seats=[who.agent.name for who in self._seats],
             to_move=to_move,
             legal={seat: self._legal(seat) for seat in to_move if seat in self._people},
@@ -330,6 +331,9 @@ class LiveGame:
         if not move.strip().isascii() or not move.strip().isdigit() or len(move) > 9:
             raise UsageError(f"{move.strip()[:40]!r} is no move of {self.spec.game}; moves are numbers from 0")
         return int(move)
+
+    def _drawing(self, to_move: Sequence[int]) -> Drawing:
+        return self._env.draw(0, self._eyes(to_move))
 
     def _eyes(self, to_move: Sequence[int]) -> int | None:
         """Whose view is drawn; None: everything, where nothing is hidden or nobody plays."""

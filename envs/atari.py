@@ -271,7 +271,6 @@ class AtariGame(WrappedGame):
         self._raw = [frame.copy() for frame in raw]
         self._ale.restoreState(state)
         self._shown = []
-        self._film()
 
     def _film(self) -> None:
         """Keep the picture for people who watch."""

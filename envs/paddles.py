@@ -56,8 +56,9 @@ class Aim:
             return None
         paddle = self._paddles[seat]
         at = int(memory[paddle.cell]) - paddle.offset
-        at, self._last[seat] = at + GLIDE * (at - self._last.get(seat, at)), at
-        away = pointer[paddle.vertical] * (LINES if paddle.vertical else COLUMNS) - at
+        ahead = at + GLIDE * (at - self._last.get(seat, at))
+        self._last[seat] = at
+        away = pointer[paddle.vertical] * (LINES if paddle.vertical else COLUMNS) - ahead
         if abs(away) <= NEAR:
             return self._names.index("noop")
         return self._names.index(paddle.forth if away > 0 else paddle.back)

@@ -119,7 +119,6 @@ class AtariPlayers(WrappedGame):
         self._ale.restoreSystemState(system)
         self._ale.deleteState(system)
         self._shown = []
-        self._film()
 
     @property
     def _ale(self) -> Any:

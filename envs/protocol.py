@@ -122,7 +122,7 @@ class VecEnv(ABC):
         return self.state()
 
     def return_to(self, bookmark: Any) -> Turn:
-        """Put the games back to a bookmark."""
+        """Put the games back to a bookmark; pictures come with the next step."""
         return self.load(bookmark)
 
     def close(self) -> None:  # noqa: B027 - most games hold nothing
