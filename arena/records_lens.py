@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agents.lens_layer import LensLayer
+
+LEVELS = " ·:+#"
+"""Marks of a log-ratio's size: below 0.25 nats nothing, then a mark more for each doubling."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,12 @@ class Look:
         )
         prompt, model, reference, answer = (str(data[key]) for key in ("prompt", "model", "reference", "answer"))
         return cls(prompt, model, reference, answer, _valued(data["tokens"]), tables, reward or None)
+
+
+def mark(value: float) -> str:
+    """A log-ratio's size as a mark."""
+    size = abs(value)
+    return LEVELS[0 if not size >= 0.25 else min(1 + int(math.log2(size / 0.25)), len(LEVELS) - 1)].strip()
 
 
 def _valued(rows: Any) -> list[tuple[str, float]]:

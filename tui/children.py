@@ -1,10 +1,17 @@
-"""The app's child processes: one spare session is kept warm, so that a game starts at once; none outlives the app."""
+"""The app's child processes; none outlives the app.
+
+One spare session is kept warm, so that a game starts at once. Language models have one process, once somebody asks.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from typing import TypeVar
 
 from arena.session_client import AsyncSession
+from arena.text_client import TextSession
+
+Child = TypeVar("Child", AsyncSession, TextSession)
 
 
 class Children:
@@ -12,7 +19,8 @@ class Children:
 
     def __init__(self) -> None:
         self._spare: AsyncSession | None = None
-        self._all: set[AsyncSession] = set()
+        self._text: TextSession | None = None
+        self._all: set[AsyncSession | TextSession] = set()
         self._starting = asyncio.Lock()
 
     async def warm(self) -> None:
@@ -35,9 +43,16 @@ class Children:
             self._all.discard(session)
             await session.close()
 
+    async def text(self) -> TextSession:
+        """The process of the language models, which is started where there is none."""
+        async with self._starting:
+            if self._text is None or not self._text.alive:
+                self._text = self._known(await TextSession.start())
+            return self._text
+
     async def close(self) -> None:
         """End all of them, and wait for it."""
-        sessions, self._all, self._spare = self._all, set(), None
+        sessions, self._all, self._spare, self._text = self._all, set(), None, None
         await asyncio.gather(*(session.close() for session in sessions), return_exceptions=True)
 
     def kill(self) -> None:
@@ -46,6 +61,8 @@ class Children:
             session.kill()
 
     async def _start(self) -> AsyncSession:
-        session = await AsyncSession.start()
-        self._all = {other for other in self._all if other.alive} | {session}
-        return session
+        return self._known(await AsyncSession.start())
+
+    def _known(self, child: Child) -> Child:
+        self._all = {other for other in self._all if other.alive} | {child}
+        return child

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,13 +13,8 @@ from arena.cli.options import DEFAULT_DB, Db, Json, Seed
 from arena.cli.output import clean, number, print_json, print_table, say
 from arena.cli.progress import Meter
 from arena.cli.rlhf_look import Tokens, app, newest
+from arena.records_lens import LayerTable, Look, mark
 from arena.store import Store
-
-if TYPE_CHECKING:
-    from arena.feedback_lens import LayerTable, Look
-
-LEVELS = " ·:+#"
-"""Marks of a log-ratio's size: below 0.25 nats nothing, then a mark more for each doubling."""
 
 
 @app.command()
@@ -136,12 +131,6 @@ def heat_line(tokens: list[tuple[str, float]]) -> str:
         colour = f"{low};{low + 10};255" if value >= 0 else f"255;{min(low + 40, 255)};{low}"
         cells.append(f"\x1b[30;48;2;{colour}m{clean(token)}{mark(value)}\x1b[0m")
     return "".join(cells)
-
-
-def mark(value: float) -> str:
-    """A log-ratio's size as a mark."""
-    size = abs(value)
-    return LEVELS[0 if size < 0.25 else min(1 + int(math.log2(size / 0.25)), len(LEVELS) - 1)].strip()
 
 
 def _print_layers(table: LayerTable, tokens: list[str]) -> None:

@@ -42,8 +42,10 @@ MAX_POINTS = 400
 """Points of one series that are drawn: more than a terminal has columns for."""
 MAX_ROWS = 500
 """Rows of numbers that are listed."""
-MAX_MARKED = 40
-"""Points that are drawn one by one, with a sign each; longer curves get a sign here and there."""
+MAX_BARS = 40
+"""Points whose intervals are drawn one by one; of longer curves the two edges of the band are drawn."""
+MAX_MARKED = 12
+"""Points with a sign each; longer curves get a sign here and there."""
 SIGNS = "●◆▲■×+"
 COLOURS = ("primary", "secondary", "warning", "error", "foreground")
 LARGEST = 1e150
@@ -165,7 +167,7 @@ class PlotPanel(Vertical):
         self.query_one("#plot-y", Static).update(Content(y_title))
         empty = not any(points for _, points in self._series)
         self.query_one("#plot-x", Static).update(Content(self._empty if empty else x_title))
-        self.query_one("#plot-y").display = not self.numbers
+        self.query_one("#plot-y").display = bool(y_title) and not self.numbers
         self.query_one("#plot-x").display = empty or not self.numbers
         if self.numbers:
             self._fill(x_title)
@@ -246,7 +248,7 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
     def _draw_interval(self, points: list[_Point], style: str) -> None:
         """A bar for each of few points, the two edges of many."""
         known = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
-        if len(known) <= MAX_MARKED:
+        if len(known) <= MAX_BARS:
             for x, low, high in known:
                 self.plot([x, x], [low, high], style, HiResMode.BRAILLE)
         else:
@@ -256,7 +258,7 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
     def _draw_curve(self, points: list[_Point], sign: str, style: str) -> None:
         thin = _thin(points)
         self.plot([p.x for p in thin], [p.y for p in thin], style, HiResMode.BRAILLE)
-        marked = points if len(points) <= MAX_MARKED else _every(points, MAX_MARKED // 5)
+        marked = points if len(points) <= MAX_MARKED else _every(points, MAX_MARKED // 2)
         self.scatter([p.x for p in marked], [p.y for p in marked], sign, style)
 
 
