@@ -1,6 +1,6 @@
 """How far from perfect an agent is, where all of a game can be gone through: tic-tac-toe, the one-player gridworlds.
 
-Connect four has a solver and a sample: `strength_solved.py`.
+Connect four has a solver and a sample: `strength_solved.py`; poker has best responses: `strength_cards.py`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ HORIZON = 10_000
 TOLERANCE = 1e-6
 SOLVED = ("connect_four",)
 """Games for `strength_solved.py`."""
+CARDS = ("kuhn_poker", "pettingzoo/classic/leduc_holdem_v4")
+"""Games for `strength_cards.py`."""
 
 Floats = NDArray[np.float64]
 
@@ -71,8 +73,8 @@ def check_strength(game: str, policy: Policy, *, games: int = 500, seed: int = 0
     if game.startswith("gridworld/maze") and "level=" not in game:
         return _mazes(game, policy, games, seed)
     if not game.startswith("gridworld/") or game_spec(game).num_players > 1:
-        known = "tic_tac_toe, connect_four and the one-player gridworlds"
-        raise UsageError(f"perfect play is known for {known}, not for {game}")
+        known = ", ".join(("tic_tac_toe", *SOLVED, *CARDS))
+        raise UsageError(f"perfect play is known for {known} and the one-player gridworlds, not for {game}")
     dynamics = exact_dynamics(make(game))
     returns = _returns(game, dynamics, _greedy_actions(policy, dynamics))
     best = _returns(game, dynamics, _optimal_actions(game, dynamics))

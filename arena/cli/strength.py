@@ -10,8 +10,10 @@ import typer
 from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, Seed
 from arena.cli.output import clean, number, print_json
 from arena.store import Store
+from envs.errors import UsageError
 
 if TYPE_CHECKING:
+    from arena.strength_cards import CardStrength
     from arena.strength_solved import SolvedStrength
 
 
@@ -24,22 +26,41 @@ def strength(
             metavar="N", min=1, help="How many mazes, where each game has a new one; positions of connect four."
         ),
     ] = 500,
+    average: Annotated[
+        bool, typer.Option("--average", help="Poker: take all agents of AGENT's run together, as fictitious play does.")
+    ] = False,
     seed: Seed = 0,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
     """Compare an agent's likeliest moves with perfect play. Every line of tic-tac-toe, every start of a gridworld; in
-    connect four 500 solved positions in which the choice matters, and 50 lost ones played on against the solver.
+    connect four 500 solved positions in which the choice matters, and 50 lost ones played on against the solver. In
+    Kuhn and Leduc poker: what best responses win against it (NashConv).
 
     \b
     Example:
       arena strength tic_tac_toe ppo-1@latest
+      arena strength kuhn_poker dqn-1@latest --average
     """
     with Store(db, create=False) as store:
         from arena.roster import resolve
-        from arena.strength import SOLVED, check_strength
+        from arena.strength import CARDS, SOLVED, check_strength
 
         contender = resolve(store, game, agent, join=False)
+        if average and (game not in CARDS or contender.agent.run is None):
+            raise UsageError(f"--average is for trained agents of {' and '.join(CARDS)}")
+        if game in CARDS:
+            from arena.strength_cards import card_strength
+
+            named = [contender.agent]
+            if average:
+                named = [each for each in store.agents(game) if each.run == contender.agent.run]
+            cards = card_strength(game, [resolve(store, game, each.name).policy for each in named])
+            if json:
+                print_json({"agent": contender.name} | asdict(cards))
+            else:
+                _print_cards(contender.name, cards)
+            return
         if game in SOLVED:
             from arena.strength_solved import solved_strength
 
@@ -62,6 +83,13 @@ def strength(
         print(f"mean return {number(found.mean, 3)}, perfect play {number(found.optimum, 3)}")
     if found.fault:
         print(f"for example {clean(found.fault)}")
+
+
+def _print_cards(agent: str, found: CardStrength) -> None:
+    who = clean(agent) if found.agents == 1 else f"the average of {found.agents:,} agents of the run of {clean(agent)}"
+    print(f"{who} on {found.game}: NashConv {found.nash_conv:.4f} (0 at an equilibrium)")
+    print(f"exploitability {found.exploitability:.4f}: what a best response wins a game, over both seats")
+    print(f"against itself the one who begins wins {found.first_wins:+.4f} a game")
 
 
 def _print_solved(agent: str, found: SolvedStrength) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from arena.cli.app import app
 from arena.match import evaluate
 from arena.roster import resolve
 from arena.store import Store
@@ -103,3 +106,23 @@ def test_other_games_are_refused(store: Store) -> None:
     for game in ("othello", "gridworld/sumo"):
         with pytest.raises(UsageError, match="perfect play is known for"):
             check_strength(game, resolve(store, game, "random").policy)
+
+
+def test_poker_agents_one_by_one_and_together(tmp_path: Path) -> None:
+    db = str(tmp_path / "league.db")
+
+    def arena(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, [*words, "--db", db])
+        return result.exit_code, result.output
+
+    settings = ["--set", "num_envs=16", "--set", "report_steps=64", "--set", "learning_starts=64"]
+    code, out = arena("train", "kuhn_poker", "--algo", "dqn", "--steps", "512", "--checkpoint-steps", "128", *settings)
+    assert code == 0, out
+    code, out = arena("strength", "kuhn_poker", "random", "--json")
+    found = json.loads(out)
+    assert (code, found["agents"], round(found["nash_conv"], 4)) == (0, 1, 0.9167)
+    code, out = arena("strength", "kuhn_poker", "dqn-1@latest", "--average", "--json")
+    assert (code, json.loads(out)["agents"]) == (0, 4), out
+    assert arena("strength", "kuhn_poker", "random", "--average")[0] == 2
+    code, out = arena("strength", "kuhn_poker", "dqn-1@latest")
+    assert "NashConv" in out
