@@ -269,7 +269,8 @@ def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: 
             advantage = returns.gae(rewards[..., 0], rollout.value[..., 0], *done, *values, gamma, lam).unsqueeze(-1)
             valid = torch.ones_like(advantage, dtype=torch.bool)
         else:
-            zero_sum = games.env.spec.zero_sum and num_slots == 1
+            spec = games.env.spec  # what the other side sees says nothing of one's own value where things are hidden
+            zero_sum = spec.zero_sum and num_slots == 1 and spec.perfect_information
             value, deciding = _by_seat(rollout.value, rollout.player, players)
             final, final_known = _by_seat(final_value, rollout.final_player, players, zero_sum)
             final_known &= rollout.final_observation is not None

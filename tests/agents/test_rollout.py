@@ -169,6 +169,17 @@ def test_in_self_play_every_decision_has_an_advantage_in_zero_sum_games() -> Non
     assert len(advantages(games, network, rollout).action) == 7 * 16
 
 
+def test_where_cards_are_hidden_the_others_view_is_no_view_of_ones_own() -> None:
+    """A decision whose game goes on at the rollout's end teaches only if its seat is to decide next."""
+    games, network = play(make("kuhn_poker", 64), PPOConfig(num_envs=64, num_steps=1, pool_share=0.0))
+    rollout, _ = collect_rollout(games, network)
+    assert not rollout.terminated.any()
+    assert len(advantages(games, network, rollout).action) == 0
+    rollout, _ = collect_rollout(games, network)
+    assert 0 < int(rollout.terminated.sum()) < 64
+    assert len(advantages(games, network, rollout).action) == int(rollout.terminated.sum())
+
+
 def test_without_bootstrap_only_finished_games_teach_and_wins_are_worth_one() -> None:
     config = PPOConfig(num_envs=16, num_steps=12, pool_share=0.0, gamma=1.0)
     games, network = play(make("tic_tac_toe", 16), config)
