@@ -30,7 +30,7 @@ from arena.records import (
 )
 from arena.store_file import LeagueFile
 from arena.store_leagues import LeagueStore
-from arena.store_matches import add_match
+from arena.store_matches import add_match, add_played
 from arena.store_rows import (
     add_agent,
     add_checkpoint,
@@ -156,6 +156,11 @@ class Store(RunStore, LeagueStore, TextStore):
                 if row := connection.execute(sql, slot).fetchone():
                     return row["id"]
             return add_match(connection, match, episodes)
+
+    def add_played(self, matches: Sequence[tuple[Match, Sequence[Episode], Sequence[Sequence[str]]]]) -> list[int]:
+        """Record games of named players, (match, episodes, names by seat), all or none; their episodes' ids."""
+        with self._file.write() as connection:
+            return add_played(connection, matches)
 
     def match(self, match: int) -> Match:
         rows = self._file.rows("SELECT * FROM matches WHERE id = ?", match)

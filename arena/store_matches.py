@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from arena import store_results
-from arena.records import Episode, Match
-from arena.store_rows import insert, utc_ms
+from arena.records import Agent, Episode, Match
+from arena.store_rows import add_agent, insert, utc_ms
 from envs.errors import ArenaError
 
 
@@ -22,6 +22,35 @@ def add_match(connection: sqlite3.Connection, match: Match, episodes: Sequence[E
         _add_episode(connection, dataclasses.replace(episode, match=match_id, created_at=now))
     store_results.record(connection, episodes)
     return match_id
+
+
+def add_played(
+    connection: sqlite3.Connection, matches: Sequence[tuple[Match, Sequence[Episode], Sequence[Sequence[str]]]]
+) -> list[int]:
+    """Write games of named players, matches of (match, episodes, names by seat), and return their episodes' ids.
+
+    An agent of the game that has the name is the player; who is none yet becomes a person.
+    """
+    first = connection.execute("SELECT coalesce(max(id), 0) FROM episodes").fetchone()[0]
+    for match, episodes, names in matches:
+        known = {
+            row["name"]: row["id"]
+            for row in connection.execute("SELECT id, name FROM agents WHERE game = ?", (match.game,))
+        }
+        for name in {name for seats in names for name in seats} - known.keys():
+            known[name] = add_agent(connection, Agent(match.game, name, "human"), None)
+        seated = [
+            dataclasses.replace(
+                episode,
+                players=tuple(
+                    dataclasses.replace(player, agent=known[name])
+                    for player, name in zip(episode.players, seats, strict=True)
+                ),
+            )
+            for episode, seats in zip(episodes, names, strict=True)
+        ]
+        add_match(connection, match, seated)
+    return [row["id"] for row in connection.execute("SELECT id FROM episodes WHERE id > ? ORDER BY id", (first,))]
 
 
 def _add_episode(connection: sqlite3.Connection, episode: Episode) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from arena.checkpoints import write_file
-from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, group
+from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, canonical, group
 from arena.cli.output import clean, drawing_text, print_json, print_table, say, when
 from arena.formats import FORMATS, Recorded, find_format, write
 from arena.records import Episode, ending
@@ -171,6 +171,38 @@ def export(
     else:
         write_file(out, data)
         say(f"{len(found)} {'episode' if len(found) == 1 else 'episodes'} → {clean(str(out))}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="PGN (chess) or SGF (go).")],
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="pgn or sgf; else as FILE ends.")
+    ] = None,
+    game: Annotated[
+        str | None,
+        typer.Option(metavar="GAME", help="The variant to take its games for; else its own.", parser=canonical),
+    ] = None,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Take in games that were played elsewhere, unrated. Every move is checked; a file comes in whole or not at all.
+
+    \b
+    Example:
+      arena replay import games.pgn
+    """
+    from arena.imported import keep_games, read_games
+
+    games = read_games(file, form, game)
+    with Store(db) as store:
+        numbers = keep_games(store, games, file.name)
+    if json:
+        print_json({"episodes": numbers})
+        return
+    plies = sum(episode.length for _, episode in games)
+    which = f"episode {numbers[0]}" if len(numbers) == 1 else f"episodes {numbers[0]} to {numbers[-1]}"
+    print(f"{which}: {len(numbers):,} {'game' if len(numbers) == 1 else 'games'}, {plies:,} moves")
 
 
 def _cleaned(names: Sequence[str]) -> list[str]:
