@@ -61,14 +61,37 @@ class RLHFConfig(Config):
 class DPOConfig(Config):
     """Direct preference optimisation."""
 
-    beta: float = setting(0.2, "how strongly the policy is held to the reference", min=1e-4, max=100.0)
-    num_epochs: int = setting(4, "passes over the labels", min=1, max=1000)
+    beta: float = setting(0.1, "how strongly the policy is held to the reference", min=1e-4, max=100.0)
+    num_epochs: int = setting(8, "passes over the labels", min=1, max=1000)
     batch_size: int = setting(32, "pairs per gradient step", min=1, max=4096)
-    learning_rate: float = setting(2e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
+    learning_rate: float = setting(3e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
+    sft_coef: float = setting(
+        0.5, "weight of the preferred completions' own loss per token, which keeps them likely; 0: plain DPO", min=0.0
+    )
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm; 0: never", min=0.0)
     certainty: float = setting(
         0.9, "probability that a plain choice stands for; `much better` stands for 1, a tie for ½", min=0.5, max=1.0
     )
 
 
-FEEDBACK_CONFIGS: dict[str, type[Config]] = {"reward": RewardConfig, "rlhf": RLHFConfig, "dpo": DPOConfig}
+@dataclass(frozen=True)
+class OnlineDPOConfig(Config):
+    """Direct preference optimisation on the policy's own completions, compared by a reward model."""
+
+    beta: float = setting(0.1, "how strongly the policy is held to the reference", min=1e-4, max=100.0)
+    pairs_per_round: int = setting(64, "prompts per round, with two completions each", min=1, max=65536)
+    max_new_tokens: int = setting(64, "tokens of a completion at most", min=1, max=4096)
+    num_epochs: int = setting(2, "passes over each round's pairs", min=1, max=100)
+    batch_size: int = setting(32, "pairs per gradient step", min=1, max=4096)
+    learning_rate: float = setting(3e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
+    max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm; 0: never", min=0.0)
+    kl_budget: float = setting(0.0, "stop before a completion's mean KL exceeds so many nats; 0: never", min=0.0)
+    end_penalty: float = setting(1.0, "log-odds that a completion loses by not ending", min=0.0)
+
+
+FEEDBACK_CONFIGS: dict[str, type[Config]] = {
+    "reward": RewardConfig,
+    "rlhf": RLHFConfig,
+    "dpo": DPOConfig,
+    "online_dpo": OnlineDPOConfig,
+}

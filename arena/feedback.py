@@ -153,6 +153,21 @@ def dpo_config(store: Store, settings: Config, parent: str, annotators: Sequence
     }
 
 
+def online_dpo_config(
+    store: Store, settings: Config, parent: str, completions: int, reward_model: str
+) -> dict[str, Any]:
+    """What a run of online DPO keeps."""
+    if completions <= 0:
+        raise UsageError(f"completions={completions} must be more than 0")
+    return {
+        "settings": dataclasses.asdict(settings),
+        "parent": model_named(store, parent),
+        "reward_model": store.text_model(reward_model).name,
+        "prompts": len(store.prompts("train")),
+        "completions": completions,
+    }
+
+
 def train_text(
     store: Store,
     name: str | None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.configs import Config
-from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
+from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RLHFConfig
 from agents.text_configs import PretrainConfig, SFTConfig
 from arena import feedback
 from arena.annotators import Simulation, annotate, scorer
@@ -23,7 +23,9 @@ from envs import helpdesk
 
 ANNOTATOR = "simulated"
 RUBRIC = "helpful+polite+brief"
-JOBS = ("pretrain", "sft", "sample", "label", "reward", "ppo", "dpo")
+JOBS = ("pretrain", "sft", "sample", "label", "reward", "ppo", "dpo", "online-dpo")
+IMPROVED = ("ppo", "dpo", "online-dpo")
+"""What is compared with the SFT model: `dpo` learns from the labels alone, the others ask the reward model."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Plan:
     Attributes:
         posts: of the corpus. prompts: that completions are sampled for, `each` per prompt.
         labels: simulated, with `noise`; `repeat_share` of them ask once more, so that a ceiling can be told.
-        completions: of PPO.
+        completions: of PPO and of online DPO, each.
     """
 
     posts: int = 80_000
@@ -52,6 +54,7 @@ class Plan:
     reward: Config = field(default_factory=RewardConfig)
     rlhf: Config = field(default_factory=lambda: RLHFConfig(kl_budget=18.0))
     dpo: Config = field(default_factory=DPOConfig)
+    online_dpo: Config = field(default_factory=lambda: OnlineDPOConfig(kl_budget=18.0))
 
 
 def small_plan() -> Plan:
@@ -82,7 +85,7 @@ class DemoResults:
     """What came of it.
 
     Attributes:
-        evaluations: SFT, PPO, DPO and best-of-4 on test prompts.
+        evaluations: SFT, PPO, DPO, online DPO and best-of-4 on test prompts.
         reward: the reward model's report.
         prompt, answers: the lecture's prompt, and what each model says to it (greedily).
         figures: bits per byte of the pre-trained model and their floor.
@@ -114,7 +117,7 @@ def run_demo(
 
 def is_complete(store: Store) -> bool:
     """Whether nothing is left to do but to look."""
-    return {"pretrain", "sft", "reward", "ppo", "dpo"} <= {model.name for model in store.text_models()}
+    return {"pretrain", "sft", "reward", *IMPROVED} <= {model.name for model in store.text_models()}
 
 
 def results(
@@ -122,12 +125,12 @@ def results(
 ) -> DemoResults:
     """What a complete demonstration found."""
     found = evaluate(
-        store, ["ppo", "dpo"], "sft", gold=scorer(RUBRIC), reward_model="reward", prompts=plan.test_prompts,
+        store, IMPROVED, "sft", gold=scorer(RUBRIC), reward_model="reward", prompts=plan.test_prompts,
         max_new_tokens=plan.max_new_tokens, seed=1000 + seed, progress=progress,
     )  # fmt: skip
     answers = {
         name: complete(load_text_model(store, name), [helpdesk.LECTURE_PROMPT], plan.max_new_tokens, greedy=True)[0][0]
-        for name in ("pretrain", "sft", "dpo", "ppo")
+        for name in ("pretrain", "sft", "dpo", "online-dpo", "ppo")
     }
     run = store.text_model("pretrain").run or 0  # a model that was brought along has none, so no figures
     series = {key: store.metrics(run, key) for key in ("held_out/bits_per_byte", "held_out/bits_per_byte_bound")}
@@ -138,7 +141,7 @@ def results(
 def _train(store: Store, plan: Plan, name: str, seed: int, should_stop: Callable[[], bool]) -> Iterator[DemoStep]:
     if name in {model.name for model in store.text_models()}:
         return
-    algorithm = {"ppo": "rlhf"}.get(name, name)
+    algorithm = {"ppo": "rlhf", "online-dpo": "online_dpo"}.get(name, name)
     if name in {run.name for run in store.runs()}:
         reports = feedback.resume_text(store, name, should_stop=should_stop)
     else:
@@ -160,6 +163,8 @@ def _config(store: Store, plan: Plan, name: str) -> dict[str, Any]:
         return feedback.reward_config(store, plan.reward, "sft", [ANNOTATOR], plan.max_new_tokens)
     if name == "ppo":
         return feedback.rlhf_config(store, plan.rlhf, "sft", plan.completions, reward_model="reward")
+    if name == "online-dpo":
+        return feedback.online_dpo_config(store, plan.online_dpo, "sft", plan.completions, "reward")
     return feedback.dpo_config(store, plan.dpo, "sft", [ANNOTATOR])
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from agents import dpo, lm, reward_model, rlhf
+from agents import dpo, lm, online_dpo, reward_model, rlhf
 from agents.configs import Config
-from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
+from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RLHFConfig
 from agents.metrics import Metrics, TrainingState
 from agents.resume import named_seeds, torch_generator, unpack
 from agents.reward_model import RewardModel
@@ -51,12 +52,13 @@ CONFIGS: dict[str, type[Config]] = {
     "reward": RewardConfig,
     "rlhf": RLHFConfig,
     "dpo": DPOConfig,
+    "online_dpo": OnlineDPOConfig,
 }
 MAX_CORPUS_BYTES = 512 * 2**20
 HELD_OUT_POSTS, HELD_OUT_SEED = 200, 900_001
 REFERENCE_SAMPLES = 256
 WATCHED = 4
-"""Test prompts, besides the lecture's, whose greedy answers are kept at every checkpoint of PPO."""
+"""Test prompts, besides the lecture's, whose greedy answers are kept at every checkpoint of PPO and online DPO."""
 
 Train = Callable[[TrainingState | None, Callable[[], bool]], Iterator[Metrics]]
 
@@ -91,6 +93,7 @@ def build(store: Store, algorithm: str, config: Mapping[str, Any], seed: int, de
         "reward": _reward,
         "rlhf": _rlhf,
         "dpo": _dpo,
+        "online_dpo": _online_dpo,
     }
     return builders[algorithm](store, config, CONFIGS[algorithm](**config["settings"]), seed, device)
 
@@ -213,17 +216,13 @@ def _reward(store: Store, config: Mapping[str, Any], settings: RewardConfig, see
 def _rlhf(store: Store, config: Mapping[str, Any], settings: RLHFConfig, seed: int, device: str) -> Stage:
     parent = store.text_model(config["parent"])
     policy, reference = (load_text_model(store, parent.name, device) for _ in range(2))
-    prompts = [prompt.text for prompt in store.prompts("train")][: config["prompts"]]
-    if not prompts:
-        raise UsageError("there are no prompts to learn on; `arena rlhf sample` brings some")
+    tokens = _training_prompts(store, config, policy, settings.max_new_tokens)
     if config["reward"]:
         reward = token_reward(load_text_reward(config["reward"]), policy)
     else:
         rewarder = load_reward_model(store, config["reward_model"], device)
         same_tokens(policy, rewarder.model, config["reward_model"])
         reward = rewarder.reward
-    tokens = encode_prompts(policy, prompts, settings.max_new_tokens)
-    test = store.prompts("test", limit=WATCHED)
     gold = scorer(config["gold"]) if config["gold"] else None
 
     def observe(sequences: Sequences) -> dict[str, float]:
@@ -239,15 +238,8 @@ def _rlhf(store: Store, config: Mapping[str, Any], settings: RLHFConfig, seed: i
             should_stop=should_stop,
         )  # fmt: skip
 
-    def watch(step: int) -> list[Completion]:
-        answers = complete(policy, [prompt.text for prompt in test], settings.max_new_tokens, greedy=True)
-        return [
-            Completion(prompt.id, text, ended, step=step) for prompt, (text, ended) in zip(test, answers, strict=True)
-        ]
-
-    return Stage(
-        "rlhf", config["completions"], train, partial(model_files, policy), parent.id, watch=watch if test else None
-    )
+    watch = _watch(store, policy, settings.max_new_tokens)
+    return Stage("rlhf", config["completions"], train, partial(model_files, policy), parent.id, watch=watch)
 
 
 def _dpo(store: Store, config: Mapping[str, Any], settings: DPOConfig, seed: int, device: str) -> Stage:
@@ -270,6 +262,49 @@ def _dpo(store: Store, config: Mapping[str, Any], settings: DPOConfig, seed: int
 
     total = settings.num_epochs * len(found.comparisons)
     return Stage("dpo", total, train, partial(model_files, policy), parent.id)
+
+
+def _online_dpo(store: Store, config: Mapping[str, Any], settings: OnlineDPOConfig, seed: int, device: str) -> Stage:
+    parent = store.text_model(config["parent"])
+    policy, reference = (load_text_model(store, parent.name, device) for _ in range(2))
+    rewarder = load_reward_model(store, config["reward_model"], device)
+    same_tokens(policy, rewarder.model, config["reward_model"])
+    tokens = _training_prompts(store, config, policy, settings.max_new_tokens)
+
+    def log_odds(sequences: Sequences) -> Tensor:
+        return rewarder.reward(sequences) * rewarder.scale
+
+    def train(state: TrainingState | None, should_stop: Callable[[], bool]) -> Iterator[Metrics]:
+        return online_dpo.train(
+            settings, policy, reference, tokens, log_odds, seed=seed, total_steps=config["completions"], resume=state,
+            checkpoint_steps=max(1, config["completions"] // 10), should_stop=should_stop,
+        )  # fmt: skip
+
+    watch = _watch(store, policy, settings.max_new_tokens)
+    return Stage("dpo", config["completions"], train, partial(model_files, policy), parent.id, watch=watch)
+
+
+def _training_prompts(
+    store: Store, config: Mapping[str, Any], policy: TextModel, max_new_tokens: int
+) -> list[list[int]]:
+    """The training prompts that were there when the run began, as tokens."""
+    prompts = [prompt.text for prompt in store.prompts("train")][: config["prompts"]]
+    if not prompts:
+        raise UsageError("there are no prompts to learn on; `arena rlhf sample` brings some")
+    return encode_prompts(policy, prompts, max_new_tokens)
+
+
+def _watch(store: Store, policy: TextModel, max_new_tokens: int) -> Callable[[int], list[Completion]] | None:
+    """What answers the watched test prompts greedily at a step; None where there are none."""
+    test = store.prompts("test", limit=WATCHED)
+
+    def watch(step: int) -> list[Completion]:
+        answers = complete(policy, [prompt.text for prompt in test], max_new_tokens, greedy=True)
+        return [
+            Completion(prompt.id, text, ended, step=step) for prompt, (text, ended) in zip(test, answers, strict=True)
+        ]
+
+    return watch if test else None
 
 
 def same_tokens(policy: TextModel, other: TextModel, name: str) -> None:

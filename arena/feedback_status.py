@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from arena.records_text import TextModel, TextModelKind
 from arena.store import Store
 
-ALGORITHMS = {"pretrain": "pretrain", "sft": "sft", "reward": "reward", "rlhf": "ppo", "dpo": "dpo"}
+ALGORITHMS = {
+    "pretrain": "pretrain",
+    "sft": "sft",
+    "reward": "reward",
+    "rlhf": "ppo",
+    "dpo": "dpo",
+    "online_dpo": "dpo",
+}
 """Algorithm of a run → the command that goes on with it."""
 ENOUGH_LABELS = 200
 

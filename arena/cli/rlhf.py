@@ -275,6 +275,15 @@ def ppo(
 def dpo(
     model: Parent = None,
     by: By = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Learn from completions of its own that a reward model compares.")
+    ] = False,
+    reward_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which compares, with --online; else the newest.")
+    ] = None,
+    completions: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many, with --online; else 4096.")
+    ] = None,
     name: Name = None,
     settings: Set = None,
     seed: Seed = 0,
@@ -283,19 +292,30 @@ def dpo(
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Improve a model by DPO, directly from the labels.
+    """Improve a model by DPO: directly from the labels, or online, on its own completions and a reward model's word.
 
     \b
     Example:
       arena rlhf dpo --set beta=0.2
+      arena rlhf dpo --online
     """
+    if not online and not resume and (reward_model or completions):
+        raise UsageError("--reward-model and --completions are for --online; DPO learns from the labels themselves")
+    if online and by:
+        raise UsageError(
+            "--online learns from a reward model, and --by chooses labels; `arena rlhf reward --by` has it"
+        )
 
     def config(store: Store) -> Mapping[str, Any]:
-        from arena.feedback import dpo_config
+        from arena.feedback import dpo_config, online_dpo_config
 
-        return dpo_config(store, configure("dpo", settings), model or newest(store, "sft", "imported"), by)
+        start = model or newest(store, "sft", "imported")
+        if not online:
+            return dpo_config(store, configure("dpo", settings), start, by)
+        judge = reward_model or newest(store, "reward")
+        return online_dpo_config(store, configure("online_dpo", settings), start, completions or 4096, judge)
 
-    run_training(db, "dpo", name, config, seed, device, resume, json)
+    run_training(db, "online_dpo" if online else "dpo", name, config, seed, device, resume, json)
 
 
 @app.command()

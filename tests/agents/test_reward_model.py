@@ -135,6 +135,26 @@ def test_dpo_raises_the_margin_of_what_is_preferred(tiny_model: Tiny) -> None:
     assert np.mean(found > 0) > 0.75
 
 
+def test_dpo_keeps_what_is_preferred_likely(tiny_model: Tiny) -> None:
+    sequences, comparisons = planted(24)
+    preferred = [c.a if c.target > 0.5 else c.b for c in comparisons]
+    nats = []
+    for coef in (0.0, 1.0):
+        policy = tiny_model(0)
+        config = DPOConfig(num_epochs=3, learning_rate=1e-3, batch_size=16, sft_coef=coef)
+        list(dpo.train(config, policy, tiny_model(0), sequences, comparisons, seed=0))
+        nats.append(-float(dpo.completion_log_probs(Scorer(policy), sequences)[preferred].mean()))
+    assert nats[1] < nats[0] - 1.0
+
+
+def test_nats_of_what_is_preferred_by_hand() -> None:
+    log_prob, lengths = torch.tensor([-6.0, -2.0, -9.0]), torch.tensor([3, 1, 2])
+    place, target = torch.tensor([[0, 1], [1, 2], [2, 0]]), torch.tensor([0.9, 0.1, 0.5])
+    found = dpo.nats_of_preferred(log_prob, lengths, place, target)
+    assert float(found) == pytest.approx((6 + 9) / (3 + 2)), "the tie has no say"
+    assert float(dpo.nats_of_preferred(log_prob, lengths, place, torch.full((3,), 0.5))) == 0
+
+
 def test_dpo_keeps_ties_together(tiny_model: Tiny) -> None:
     sequences, comparisons = planted(24)
     tied = [dataclasses.replace(c, target=0.5) for c in comparisons]

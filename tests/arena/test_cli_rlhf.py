@@ -49,14 +49,16 @@ def test_the_whole_way(tmp_path: Path) -> None:
     few = ["--set", "rollout_size=4", "--set", "max_new_tokens=6", "--completions", "8"]
     assert "ppo-1: step 8 of 8" in run(db, "ppo", *few)
     run(db, "ppo", *few, "--reward", "agents.rewards:full_stops", "--name", "stops")
+    online = ["--online", "--completions", "8", "--set", "pairs_per_round=4", "--set", "max_new_tokens=6"]
+    assert "dpo-1: step 8 of 8" in run(db, "dpo", *online)
     run(db, "dpo", "--set", "num_epochs=1")
     assert [model["kind"] for model in json.loads(run(db, "models", "--json"))] == [
-        "pretrained", "sft", "reward", "rlhf", "rlhf", "dpo",
+        "pretrained", "sft", "reward", "rlhf", "rlhf", "dpo", "dpo",
     ]  # fmt: skip
     with Store(db) as store:
         store.add_prompts(["my lamp hums, what now?"], "test")
     found = json.loads(run(db, "eval", "--rubric", "polite", "--tokens", "6", "--json"))
-    assert [each["model"] for each in found["models"]] == ["sft-1", "stops", "dpo-1", "best of 4"]
+    assert [each["model"] for each in found["models"]] == ["sft-1", "stops", "dpo-2", "best of 4"]
     run(db, "eval", "stops", "--person", "--tokens", "6")
     assert "stops" in run(db, "compare", "my lamp hums", "--tokens", "6")
     look = json.loads(run(db, "lens", "my lamp hums", "--model", "stops", "--tokens", "6", "--json"))
@@ -89,6 +91,8 @@ def test_errors_are_one_line_and_change_nothing(tmp_path: Path, tiny_model: Tiny
         assert message in output
         assert len(output.strip().splitlines()) == 1
     assert "did you mean learning_rate" in run(db, "dpo", "--set", "lerning_rate=1", code=2)
+    assert "are for --online" in run(db, "dpo", "--completions", "8", code=2)
+    assert "--by chooses labels" in run(db, "dpo", "--online", "--by", "anna", code=2)
     assert "no model to begin with" not in run(db, "dpo", code=2)
     assert "did you mean model" in run(db, "sample", "--model", "modle", code=2)
     assert "--resume needs" in run(db, "ppo", "--resume", code=2)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.feedback_configs import DPOConfig, RewardConfig, RLHFConfig
+from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RLHFConfig
 from agents.text_configs import PretrainConfig, SFTConfig
 from agents.transformer import TextModel, model_files
 from arena import feedback, feedback_eval
@@ -19,7 +19,7 @@ from arena.annotators import Simulation, annotate, scorer
 from arena.comparisons import gather, selected, selection, soft_target
 from arena.curve_points import kept_curves
 from arena.feedback_curve import BEST_OF, measure
-from arena.feedback_demo import DemoStep, Plan, is_complete, results, run_demo
+from arena.feedback_demo import JOBS, DemoStep, Plan, is_complete, results, run_demo
 from arena.feedback_lens import look_inside
 from arena.feedback_status import feedback_status
 from arena.records_text import Completion, Label, Pair
@@ -29,6 +29,7 @@ from envs.errors import ArenaError, UnknownNameError, UsageError
 
 Tiny = Callable[[int], TextModel]
 PPO = RLHFConfig(rollout_size=8, max_new_tokens=8, num_minibatches=2, num_epochs=1)
+ONLINE = OnlineDPOConfig(pairs_per_round=4, max_new_tokens=8, num_epochs=1)
 REWARD = RewardConfig(num_epochs=2, members=2, held_out_share=0.25)
 PROMPTS = [f"one two {word}" for word in ("three", "four", "five", "six", "seven", "one", "two", "two three")]
 
@@ -89,17 +90,22 @@ def weights(store: Store, name: str) -> bytes:
     return store.text_model_files(name)["model.safetensors"]
 
 
-@pytest.mark.parametrize("algorithm", ["rlhf", "dpo", "sft"])
+@pytest.mark.parametrize("algorithm", ["rlhf", "dpo", "online_dpo", "sft"])
 def test_a_stopped_run_resumed_equals_one_that_was_not(store: Store, algorithm: str) -> None:
     store.add_demonstrations([(prompt, "six seven .") for prompt in PROMPTS])
 
     def config() -> dict[str, Any]:
         if algorithm == "rlhf":
             return feedback.rlhf_config(store, PPO, "sft", 32, reward="agents.rewards:full_stops")
+        if algorithm == "online_dpo":
+            return feedback.online_dpo_config(store, ONLINE, "sft", 32, "judge")
         if algorithm == "dpo":
             return feedback.dpo_config(store, DPOConfig(num_epochs=4, batch_size=4), "sft")
         return feedback.sft_config(store, SFTConfig(epochs=4, batch_tokens=32), "sft")
 
+    if algorithm == "online_dpo":
+        judge = feedback.reward_config(store, dataclasses.replace(REWARD, num_epochs=1), "sft", None, 8)
+        finish(feedback.train_text(store, "judge", "reward", judge))
     finish(feedback.train_text(store, "whole", algorithm, config(), seed=3))
     seen: list[int] = []
     stopped = finish(
@@ -293,6 +299,7 @@ def test_the_demonstration_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
         test_prompts=6,
         shape={"n_layer": 2, "n_head": 2, "d_model": 32, "n_ctx": 128}, pretrain=PretrainConfig(epochs=1.0),
         sft=SFTConfig(epochs=1.0), reward=REWARD, rlhf=PPO, dpo=DPOConfig(num_epochs=1),
+        online_dpo=ONLINE,
     )  # fmt: skip
     jobs: list[str] = []
     with Store(tmp_path / "demo.db") as store:
@@ -302,10 +309,10 @@ def test_the_demonstration_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
             if is_complete(store):
                 break
         assert is_complete(store)
-        assert list(dict.fromkeys(jobs)) == ["pretrain", "sft", "sample", "label", "reward", "ppo", "dpo"]
+        assert list(dict.fromkeys(jobs)) == list(JOBS)
         found = results(store, plan)
-        assert [each.model for each in found.evaluations] == ["sft", "ppo", "dpo", "best of 4"]
-        assert set(found.answers) == {"pretrain", "sft", "dpo", "ppo"}
+        assert [each.model for each in found.evaluations] == ["sft", "ppo", "dpo", "online-dpo", "best of 4"]
+        assert set(found.answers) == {"pretrain", "sft", "dpo", "online-dpo", "ppo"}
         assert found.figures["held_out/bits_per_byte"] > found.figures["held_out/bits_per_byte_bound"] > 0
         json.dumps(dataclasses.asdict(found))
         assert store.check() == []
