@@ -7,6 +7,7 @@ the Store until the results change. One-player games have score tables instead.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -184,15 +185,24 @@ def pair_rows(store: Store, game: str) -> tuple[list[PairRow], Goodness]:
     return rows, goodness
 
 
-def matrix(store: Store, game: str, retired: bool = False) -> Matrix:
-    """Who beats whom in a game of two, among the agents that the table ranks.
+def matrix(
+    store: Store,
+    game: str,
+    retired: bool = False,
+    most: int | None = None,
+    agents: Collection[str] | None = None,
+) -> Matrix:
+    """Who beats whom in a game of two, among the agents that the table ranks (or those of them that are named), or the
+    best so many of them.
 
     Pairs that have not met count in the mixtures with the score that their ratings make them expect.
     """
     from arena.metagame import alpha_rank, nash_average
     from arena.ratings import elo_score, win_matrix
 
-    rows = [row for row in standings(store, game, retired) if row.connected]
+    rows = [
+        row for row in standings(store, game, retired) if row.connected and (agents is None or row.agent in agents)
+    ][:most]
     ids = {agent.name: agent.id for agent in store.agents(game, retired=True)}
     shares, games = win_matrix(store.pair_results(game), [ids[row.agent] for row in rows])
     scores = [

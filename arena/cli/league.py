@@ -208,6 +208,32 @@ def status(name: Name, db: Db = DEFAULT_DB, json: Json = False) -> None:
     print_standings(rows)
 
 
+@app.command("report")
+def write_report(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the page and its drawing go.")] = Path(),
+    positions: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Solved positions to compare moves in, where the game has them.")
+    ] = 500,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Write a league down as a page: ratings, growth, who beats whom, true strength, what was decided.
+
+    \b
+    Example:
+      arena league report four --out reports
+    """
+    with Store(db, create=False) as store:
+        from arena.league_report import write_report
+
+        paths = write_report(store, name, out, positions)
+    if json:
+        print_json([str(path) for path in paths])
+    else:
+        print("\n".join(clean(str(path)) for path in paths))
+
+
 def report(event: LeagueEvent, meter: Meter, store: Store) -> None:
     """Show what a league has just done."""
     matches = f"round {event.round + 1}: matches"

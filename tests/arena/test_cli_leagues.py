@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -102,3 +103,25 @@ def test_a_configuration_is_shown_and_read_back(tmp_path: Path) -> None:
     assert "did you mean x" in call(db, "status", "xx", code=2).stderr
     assert "unknown league 'xx'" in call(db, "run", "xx", code=2).stderr
     assert [league["name"] for league in json.loads(call(db, "list", "--json").stdout)] == ["x"]
+
+
+@pytest.mark.slow
+def test_a_report_is_a_page_and_a_drawing(db: Path, tmp_path: Path) -> None:
+    page, drawing = map(Path, call(db, "report", "copy-best", "--out", tmp_path / "new").stdout.split())
+    text = page.read_text()
+    for head in ("## Members", "## Growth", "## Ratings", "## Who beats whom", "## What was decided"):
+        assert head in text
+    with Store(db) as store:
+        facts = store.league_facts(store.league("copy-best").id)
+        names = {agent.id: agent.name for agent in store.agents(GAME)}
+    frozen = [names[fact.agent or 0] for fact in facts if fact.kind == "snapshot"]
+    payoffs = text.partition("## Who beats whom")[2].partition("```\n")[2].partition("```")[0]
+    assert all(f" {name} " in payoffs for name in frozen)
+    assert text.count("takes over") == sum(fact.kind == "copied" for fact in facts)
+    growth = text.partition("## Growth")[2].partition("## Ratings")[0]
+    assert growth.count(" ± ") == sum(fact.kind == "trained" for fact in facts)
+    root = ElementTree.parse(drawing).getroot()
+    assert len(root.findall("{http://www.w3.org/2000/svg}circle")) == growth.count(" ± ")
+    assert f"![Elo by round]({drawing.name})" in text
+    call(db, "new", "unplayed", GAME)
+    assert "has played no round yet" in call(db, "report", "unplayed", "--out", tmp_path, code=2).stderr
