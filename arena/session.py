@@ -72,6 +72,7 @@ class Server:
             "undo": self._undo,
             "hint": self._hint,
             "resign": self._resign,
+            "map": self._map,
             "seek": self._seek,
             "verify": self._verify,
         }
@@ -141,6 +142,11 @@ class Server:
     def _resign(self, request: Request) -> Iterator[Event]:
         game = self._live()
         game.resign(field(request, "seat", int))
+        yield game.position()
+
+    def _map(self, request: Request) -> Iterator[Event]:
+        game = self._live()
+        game.show_map(field(request, "on", bool, True), field(request, "agent", str, None))
         yield game.position()
 
     def _seek(self, request: Request) -> Iterator[Event]:

@@ -30,17 +30,23 @@ Seat = str | Mapping[str, str]
 
 @dataclass(frozen=True)
 class Mind:
-    """What an agent thought: the value it expects (None: no opinion), its likeliest moves and their probabilities."""
+    """What an agent thought: the value it expects (None: no opinion), its likeliest moves and their probabilities.
+
+    `q`: what it expects of every legal action, where it says so and they are few.
+    """
 
     value: float | None
     top: Sequence[tuple[str, float]]
+    q: Sequence[tuple[str, float]] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"value": self.value, "top": [list(move) for move in self.top]}
+        data: dict[str, Any] = {"value": self.value, "top": [list(move) for move in self.top]}
+        return data | ({"q": [list(move) for move in self.q]} if self.q else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Mind:
-        return cls(data["value"], [(name, probability) for name, probability in data["top"]])
+        q = [(name, value) for name, value in data["q"]] if "q" in data else ()
+        return cls(data["value"], [(name, probability) for name, probability in data["top"]], q)
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Position:
         episode: its number in the Store once it is stored. rating: player → (before, after); before is None at
             a first game.
         length: plies of the whole game (replays only).
+        mapped: whose values and policy the drawing shows over the map of a gridworld, if it does.
         id: of the request that this answers; None when an agent moved of its own accord.
     """
 
@@ -86,6 +93,7 @@ class Position:
     rating: Mapping[str, tuple[float | None, float]] = field(default_factory=dict)
     minds: Mapping[int, Mind] = field(default_factory=dict)
     length: int | None = None
+    mapped: str | None = None
     id: int | None = None
 
     def to_json(self) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from arena.session_start import Start, forget_unfinished, save_unfinished
 from arena.standings import score_table, standings
 from arena.store import Store
 from envs.errors import ArenaError, IllegalActionError, UsageError
+from envs.gridworld.drawing import draw_policy_over
+from envs.gridworld.dynamics import Dynamics, exact_dynamics, state_index
 from envs.protocol import check_legal
 from envs.registry import make
 from envs.rendering import Drawing
@@ -25,6 +27,8 @@ from envs.specs import GameSpec, parse_variant
 SAMPLED_PLIES = 2
 """Where nothing is hidden, learnt agents sample their first plies, so that games vary, then play their likeliest."""
 TOP_MOVES = 5
+MAX_Q_VALUES = 12
+"""Actions of a game whose action values are shown."""
 _TIE = 1e-6
 USUAL = Start()
 _UNWISE = ("random", "first-legal")
@@ -75,6 +79,7 @@ class LiveGame:
             bool(variant.all_options().get("fog")) if self.spec.num_slots > 1 else not self.spec.perfect_information
         )
         self._named = list(seats)
+        self._mapped: tuple[Dynamics, Contender] | None = None
         self._greedy = greedy
         self._temperature = start.temperature
         self._seed, opening = self._opening(seed, start)
@@ -116,6 +121,7 @@ class LiveGame:
             episode=self._episode,
             rating=self._rating,
             minds={s: mind for s, mind in self._minds.items() if s in shown or over},
+            mapped=self._mapped[1].name if self._mapped is not None and not over else None,
         )
 
     def act(self, seat: int, action: int | None, move: str | None) -> None:
@@ -204,6 +210,42 @@ class LiveGame:
             actions = [actions for _, actions in self._history]
             save_unfinished(self._store, self.spec.game, self._named, self._seed, actions, self._rated)
 
+    def show_map(self, on: bool, name: str | None = None) -> None:
+        """Draw what an agent (None: the one that plays, else the strongest) thinks of every cell of a gridworld.
+
+        A person who has seen it no longer plays for the table.
+
+        Raises UsageError for games whose states cannot be listed.
+        """
+        self._mapped = None
+        if on:
+            dynamics = exact_dynamics(self._env)
+            player = self._seats[0].contender
+            contender = resolve(self._store, self.spec.game, name) if name else player or self._strongest()
+            self._draw_map(dynamics, contender)  # what cannot be drawn changes nothing
+            self._mapped = dynamics, contender
+            self._rated = self._rated and not self._people
+
+    def _draw_map(self, dynamics: Dynamics, contender: Contender) -> Drawing:
+        """The map by the newest agent of the contender's run: it changes while the run learns."""
+        agent = contender.agent
+        siblings = [a for a in self._store.agents(self.spec.game) if a.run == agent.run and a.checkpoint]
+        if agent.run is not None and siblings:
+            contender = resolve(self._store, self.spec.game, max(siblings, key=lambda a: a.step or 0).name)
+        observation, legal = torch.from_numpy(dynamics.observation), torch.from_numpy(dynamics.legal)
+        decision = contender.policy(observation, legal)
+        values = decision.value
+        if values is None and decision.q_values is not None:
+            values = decision.q_values.masked_fill(~legal, -torch.inf).amax(-1)
+        if values is None:
+            values = torch.zeros(len(observation))
+        shown = self._env.draw(0, None)
+        state = int(state_index(self._turn.observation[0, 0], dynamics.num_states))
+        row, column = dynamics.cell[state].tolist()
+        if self._result is None and bool(self._turn.player[0, 0] >= 0):
+            self._minds[0] = self._think(0, contender)[1]
+        return draw_policy_over(dynamics, values, decision.probabilities, (row, column), shown.caption)
+
     def _restart(self, actions: Sequence[Sequence[int]]) -> None:
         """Play the game anew from its seed up to these actions."""
         self._turn = self._env.reset(torch.tensor([self._seed]))
@@ -267,7 +309,10 @@ class LiveGame:
         order = probabilities.argsort(descending=True, stable=True)[:TOP_MOVES].tolist()
         top = [(_name(self.spec, a), round(float(probabilities[a]), 4)) for a in order if probabilities[a] > 0]
         value = None if decision.value is None else float(decision.value[0]) + 0.0  # never −0
-        mind = Mind(value if value is not None and math.isfinite(value) else None, top)
+        q_values = [] if decision.q_values is None else decision.q_values[0].tolist()
+        legal = mask[0].nonzero().flatten().tolist() if len(q_values) <= MAX_Q_VALUES else []
+        q = [(_name(self.spec, a), float(q_values[a])) for a in legal if q_values and math.isfinite(q_values[a])]
+        mind = Mind(value if value is not None and math.isfinite(value) else None, top, q)
         return choice, mind, "" if decision.gave_up is None else decision.gave_up[0]
 
     def _plays_greedily(self, contender: Contender) -> bool:
@@ -333,6 +378,8 @@ class LiveGame:
         return int(move)
 
     def _drawing(self, to_move: Sequence[int]) -> Drawing:
+        if self._mapped is not None and self._result is None:
+            return self._draw_map(*self._mapped)
         return self._env.draw(0, self._eyes(to_move))
 
     def _eyes(self, to_move: Sequence[int]) -> int | None:

@@ -34,6 +34,7 @@ _TILES: dict[str, Span] = {
     "X": ("××", "danger"),
     "+": ("+ ", "goal"),
 }
+_COLD, _GREY, _WARM = (12, 82, 148), (60, 60, 64), (168, 88, 0)
 _SCREEN_WIDTH, _SCREEN_HEIGHT = 78, 20
 """Of a drawing, so that an 80×24 terminal has room for it and what is around it."""
 
@@ -100,6 +101,37 @@ def draw_policy(dynamics: Dynamics, values: ArrayLike, policy: ArrayLike) -> Dra
                 style,
             )
     return Drawing(_frame(cells, width) if not _walled(dynamics.picture) else cells)
+
+
+def draw_policy_over(
+    dynamics: Dynamics, values: ArrayLike, policy: ArrayLike, at: tuple[int, int], caption: str = ""
+) -> Drawing:
+    """The walker's map as the game draws it, and what a policy [S, A] and its values [S] say of every floor cell.
+
+    An arrow is the likeliest action, the colour behind it the value: blue is the least, orange the most.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    best = np.where(dynamics.legal, np.asarray(policy, dtype=np.float64), -np.inf).argmax(-1)
+    known = values[~dynamics.terminal]
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+    cells = [[tile(character) for character in row] for row in dynamics.picture]
+    for state, (row, column) in enumerate(dynamics.cell.tolist()):
+        if not dynamics.terminal[state]:
+            arrow = ARROWS[dynamics.action_names[best[state]]]
+            cells[row][column] = (f"{arrow} ", _heat((values[state] - low) / (high - low) if high > low else 0.5))
+    symbol, style = cells[at[0]][at[1]]
+    behind = style.partition(" on ")[2]
+    cells[at[0]][at[1]] = (WALKER[0][0] + symbol[0], f"bold #ffffff on {behind}" if behind else WALKER[1])
+    return draw_cells(cells, dynamics.action_names, at, caption, framed=not _walled(dynamics.picture))
+
+
+def _heat(share: float) -> str:
+    """The style of a value between the least (0) and the most (1)."""
+    ends = (_COLD, _GREY, _WARM)
+    part, lower = (share - 0.5) * 2, ends[1]
+    upper = ends[2] if part > 0 else ends[0]
+    colour = [round(a + (b - a) * abs(part)) for a, b in zip(lower, upper, strict=True)]
+    return "#ffffff on #{:02x}{:02x}{:02x}".format(*colour)
 
 
 def _window(length: int, limit: int, middle: int | None) -> tuple[int, int]:

@@ -105,3 +105,28 @@ def test_a_temperature_makes_a_game_practice_and_is_bounded(db: Path) -> None:
         Start(temperature=11.0)
     with pytest.raises(UsageError, match="must be a number"):
         ask(Server(), db, "open", temperature="hot")
+
+
+def test_a_map_shows_what_an_agent_thinks_of_every_cell(db: Path) -> None:
+    server = Server()
+    ask(server, db, "open", game="gridworld/cliff", seats=[ANN], seed=1)
+    position = ask(server, db, "map")
+    assert position.mapped == "value-iteration"
+    assert not position.rated
+    text = position.drawing.text()
+    assert text.count("→") == 11  # along the edge, as value iteration walks
+    assert "↑" in text
+    assert "◆" in text
+    styles = {style for line in position.drawing.lines for _, style in line}
+    assert len([style for style in styles if " on #" in style]) > 10
+    mind = position.minds[0]
+    assert dict(mind.q)["up"] == pytest.approx(-sum(0.99**step for step in range(13)))
+    assert mind.value == dict(mind.q)["up"]
+    assert position.drawing.targets  # and it is played on it
+    position = ask(server, db, "act", seat=0, move="up")
+    assert dict(position.minds[0].q)["right"] == pytest.approx(-sum(0.99**step for step in range(12)))
+    assert "→" not in ask(server, db, "map", on=False).drawing.text()
+    ask(server, db, "open", game="gridworld/maze", seats=[ANN], seed=1)
+    with pytest.raises(UsageError, match="grows a new maze each game"):
+        ask(server, db, "map")
+    assert ask(server, db, "act", seat=0, move="up").ply == 1

@@ -39,7 +39,8 @@ class PlayScreen(SessionScreen):
         Binding("colon", "type", "Type", id="play.type", key_display=":"),
         Binding("full_stop,right", "step", "Step", id="play.step", key_display="."),
         Binding("m", "mind", "Mind", id="play.mind"),
-        Binding("n", "new", "New", id="play.new"),
+        Binding("v", "map", "Values", id="play.map", tooltip="values and policy over the map of a gridworld"),
+        Binding("n", "new", "New", id="play.new", tooltip="again, seats changed"),
         *COMMON,
     ]
 
@@ -107,6 +108,8 @@ class PlayScreen(SessionScreen):
             if not self.people:
                 return False
             return True if self._alive else None
+        if action == "map":
+            return self.game.startswith("gridworld/") and len(self.seats) == 1
         if action in ("step", "toggle_clock", "faster"):
             if self.people:
                 return False
@@ -274,6 +277,11 @@ class PlayScreen(SessionScreen):
     def action_mind(self) -> None:
         self._mind = not self._mind
         self._show_side()
+
+    def action_map(self) -> None:
+        """An agent's values and policy over the map, and what it thinks of this cell, or the map alone again."""
+        if self.position is not None and self.send({"do": "map", "on": self.position.mapped is None}):
+            self._mind = True
 
     def action_new(self) -> None:
         """The same players again, everybody one seat on; as they sat where the game was lost with its process."""

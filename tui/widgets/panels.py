@@ -81,6 +81,11 @@ def thoughts(title: str, mind: Mind, seat: int) -> Content:
         parts.append(f"\n{shorten(name, wide):>{wide}} ")
         parts.append((f"{bar:{BAR}}", seat_style(seat)))
         parts.append(f" {100 * probability:3.0f}%")
+    if mind.q:
+        parts.append(("\naction values", "$text-muted"))
+        best = max(expected for _, expected in mind.q)
+        for name, expected in mind.q:
+            parts.append((f"\n{shorten(name, 8):>8} {expected:+.3g}", "bold" if expected == best else ""))
     return Content.assemble(*parts)
 
 
@@ -89,5 +94,5 @@ def minds(position: Position) -> Content:
     shown: Mapping[int, Mind] = position.minds
     if not shown:
         return Content.styled("no agent has thought yet", "$text-muted")
-    parts = [thoughts(position.seats[seat], mind, seat) for seat, mind in sorted(shown.items())]
+    parts = [thoughts(position.mapped or position.seats[seat], mind, seat) for seat, mind in sorted(shown.items())]
     return Content("\n\n").join(parts)
