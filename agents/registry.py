@@ -83,6 +83,10 @@ ALGORITHMS: dict[str, Algorithm] = {
 }
 
 
+IMPORTED = {"sb3": "agents.sb3:load_sb3"}
+"""Weights of other libraries, which play here and are not trained: name → "module:function" as `Algorithm.policy`."""
+
+
 def find_algorithm(name: str) -> Algorithm:
     """The algorithm of this name; raises UnknownNameError."""
     if name not in ALGORITHMS:
@@ -100,5 +104,6 @@ def load_policy(spec: GameSpec, weights: PolicyWeights) -> Policy:
 
     Raises ArenaError where the weights do not fit the game.
     """
-    module, _, function = find_algorithm(weights.algorithm).policy.partition(":")
+    place = IMPORTED.get(weights.algorithm) or find_algorithm(weights.algorithm).policy
+    module, _, function = place.partition(":")
     return getattr(importlib.import_module(module), function)(spec, weights)

@@ -20,6 +20,7 @@ import torch
 
 from agents.distributions import legal_actions
 from agents.registry import load_policy
+from agents.sb3 import read_zip
 from agents.search import MAX_SIMULATIONS, searchable
 from arena.agent_card import card
 from arena.checkpoints import pack_policy, unpack_policy
@@ -119,6 +120,22 @@ def read_agent(directory: Path, name: str | None = None) -> tuple[Agent, PackedP
     chosen = valid_name(name or config["name"], "agent")
     search = f"{SEARCH}{simulations}" if simulations else ""
     return Agent(game, chosen, "checkpoint", search, step=config.get("step")), packed
+
+
+def read_sb3(path: Path, game: str, name: str | None = None) -> tuple[Agent, PackedPolicy]:
+    """An agent from a zip of Stable-Baselines3's, named like the file where no name is given.
+
+    Raises UsageError for a name or a game that will not do, ArenaError where the zip does not fit the game.
+    """
+    packed = pack_policy(read_zip(path))
+    spec = game_spec(game)
+    try:
+        _try_out(spec, packed)
+    except UsageError:
+        raise
+    except ArenaError as error:
+        raise ArenaError(f"{path}: {error}") from None
+    return Agent(spec.game, valid_name(name or path.stem, "agent"), "checkpoint"), packed
 
 
 def _measure(store: Store, contender: Contender, episodes: int, seed: int) -> Measured:

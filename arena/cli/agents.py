@@ -10,7 +10,7 @@ import typer
 
 from agents.engine_config import PROTOCOLS, EngineConfig, describe, found_command, from_text
 from arena.allowed import allow as allow_digest
-from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, Seed, SomeGame, group
+from arena.cli.options import DEFAULT_DB, AgentName, Db, GameName, Json, Seed, SomeGame, canonical, group
 from arena.cli.output import clean, print_json, print_table, when
 from arena.config import apply_sets
 from arena.records import Agent
@@ -198,20 +198,33 @@ def export(
 
 @app.command("import")
 def import_(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `arena agents export` wrote.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="DIR", help="What `arena agents export` wrote, or a zip of Stable-Baselines3's.")
+    ],
+    game: Annotated[
+        str | None, typer.Option(metavar="GAME", help="A zip's game, which it does not say itself.", parser=canonical)
+    ] = None,
     name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Another name than its own.")] = None,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Let an exported agent join the league. Nothing in the directory is run.
+    """Let an exported agent join the league, or one that Stable-Baselines3 has saved. Nothing in it is run.
 
     \b
     Example:
       arena agents import ppo-1 --as visitor
+      arena agents import cartpole.zip --game gym/CartPole-v1
     """
-    from arena.agent_files import read_agent
+    from arena.agent_files import read_agent, read_sb3
 
-    read, packed = read_agent(directory, name)
+    if path.suffix == ".zip":
+        if game is None:
+            raise UsageError("a zip does not say which game it plays: --game GAME does")
+        read, packed = read_sb3(path, game, name)
+    elif game is not None:
+        raise UsageError("the directory says which game its agent plays; --game is for zips")
+    else:
+        read, packed = read_agent(path, name)
     with Store(db) as store:
         found = store.agent_by_id(store.add_agent(read, packed))
     print_json(found) if json else print(f"{clean(found.name)} plays {found.game}")
