@@ -17,6 +17,7 @@ from agents.configs import ActorCriticConfig, LearnerConfig, PPOConfig, config_f
 from agents.distributions import mean_and_deviation
 from agents.losses import masked_log_softmax
 from agents.metrics import PolicyWeights
+from agents.planner import Planner
 from agents.policy import Decision, Normal
 from envs.errors import ArenaError, UsageError
 from envs.specs import GameSpec
@@ -74,14 +75,20 @@ def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generato
     kind = choose_network(shape) if config.network == "auto" else config.network
     gain = math.sqrt(2)
     layers: list[nn.Module] = []
+    activation: type[nn.Module] = nn.ReLU
     if kind == "mlp":
         activation = ACTIVATIONS[config.activation]
         layers.append(nn.Flatten())
         width = math.prod(shape)
+    elif len(shape) != 3:
+        raise UsageError(f"network={kind} needs planes [C, H, W], and {spec.game} shows {list(shape)}: use mlp")
+    elif kind == "planner":
+        planner = Planner(shape)
+        initialise(planner.see, gain, generator)
+        initialise(planner.judge, 1.0, generator)
+        layers.append(planner)
+        width = planner.features
     else:
-        if len(shape) != 3:
-            raise UsageError(f"network={kind} needs planes [C, H, W], and {spec.game} shows {list(shape)}: use mlp")
-        activation = nn.ReLU
         channels = shape[0]
         for out, kernel, stride, padding in CONVOLUTIONS[kind]:
             layers += [initialise(nn.Conv2d(channels, out, kernel, stride, padding), gain, generator), nn.ReLU()]
