@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -12,8 +14,10 @@ from textual.content import Content
 from textual.widgets import Footer, Static
 
 from arena.session_client import Position, Verified, replay_request
+from envs.errors import ArenaError
+from tui.facts import read_game
 from tui.messages import SessionSays
-from tui.screens.dialogs import AskScreen
+from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.screens.session_screen import COMMON, SessionScreen
 from tui.text import inert
 from tui.widgets import panels
@@ -31,6 +35,9 @@ class ReplayScreen(SessionScreen):
         Binding("end", "jump(-1)", "End", id="replay.end"),
         Binding("g", "go", "Go to", id="replay.go"),
         Binding("v", "verify", "Verify", id="replay.verify"),
+        Binding(
+            "p", "play_on", "Play on", id="replay.play", tooltip="go on from here yourself; the game does not count"
+        ),
         Binding("n", "reopen", "Again", show=False, id="replay.again"),
         *COMMON,
     ]
@@ -147,6 +154,39 @@ class ReplayScreen(SessionScreen):
     def action_verify(self) -> None:
         if self.send({"do": "verify"}):
             self.say("re-simulating…", "$text-muted")
+
+    def action_play_on(self) -> None:
+        """Play on from the shown position against one who can play the game; both seats can be taken."""
+        position = self.position
+        if position is None or position.over or len(position.seats) != 2:
+            self.say("play on from a position of a game for two, before its end", "$error")
+            return
+        self.stop_clock()
+        self._read_opponents(position.game, position.seats)
+
+    @work(thread=True, exclusive=True, group="opponents", exit_on_error=False)
+    def _read_opponents(self, game: str, seats: Sequence[str]) -> None:
+        try:
+            able = [name for name, _ in read_game(self.arena.db, game).opponents()]
+        except ArenaError as error:
+            self.app.call_from_thread(self.say, str(error), "$error")
+            return
+        played = [name for name in dict.fromkeys(seats) if name in able]
+        able = [*played, *(name for name in able if name not in played)]
+        self.app.call_from_thread(self._ask_how_to_play_on, game, able)
+
+    def _ask_how_to_play_on(self, game: str, able: list[str]) -> None:
+        def choose_seat(index: int | None) -> None:
+            if index is not None:
+                title = f"Play on from ply {ply} against {able[index]}: your seat?"
+                self.app.push_screen(ChooseScreen(title, ["first", "second"]), partial(start, able[index]))
+
+        def start(opponent: str, seat: int | None) -> None:
+            if seat is not None:
+                self.arena.play_game(game, [opponent], seat, episode=self.episode, ply=ply)
+
+        ply = self.position.ply if self.position is not None else 0
+        self.app.push_screen(ChooseScreen(f"Play on from ply {ply}: against whom?", able), choose_seat)
 
     def action_reopen(self) -> None:
         self.open()
