@@ -48,11 +48,27 @@ def sound(db: Path) -> dict[str, int]:
         return store.stats() | {"round": league.round}
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, where the system tells."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def wait_for_end(pids: list[int]) -> None:
+    """Exits where one of these processes lives on without the one that started it."""
+    deadline = time.monotonic() + 60
+    while alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        if time.monotonic() > deadline:
+            sys.exit(f"workers {alive} live on")
+        time.sleep(0.1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--longest", type=float, default=6.0, help="seconds of work before a kill, at most")
+    parser.add_argument("--workers", type=int, default=0, help="processes of the league, which must end with it")
     parser.add_argument("--db", type=Path, default=None)
     arguments = parser.parse_args()
     db = arguments.db or Path(tempfile.mkdtemp()) / "league.db"
@@ -62,15 +78,21 @@ def main() -> None:
     counts = sound(db)
     for number in range(arguments.kills):
         process = subprocess.Popen(
-            league_command(db), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ONE_THREAD
+            league_command(db, "--workers", str(arguments.workers)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ONE_THREAD,
         )
         assert process.stderr is not None
         process.stderr.readline()  # the first progress: it is at work
         time.sleep(rng.uniform(0, arguments.longest))
         if process.poll() is not None:
             sys.exit(f"the league ended by itself: {process.stderr.read()}")
+        workers = children(process.pid)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
+        wait_for_end(workers)
         before, counts = counts, sound(db)
         if any(counts[table] < before[table] for table in ("agents", "matches", "episodes", "metrics", "checkpoints")):
             sys.exit(f"kill {number + 1}: something is gone: {before} → {counts}")
