@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from agents.configs import Config, setting
 
+HELP_DESK_POSTS = 80_000
+"""Posts of the shipped language that a model reads, each of them once, unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class LanguageModelConfig(Config):
@@ -25,6 +28,10 @@ class LanguageModelConfig(Config):
 @dataclass(frozen=True)
 class PretrainConfig(LanguageModelConfig):
     """Pre-training: every token of every text."""
+
+    epochs: float = setting(
+        1.0, "passes over the texts; a corpus of one's own that is small takes more", min=0.0, max=1000.0
+    )
 
 
 @dataclass(frozen=True)

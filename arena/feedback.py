@@ -15,6 +15,7 @@ from typing import Any
 from agents.configs import Config
 from agents.metrics import Metrics
 from agents.rewards import load_text_reward
+from agents.text_configs import HELP_DESK_POSTS
 from agents.transformer import TransformerConfig
 from arena.annotators import scorer
 from arena.checkpoints import pack_state, unpack_state
@@ -32,7 +33,7 @@ from envs.errors import ArenaError, UsageError
 
 GAME = "text"
 """The `game` of these runs."""
-POSTS, DEMONSTRATIONS, TRAIN_PROMPTS, TEST_PROMPTS = 40_000, 3000, 1000, 200
+DEMONSTRATIONS, TRAIN_PROMPTS, TEST_PROMPTS = 3000, 1000, 200
 SHIPPED_REWARDS = "agents.rewards"
 PROMPT_SEED = 11
 METRICS_SECONDS = 2.0
@@ -80,7 +81,7 @@ def add_help_desk(store: Store, demonstrations: int = DEMONSTRATIONS) -> None:
 def pretrain_config(
     settings: Config,
     corpus: Sequence[str] = (),
-    posts: int = POSTS,
+    posts: int = HELP_DESK_POSTS,
     vocab_size: int = 1024,
     shape: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:

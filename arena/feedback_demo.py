@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.configs import Config
 from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RLHFConfig
-from agents.text_configs import PretrainConfig, SFTConfig
+from agents.text_configs import HELP_DESK_POSTS, PretrainConfig, SFTConfig
 from arena import feedback
 from arena.annotators import Simulation, annotate, scorer
 from arena.asking import ask_for
@@ -38,7 +38,7 @@ class Plan:
         completions: of PPO and of online DPO, each.
     """
 
-    posts: int = 80_000
+    posts: int = HELP_DESK_POSTS
     demonstrations: int = 3000
     prompts: int = 400
     each: int = 2
@@ -49,7 +49,7 @@ class Plan:
     max_new_tokens: int = 64
     test_prompts: int = 200
     shape: Mapping[str, int] = field(default_factory=dict)
-    pretrain: Config = field(default_factory=lambda: PretrainConfig(epochs=1.0))
+    pretrain: Config = field(default_factory=PretrainConfig)
     sft: Config = field(default_factory=lambda: SFTConfig(epochs=2.0))
     reward: Config = field(default_factory=RewardConfig)
     rlhf: Config = field(default_factory=lambda: RLHFConfig(kl_budget=18.0))

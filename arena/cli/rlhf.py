@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agents.text_configs import HELP_DESK_POSTS
 from arena.cli.errors import INTERRUPTED
 from arena.cli.interrupts import stoppable
 from arena.cli.options import DEFAULT_DB, Db, Json, Seed, group
@@ -44,7 +45,7 @@ def pretrain(
     corpus: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Text files instead of the help desk's posts.")
     ] = None,
-    posts: Annotated[int, typer.Option(metavar="N", min=1, help="Posts of the help desk to read.")] = 40_000,
+    posts: Annotated[int, typer.Option(metavar="N", min=1, help="Posts of the help desk to read.")] = HELP_DESK_POSTS,
     vocabulary: Annotated[int, typer.Option(metavar="N", min=260, max=65536, help="Tokens of the tokenizer.")] = 1024,
     layers: Annotated[int, typer.Option(min=1, max=96)] = 4,
     heads: Annotated[int, typer.Option(min=1, max=96)] = 4,
@@ -63,7 +64,7 @@ def pretrain(
     \b
     Example:
       arena rlhf pretrain
-      arena rlhf pretrain --corpus notes.txt --corpus mail.txt --name mine
+      arena rlhf pretrain --corpus notes.txt --corpus mail.txt --set epochs=4 --name mine
     """
     if width % heads:
         raise UsageError(f"--width {width} is no multiple of --heads {heads}")
