@@ -66,5 +66,5 @@ class Planner(nn.Module):
         walker = planes[:, 0].flatten(1).argmax(1)
         each = torch.arange(batch, device=planes.device)
         around = torch.cat([walker.unsqueeze(1), self.near[walker]], 1)
-        values = value.view(-1, MAPS, batch)[around, :, each.unsqueeze(1)]  # [B, 5, MAPS]
+        values = value.view(len(self.near), MAPS, batch)[around, :, each.unsqueeze(1)]  # [B, 5, MAPS]
         return torch.cat([values.flatten(1), seen.flatten(2)[each, :, walker]], 1)

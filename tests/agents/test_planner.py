@@ -68,6 +68,7 @@ def test_the_walker_sees_its_own_surroundings_and_values_from_afar() -> None:
     together = planner(planes)
     alone = torch.cat([planner(planes[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(together, alone)
+    assert planner(planes[:0]).shape == (0, planner.features)
     values, seen = together.split([planner.features - 32, 32], 1)
     assert not torch.equal(values[0], values[1])
     assert not torch.equal(values[1], values[2])
