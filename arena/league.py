@@ -335,6 +335,9 @@ class _Round:
             pairs += [(agent, veterans[index]) for index in rng.permutation(len(veterans))[: self.config.veterans]]
         if self.number == 0:
             pairs += [(by_name[a], by_name[b]) for a, b in matchmaking.round_robin([agent.name for agent in scripts])]
+        # Engines may join at any time: they come last, so that the slots of the other pairs stay what they are.
+        engines = [agent for agent in self.store.agents(self.league.game) if agent.kind == "engine"]
+        pairs += [(agent, engine) for engine in engines for agent in newest]
         return [*pairs]
 
     def _match_jobs(self) -> list[Callable[[], MatchJob]]:

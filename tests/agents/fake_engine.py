@@ -1,4 +1,4 @@
-"""A chess engine that speaks just enough UCI, and goes wrong as its first argument says."""
+"""A chess engine that speaks just enough UCI, and goes wrong as its first argument says; or a go engine that passes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import time
 
 
 def main(manner: str, moves_before: int) -> None:
+    if manner == "pass":
+        speak_gtp()
     position: list[str] = []
     asked = 0
     for line in sys.stdin:
@@ -59,6 +61,12 @@ def go_wrong(manner: str) -> None:
         subprocess.Popen(
             [sys.executable, "-c", f"import subprocess; subprocess.Popen({sleeper!r})"], start_new_session=True
         )
+
+
+def speak_gtp() -> None:
+    for line in sys.stdin:
+        answers = {"name": "Passer", "genmove": "pass"}
+        say(f"= {answers.get(line.split()[0], '')}", "")
 
 
 def say(*lines: str) -> None:

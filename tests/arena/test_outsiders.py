@@ -13,6 +13,7 @@ from agents.engine_config import EngineConfig, located, to_text
 from arena import allowed
 from arena.cli.app import app
 from arena.episodes import verify
+from arena.league import run_league
 from arena.match import play_match
 from arena.outsiders import add_engine
 from arena.records import Agent
@@ -116,6 +117,20 @@ def test_an_engine_is_played_against_and_asked(store: Store) -> None:
     assert store.episodes()[0].forfeit == over.result.forfeit
     shown = run("replay", "show", store.episodes()[0].id, "--ply", 2, "--db", store.path)
     assert "forfeit: illegal: it played 'e2e5' (step 3)" in shown.output
+
+
+@pytest.mark.slow
+def test_a_league_matches_its_engines(store: Store) -> None:
+    game = "go?size=5"
+    config = EngineConfig(protocol="gtp", command=(sys.executable, str(FAKE), "pass"), timeout=60.0)
+    passer, says = add_engine(store, game, "passer", config)
+    assert says == "Passer"
+    for _ in run_league(store, game, rounds=1, learners=["vpg"], slice_steps={"vpg": 64}, games=2):
+        pass
+    met = {frozenset((row.agent_0, row.agent_1)) for row in store.pair_results(game)}
+    learner = next(agent for agent in store.agents(game) if agent.kind == "checkpoint")
+    assert frozenset((passer.id, learner.id)) in met
+    assert all(episode.forfeit is None for episode in store.episodes(agent=passer.id))
 
 
 def have(program: str) -> bool:
