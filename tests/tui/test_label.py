@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from arena.records_text import Completion, Pair
 from arena.store import Store
 from tests.tui.conftest import ready, sees, shown, until
 from tests.tui.test_terminal import Terminal
 from tui.app import ArenaApp
+from tui.screens.dialogs import MAX_WRITTEN
 from tui.screens.judge_screen import GuidelinesScreen, JudgeScreen
 from tui.screens.label import LabelScreen
 from tui.screens.rank import RankScreen, ScoreScreen
@@ -183,14 +184,18 @@ async def test_notes_answers_and_guidelines(texts: Path) -> None:
         await pilot.press(*"odd", "enter")
         await until(pilot, lambda: app.screen is screen and "noted" in shown(app))
         await pilot.press("w")
-        await until(pilot, lambda: app.screen.query(Input))
-        await pilot.press(*"so", "enter")
+        await until(pilot, lambda: app.screen.query(TextArea))
+        app.screen.query_one(TextArea).text = "x" * (MAX_WRITTEN + 1)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "at most 20,000 are kept" in shown(app))
+        app.screen.query_one(TextArea).text = ""
+        await pilot.press(*"so", "enter", *"it is", "ctrl+s")
         await until(pilot, lambda: app.screen is screen and "kept as a demonstration" in shown(app))
         await sees(pilot, "prompt 0?")
     with Store(texts) as store:
         assert [(note.annotator, note.pair, note.text) for note in store.notes()] == [("Ann", 1, "odd")]
         assert [(row.prompt, row.response, row.source) for row in store.demonstrations()] == [
-            ("prompt 0?", "so", "Ann")
+            ("prompt 0?", "so\nit is", "Ann")
         ]
 
 

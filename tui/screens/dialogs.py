@@ -11,10 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from tui.text import inert
+
+MAX_WRITTEN = 20_000
+"""Characters of a text of several lines."""
 
 
 class ChooseScreen(ModalScreen[int | None]):
@@ -60,6 +63,38 @@ class AskScreen(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value.strip() or None)
+
+
+class WriteScreen(ModalScreen[str | None]):
+    """A text of several lines; None where nothing was entered."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s,f10", "keep", "Keep", id="dialog.keep", priority=True, key_display="^s"),
+        Binding("escape", "dismiss(None)", "Cancel", id="dialog.cancel"),
+    ]
+    KEYS = "^s keeps it · Enter: a new line · Esc cancels"
+
+    def __init__(self, title: str, explanation: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._explanation = explanation
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Content(inert(self._title)), classes="title")
+            if self._explanation:
+                yield Static(Content(inert(self._explanation)))
+            yield TextArea(tab_behavior="focus", compact=True)
+            yield Static(Content(self.KEYS), classes="keys")
+
+    def action_keep(self) -> None:
+        text = self.query_one(TextArea).text.strip()
+        if len(text) > MAX_WRITTEN:
+            much = f"{len(text):,} characters; at most {MAX_WRITTEN:,} are kept"
+            self.query_one(".keys", Static).update(Content.styled(much, "$error"))
+        else:
+            self.dismiss(text or None)
 
 
 class ConfirmScreen(ModalScreen[bool]):

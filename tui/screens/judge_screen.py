@@ -20,7 +20,7 @@ from textual.widgets import Footer, Static
 from arena.records_text import LabelProgress
 from arena.store import Store
 from envs.errors import ArenaError
-from tui.screens.dialogs import AskScreen
+from tui.screens.dialogs import AskScreen, WriteScreen
 from tui.text import clock, inert, inert_block
 from tui.widgets.area_bar import AreaBar
 
@@ -291,7 +291,7 @@ class JudgeScreen(Screen[None]):
 
         if self.asked is not None:
             explanation = "It is kept as a demonstration, for supervised fine-tuning."
-            self.app.push_screen(AskScreen("What should have been answered?", "", explanation), written)
+            self.app.push_screen(WriteScreen("What should have been answered?", explanation), written)
 
     def action_mode(self) -> None:
         self.arena.change_label_mode(self.NEXT_MODE)
