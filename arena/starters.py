@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.resources
 import json
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena.records import Agent, PackedPolicy, Run
@@ -49,15 +49,15 @@ class Starter:
 
 @functools.cache
 def _index() -> dict[str, Any]:
-    path = _folder().joinpath(INDEX)
+    path = _folder() / INDEX
     index: dict[str, Any] = (
         json.loads(path.read_text()) if path.is_file() else {"runs": {}, "agents": [], "ratings": {}}
     )
     return index
 
 
-def _folder() -> Any:
-    return importlib.resources.files("arena").joinpath("data", "starters")
+def _folder() -> Path:
+    return Path(__file__).parent / "data" / "starters"
 
 
 def starters(game: str | None = None) -> list[Starter]:
@@ -89,8 +89,8 @@ def provenance(starter: Starter) -> Run:
 
 def packed(starter: Starter) -> PackedPolicy:
     """Its checkpoint; ArenaError where the file is not the one that was measured."""
-    file = _folder().joinpath(f"{starter.sha256[:16]}.safetensors")
-    data: bytes = file.read_bytes() if file.is_file() else b""
+    file = _folder() / f"{starter.sha256[:16]}.safetensors"
+    data = file.read_bytes() if file.is_file() else b""
     if hashlib.sha256(data).hexdigest() != starter.sha256:
         raise ArenaError(f"the starter {starter.name!r} of {starter.game} is damaged; install arena-league again")
     (length,) = struct.unpack("<Q", data[:8])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,14 +46,16 @@ def read_keymap(path: Path) -> dict[str, str]:
 
     Raises UsageError (one line) for a file that is no keymap: unknown ids, no keys, one key for two things.
     """
+    if not path.exists():  # nobody waits for a parser of nothing
+        return {}
+    import tomllib
+
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise UsageError(f"{path} is larger than {MAX_BYTES:,} bytes")
         keys = dict(_flat(tomllib.loads(data.decode()), ""))
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{path} cannot be read: {reason}") from error
@@ -87,6 +88,8 @@ def bind(path: Path, name: str, key: str) -> dict[str, str]:
 
     Raises UsageError for what cannot be, ArenaError where the file cannot be written; it is as it was then.
     """
+    import tomllib
+
     keys = {**read_keymap(path), name: key}
     check(keys)
     line = f"{name} = {json.dumps(key)}"

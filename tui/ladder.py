@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from arena.records import AgentKind
 from arena.standings import Standing
@@ -37,7 +36,7 @@ def ladder(
     """
     rated = {row.agent: row for row in standings if row.connected}
     shifts = [row.elo - measured[name] for name, row in rated.items() if name in measured]
-    shift = fmean(shifts) if shifts else 0.0
+    shift = sum(shifts) / len(shifts) if shifts else 0.0
     names = {row.agent: row.kind for row in standings if row.kind != "human"} | dict(others)
     rungs = []
     for name, kind in names.items():
