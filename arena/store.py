@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from arena import store_check
 from arena.records import (
@@ -28,6 +29,7 @@ from arena.records import (
     Score,
     from_row,
 )
+from arena.replay_search import Search
 from arena.store_file import LeagueFile
 from arena.store_leagues import LeagueStore
 from arena.store_matches import add_match, add_played
@@ -175,9 +177,12 @@ class Store(RunStore, LeagueStore, TextStore):
         league: int | None = None,
         round: int | None = None,
         limit: int | None = None,
+        before: int | None = None,
     ) -> list[Match]:
-        """Matches, newest first."""
+        """Matches, newest first; `before` a match's id gives the next page."""
         where, values = filters({"game": game, "kind": kind, "league": league, "round": round})
+        if before is not None:
+            where, values = f"{where} {'AND' if where else 'WHERE'} id < ?", [*values, before]
         rows = self._file.rows(
             f"SELECT * FROM matches {where} ORDER BY id DESC LIMIT ?", *values, -1 if limit is None else limit
         )
@@ -191,20 +196,49 @@ class Store(RunStore, LeagueStore, TextStore):
         rated: bool | None = None,
         limit: int | None = None,
         before: int | None = None,
+        other: int | None = None,
+        search: Search | None = None,
     ) -> list[Episode]:
-        """Episodes, newest first; `before` an episode's id gives the next page."""
+        """Episodes, newest first, of an agent, against an `other`; `before` an episode's id gives the next page."""
         where, values = filters({"game": game, "match": match, "rated": rated})
         conditions = [where.removeprefix("WHERE ")] if where else ["TRUE"]
-        if agent is not None:
-            conditions.append("id IN (SELECT episode FROM episode_players WHERE agent = ?)")
-            values.append(agent)
+        for player in (agent, other):
+            if player is not None:
+                conditions.append("id IN (SELECT episode FROM episode_players WHERE agent = ?)")
+                values.append(player)
         if before is not None:
             conditions.append("id < ?")
             values.append(before)
+        if search is not None:
+            more, chosen_by = self._searched(search, game)
+            conditions += more
+            values += chosen_by
         chosen = f"SELECT * FROM episodes WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
         with self._file.read() as connection:
             rows = connection.execute(chosen, (*values, -1 if limit is None else limit)).fetchall()
             return [from_row(Episode, row, players=_players(connection, row["id"])) for row in rows]
+
+    def _searched(self, search: Search, game: str | None) -> tuple[list[str], list[Any]]:
+        """The conditions of a search, and their values."""
+        conditions: list[str] = []
+        values: list[Any] = []
+        plain = {"id = ?": search.episode, "rated = ?": search.rated, "reason = ?": search.reason}
+        for condition, value in (plain | {"length > ?": search.longer, "length < ?": search.shorter}).items():
+            if value is not None:
+                conditions.append(condition)
+                values.append(value)
+        scores = {"won": " AND score = 1", "lost": " AND score = 0"}
+        for number, part in enumerate(search.players):
+            of_game = "AND game = ?" if game is not None else ""
+            score = scores.get(search.result or "", "") if number == 0 else ""
+            conditions.append(
+                f"""id IN (SELECT episode FROM episode_players WHERE agent IN
+                    (SELECT id FROM agents WHERE instr(lower(name), lower(?)) {of_game}){score})"""
+            )
+            values += [part, *([game] if game is not None else [])]
+        if search.result == "draw":
+            conditions.append("EXISTS (SELECT 1 FROM episode_players WHERE episode = episodes.id AND score = 0.5)")
+        return conditions, values
 
     def episode(self, episode: int) -> Episode:
         rows = self._file.rows("SELECT * FROM episodes WHERE id = ?", episode)
@@ -237,6 +271,26 @@ class Store(RunStore, LeagueStore, TextStore):
             FROM episodes JOIN episode_players ON episode_players.episode = episodes.id
             WHERE game = ?1 AND rated AND version = {_version("episodes")} GROUP BY agent ORDER BY mean DESC, agent"""
         return [from_row(Score, row) for row in self._file.rows(sql, game, version)]
+
+    def results_of(self, agent: int, newest: int) -> list[tuple[int, float]]:
+        """(opponent, own score) of an agent's newest rated games of two, oldest first; a draw is ½."""
+        sql = """SELECT others.agent AS other, own.score AS score FROM episode_players AS own
+            JOIN episodes ON episodes.id = own.episode
+            JOIN episode_players AS others ON others.episode = own.episode AND others.seat <> own.seat
+            WHERE own.agent = ? AND rated AND own.score IS NOT NULL AND others.agent <> own.agent
+            ORDER BY own.episode DESC LIMIT ?"""
+        return [(row["other"], row["score"]) for row in reversed(self._file.rows(sql, agent, newest))]
+
+    def match_totals(self, matches: Sequence[int]) -> dict[int, list[tuple[int, int, float]]]:
+        """Match → (agent, its games, its points, or the sum of its returns where there is one player), by seat."""
+        marks = ", ".join("?" * len(matches))
+        sql = f"""SELECT match, agent, count(*) AS games, total(coalesce(score, reward)) AS points
+            FROM episodes JOIN episode_players ON episode_players.episode = episodes.id
+            WHERE match IN ({marks}) GROUP BY match, agent ORDER BY match, min(episodes.id * 8 + seat)"""
+        found: dict[int, list[tuple[int, int, float]]] = {}
+        for row in self._file.rows(sql, *matches):
+            found.setdefault(row["match"], []).append((row["agent"], row["games"], row["points"]))
+        return found
 
     def games(self) -> list[GameCount]:
         """The games that this league knows something about."""

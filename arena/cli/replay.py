@@ -14,6 +14,8 @@ from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, canonical, group
 from arena.cli.output import clean, drawing_text, print_json, print_table, say, when
 from arena.formats import FORMATS, Recorded, find_format, write
 from arena.records import Episode, ending
+from arena.replay_search import HELP as SEARCH_HELP
+from arena.replay_search import parse_search
 from arena.store import Store
 from envs.errors import UsageError
 
@@ -33,6 +35,8 @@ def list_episodes(
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only episodes in which this agent played (needs GAME).")
     ] = None,
+    match: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the episodes of this match.")] = None,
+    search: Annotated[str, typer.Option(metavar="WORDS", help=f"Only those that fit: {SEARCH_HELP}.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many, the newest first.")] = 20,
     db: Db = DEFAULT_DB,
     json: Json = False,
@@ -42,12 +46,14 @@ def list_episodes(
     \b
     Example:
       arena replay list connect_four --limit 5
+      arena replay list --search "ann won >20"
     """
+    words = parse_search(search)
     if agent is not None and game is None:
         raise UsageError("--agent needs the game before it: arena replay list GAME --agent NAME")
     with Store(db, create=False) as store:
         player = None if agent is None or game is None else store.agent(game, agent).id
-        episodes = store.episodes(game=game, agent=player, limit=limit)
+        episodes = store.episodes(game=game, agent=player, match=match, limit=limit, search=words)
         names = [seat_names(store, episode) for episode in episodes]
     if json:
         print_json([summary(episode, seats) for episode, seats in zip(episodes, names, strict=True)])

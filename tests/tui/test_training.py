@@ -164,7 +164,7 @@ async def test_a_failure_is_told_with_its_log(app: ArenaApp) -> None:
 
 async def test_what_was_killed_is_shown_and_gone_on_with(app: ArenaApp) -> None:
     killed = add_run(app.db, "killed", "running")
-    async with app.run_test(size=(160, 50)) as pilot:
+    async with app.run_test(size=(160, 50), notifications=True) as pilot:
         await ready(pilot)
         await pilot.press("f5")
         await sees(pilot, "‼ killed", "r goes on from step 3,000")

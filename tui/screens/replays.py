@@ -1,25 +1,51 @@
-"""The stored episodes, newest first."""
+"""The stored episodes, newest first: filtered, searched, verified, exported."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.widgets import DataTable
 
+from arena.formats import FORMATS
+from arena.jobs import Job
+from arena.replay_search import HELP, parse_search
+from arena.session_client import Refusal, SessionDied, Verified, replay_request
 from envs.errors import ArenaError
-from tui.facts import ReplayRow, known_games, read_replays
+from tui.facts import ReplayFilter, ReplayRow, known_games, read_replays
 from tui.messages import ReadFailed, ReplaysLoaded
 from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.screens.table_screen import TableScreen
 from tui.text import shorten, versus
-from tui.widgets.tables import outcome
+from tui.widgets.tables import chosen, outcome
 
 PAGE = 100
 """Episodes that are read at a time."""
+
+
+@dataclass
+class EpisodeVerified(Message):
+    """An episode has been played again."""
+
+    episode: int
+    ok: bool
+    words: str
+
+
+@dataclass
+class JobEnded(Message):
+    """An export is over."""
+
+    job: Job
+    path: str
 
 
 class ReplaysScreen(TableScreen):
@@ -27,61 +53,71 @@ class ReplaysScreen(TableScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="replays.open"),
+        Binding("slash", "search", "Search", id="replays.search", key_display="/", tooltip=HELP),
         Binding("g", "game", "Game", id="replays.game"),
         Binding("a", "agent", "Player", id="replays.agent"),
-        Binding("ctrl+r", "load", "Refresh", id="replays.refresh"),
+        Binding("v", "verify", "Verify", id="replays.verify", tooltip="play it again and compare every step"),
+        Binding("x", "export", "Export", id="replays.export", tooltip="write the chosen episode into a file"),
+        Binding("c", "clear", "Clear", id="replays.clear", tooltip="no filter: all episodes"),
+        Binding("ctrl+r", "load", "Refresh", show=False, id="replays.refresh"),
         Binding("question_mark", "app.help", "Help", id="app.help", key_display="?"),
         Binding("escape", "app.back", "Back", id="replays.leave"),
     ]
 
-    def __init__(self, game: str | None = None, agent: str | None = None) -> None:
+    def __init__(
+        self, game: str | None = None, agent: str | None = None, other: str | None = None, match: int | None = None
+    ) -> None:
         super().__init__()
-        self.game = game
-        self.agent = agent
+        self.wanted = ReplayFilter(game, agent, other, match)
         self._oldest: int | None = None
         self._more = False
+        self._verified: dict[int, bool] = {}
 
     def action_load(self) -> None:
-        self.show_banner("Replays", f"{self.game or 'all games'} · {self.agent or 'everybody'}")
+        self.show_banner("Replays", self.wanted.words())
         self._oldest = None
-        self._read(self.game, self.agent, None)
+        self._read(self.wanted, None)
 
     @work(thread=True, exclusive=True, group="replays", exit_on_error=False)
-    def _read(self, game: str | None, agent: str | None, before: int | None) -> None:
+    def _read(self, wanted: ReplayFilter, before: int | None) -> None:
         try:
-            rows = read_replays(self.arena.db, game, agent, before, PAGE)
+            rows = read_replays(self.arena.db, wanted, before, PAGE)
             self.post_message(ReplaysLoaded(rows, len(rows) == PAGE, before is None))
         except ArenaError as error:
             self.post_message(ReadFailed(str(error)))
 
     def on_replays_loaded(self, message: ReplaysLoaded) -> None:
         table, wide = self.table, self.wide
-        players = 56 if wide else 24
+        players = 56 if wide else 22
         if message.first:
             table.clear(columns=True)
-            columns = [("id", 5), ("game", 40 if wide else 13), ("players", players), ("outcome", 24 if wide else 18)]
+            columns = [("id", 7), ("game", 34 if wide else 13), ("players", players), ("outcome", 24 if wide else 16)]
             for label, width in [*columns, ("plies", 5)] + ([("when", 16)] if wide else []):
                 table.add_column(Text(label), width=width)
         for row in message.rows:
             table.add_row(*(Text(cell) for cell in self._cells(row, players, wide)), key=str(row.episode))
         self._more = message.more
         self._oldest = message.rows[-1].episode if message.rows else self._oldest
-        empty = "No episode here yet: every finished game is kept." if not table.row_count else ""
-        self.say(empty or "Enter opens · g chooses a game · a a player")
+        empty = "No episode here yet: every finished game is kept." if self.wanted == ReplayFilter() else "None fits."
+        self.say("Enter opens · / searches · g a game · a a player" if table.row_count else empty)
 
-    @staticmethod
-    def _cells(row: ReplayRow, players: int, wide: bool) -> list[str]:
+    def _cells(self, row: ReplayRow, players: int, wide: bool) -> list[str]:
         game = row.game if wide else row.game.removeprefix("gridworld/")
         result = outcome(row.players, row.scores, row.returns, row.reason)
-        cells = [str(row.episode), shorten(game, 40 if wide else 13), versus(row.players, players)]
-        cells += [shorten(result, 24 if wide else 18), str(row.length)]
+        cells = [self._badge(row.episode), shorten(game, 34 if wide else 13), versus(row.players, players)]
+        cells += [shorten(result, 24 if wide else 16), str(row.length)]
         return [*cells, time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at / 1000))] if wide else cells
+
+    def _badge(self, episode: int) -> str:
+        """The number, and whether it has been verified since the app was opened."""
+        verdict = self._verified.get(episode)
+        return f"{episode}{'' if verdict is None else ' ✓' if verdict else ' ✗'}"
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self, event: DataTable.RowHighlighted) -> None:
         if self._more and event.cursor_row >= event.data_table.row_count - 1:
             self._more = False
-            self._read(self.game, self.agent, self._oldest)
+            self._read(self.wanted, self._oldest)
 
     @on(DataTable.RowSelected)
     def _selected(self, event: DataTable.RowSelected) -> None:
@@ -90,20 +126,121 @@ class ReplaysScreen(TableScreen):
     def action_open(self) -> None:
         """Enter opens from the table itself; this stands in the footer."""
 
+    @property
+    def _episode(self) -> int | None:
+        key = chosen(self.table)
+        return None if key is None else int(key)
+
+    def filter(self, **changes: str | None) -> None:
+        """Another filter in some respects; raises UsageError for a search that cannot be."""
+        wanted = dataclasses.replace(self.wanted, **changes)  # type: ignore[arg-type]
+        parse_search(wanted.search)
+        self.wanted = wanted
+        self.action_load()
+
+    def action_search(self) -> None:
+        def search(text: str | None) -> None:
+            try:
+                self.filter(search=text or "")
+            except ArenaError as error:
+                self.say(str(error), "$error")
+
+        self.app.push_screen(AskScreen("Search", self.wanted.search, f"{HELP}; together: ann won >20"), search)
+
     def action_game(self) -> None:
         games = known_games(self.arena.league.games)
 
         def choose(index: int | None) -> None:
             if index is not None:
-                self.game = games[index - 1] if index else None
-                self.action_load()
+                self.filter(game=games[index - 1] if index else None)
 
         self.app.push_screen(ChooseScreen("Whose replays: which game?", ["all games", *games]), choose)
 
     def action_agent(self) -> None:
-        def choose(name: str | None) -> None:
-            self.agent = name
-            self.action_load()
-
         explanation = "An agent or a person; Esc shows everybody's"
-        self.app.push_screen(AskScreen("Replays of which player?", self.agent or "", explanation), choose)
+        self.app.push_screen(
+            AskScreen("Replays of which player?", self.wanted.agent or "", explanation),
+            lambda name: self.filter(agent=name, other=None),
+        )
+
+    def action_clear(self) -> None:
+        self.wanted = ReplayFilter()
+        self.action_load()
+
+    def action_verify(self) -> None:
+        if self._episode is not None:
+            self.say(f"episode {self._episode} is played again…")
+            self._verify(self._episode)
+
+    @work(group="verify", exit_on_error=False)
+    async def _verify(self, episode: int) -> None:
+        """Have a game's process play it again."""
+        try:
+            session = await self.arena.sessions.take()
+            session.send(replay_request(str(self.arena.db), episode))
+            asked = session.send({"do": "verify"})
+            async for event in session:
+                if isinstance(event, Verified) and event.id == asked:
+                    self.post_message(EpisodeVerified(episode, event.ok, event.message))
+                    break
+                if isinstance(event, Refusal):
+                    self.post_message(EpisodeVerified(episode, False, event.message))
+                    break
+            await self.arena.sessions.give_back(session)
+        except (SessionDied, ArenaError, OSError) as error:
+            self.post_message(ReadFailed(str(error)))
+
+    def on_episode_verified(self, message: EpisodeVerified) -> None:
+        self._verified[message.episode] = message.ok
+        key = str(message.episode)
+        for row in range(self.table.row_count):
+            if self.table.ordered_rows[row].key.value == key:
+                cell = Text(self._badge(message.episode), style="" if message.ok else "bold reverse")
+                self.table.update_cell(key, self.table.ordered_columns[0].key, cell)
+        words = "✓ verified: " if message.ok else "✗ NOT as recorded: "
+        self.say(f"episode {message.episode} {words}{message.words}", "" if message.ok else "$error")
+
+    def action_export(self) -> None:
+        if (episode := self._episode) is not None:
+            ask_export(self, episode, self._export)
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _export(self, episode: int, form: str, path: str) -> None:
+        jobs = self.arena.jobs
+        try:
+            job = jobs.start(
+                ["replay", "export", str(episode), "--format", form, "--out", str(Path(path).expanduser())],
+                f"export of episode {episode}",
+            )
+            while job.state == "running":
+                time.sleep(0.1)
+                job = jobs.job(job.id)
+            self.post_message(JobEnded(job, path))
+        except ArenaError as error:
+            self.post_message(ReadFailed(str(error)))
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        if message.job.state == "done":
+            self.say(f"written: {message.path}")
+        else:
+            self.say(message.job.why or message.job.state, "$error")
+
+
+def ask_export(screen: TableScreen, episode: int, then: Callable[[int, str, str], object]) -> None:
+    """Ask for a format and a file's name, then go on with (episode, format, path)."""
+    names = list(FORMATS)
+
+    def named(index: int | None) -> None:
+        if index is None:
+            return
+        form = FORMATS[names[index]]
+
+        def write(path: str | None) -> None:
+            if path:
+                then(episode, names[index], path)
+
+        title = f"Write episode {episode} to which file?"
+        screen.app.push_screen(AskScreen(title, f"episode-{episode}{form.suffix}"), write)
+
+    options = [f"{name}: {FORMATS[name].summary}" for name in names]
+    screen.app.push_screen(ChooseScreen("In which form?", options), named)

@@ -222,6 +222,9 @@ class TrainingScreen(Screen[None]):
         words += [row.why] if row.why else []
         self._say(" · ".join(words), "$error" if row.state in ("failed", "killed") else "")
 
+    def _warn(self, text: str) -> None:
+        self.notify(inert(text), severity="warning", markup=False)
+
     def _say(self, text: str, style: str = "") -> None:
         self.query_one("#note", Static).update(Content.styled(inert(text), style))
 
@@ -271,7 +274,7 @@ class TrainingScreen(Screen[None]):
 
         row = self.row
         if row is None or row.job is None:
-            self._say("No log: this run was not started from the app.", "$warning")
+            self._warn("No log: this run was not started from the app.")
             return
         self.app.push_screen(JobLogScreen(row.job.id, row.name))
 
@@ -300,16 +303,16 @@ class TrainingScreen(Screen[None]):
     def action_stop(self) -> None:
         row = self.row
         if row is None or row.job is None or row.job.state != "running":
-            self._say(_not_ours(row, "stopped"), "$warning")
+            self._warn(_not_ours(row, "stopped"))
             return
         number = row.job.id
         self._do(lambda: self.arena.jobs.stop(number))
-        self._say(f"{row.name} is asked to stop; everything is kept")
+        self.notify(inert(f"{row.name} is asked to stop; everything is kept"), markup=False)
 
     def action_kill(self) -> None:
         row = self.row
         if row is None or row.job is None or row.job.state != "running":
-            self._say(_not_ours(row, "killed"), "$warning")
+            self._warn(_not_ours(row, "killed"))
             return
         number = row.job.id
 
@@ -324,10 +327,10 @@ class TrainingScreen(Screen[None]):
     def action_resume(self) -> None:
         row = self.row
         if row is None or row.active or (row.run is None and row.job is None):
-            self._say(f"{row.name} is at work already" if row else "No run to go on with.", "$warning")
+            self._warn(f"{row.name} is at work already" if row else "No run to go on with.")
             return
         if row.state == "finished":
-            self._say(f"{row.name} has finished. arena train … --name {row.name} --resume --steps N goes further.")
+            self._warn(f"{row.name} has finished. arena train … --name {row.name} --resume --steps N goes further.")
             return
         self._next = row.name
         if row.run is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
@@ -36,32 +38,46 @@ def fill(table: Cells, columns: list[tuple[str, int]], rows: list[tuple[str, lis
 
 
 def fill_standings(
-    table: Cells, facts: GameFacts, *, full: bool, others: bool = False, name: int = 16, you: str | None = None
+    table: Cells,
+    facts: GameFacts,
+    *,
+    full: bool,
+    others: bool = False,
+    name: int = 16,
+    you: str | None = None,
+    form: Mapping[str, str] | None = None,
+    kinds: bool = True,
 ) -> None:
-    """The game's leaderboard (`full`: all columns), then `others`: agents without games. Names get `name` columns."""
+    """The game's leaderboard (`full`: all columns), then `others`: agents without games. Names get `name` columns.
+
+    With `form` (name → newest results) its column is there, too; without `kinds` that of the kinds is not.
+    """
     rows: list[tuple[str, list[Text]]] = []
-    columns: list[tuple[str, int]]
+    columns: list[tuple[str, int]] = [("#", 2), ("player", name), *([("kind", 7)] if kinds else [])]
     if facts.players == 1:
-        columns = [("#", 2), ("player", name), ("kind", 7), ("mean ± sd", 14)]
+        columns += [("mean ± sd", 14)]
         columns += [("games", 5), ("best", 8), ("length", 6)] if full else []
         for row in facts.scores:
-            cells = [str(row.rank or "–"), shorten(row.agent, name), kind_name(row.kind)]
+            cells = [str(row.rank or "–"), shorten(row.agent, name), *([kind_name(row.kind)] if kinds else [])]
             cells.append(f"{row.mean:.4g} ± {row.std:.3g}")
             cells += [str(row.episodes), f"{row.best:.5g}", f"{row.mean_length:.1f}"] if full else []
             rows.append((row.agent, _cells(*cells, you=row.agent == you)))
     else:
-        columns = [("#", 2), ("player", name), ("kind", 7), ("Elo", 10)]
+        columns += [("Elo", 10)]
         columns += [("games", 5), ("W/D/L", 11), ("1st", 4), ("2nd", 4)] if full else []
+        columns += [("form", 5)] if form is not None else []
         for line in facts.standings:
-            cells = [str(line.rank or "–"), shorten(line.agent, name), kind_name(line.kind)]
+            cells = [str(line.rank or "–"), shorten(line.agent, name), *([kind_name(line.kind)] if kinds else [])]
             cells.append(rating(line.elo, line.low, line.high))
             if full:
                 cells += [str(line.games), f"{line.wins}/{line.draws}/{line.losses}"]
                 cells += [share(line.first_score), share(line.second_score)]
+            cells += [form.get(line.agent, "")] if form is not None else []
             rows.append((line.agent, _cells(*cells, you=line.agent == you)))
     if others:
         for agent, kind in facts.others:
-            rows.append((agent, _cells("", shorten(agent, name), kind_name(kind), "–", *[""] * (len(columns) - 4))))
+            cells = ["", shorten(agent, name), *([kind_name(kind)] if kinds else []), "–"]
+            rows.append((agent, _cells(*cells, *[""] * (len(columns) - len(cells)))))
     fill(table, columns, rows)
 
 

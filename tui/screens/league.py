@@ -1,0 +1,470 @@
+"""A game's league: who is how strong, since when, against whom, from whom; starts and pauses it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import DataTable, Footer, Static, TabbedContent, TabPane, Tree
+
+from arena.store import Store
+from envs.errors import ArenaError
+from envs.specs import find_game
+from tui.facts import known_games
+from tui.league_facts import (
+    VIEWS,
+    FamilyView,
+    HistoryView,
+    LeagueState,
+    MatchesView,
+    MatrixView,
+    TableView,
+    View,
+    read_state,
+    read_view,
+)
+from tui.messages import ReadFailed
+from tui.screens.dialogs import ChooseScreen
+from tui.text import inert, shorten, versus
+from tui.widgets.area_bar import AreaBar
+from tui.widgets.heat_grid import HeatGrid
+from tui.widgets.plot import PlotPanel, Series
+from tui.widgets.tables import chosen, fill, fill_standings
+
+if TYPE_CHECKING:
+    from tui.app import ArenaApp
+
+REFRESH_SECONDS = 5.0
+TITLES = {"table": "Table", "history": "History", "matrix": "Matrix", "family": "Family", "matches": "Matches"}
+LENGTHS: tuple[tuple[str, list[str]], ...] = (
+    ("10 minutes", ["--minutes", "10"]),
+    ("one hour", ["--minutes", "60"]),
+    ("until it is paused", []),
+)
+
+
+@dataclass
+class ViewLoaded(Message):
+    """A view of a game, and how its leagues stand, have been read."""
+
+    game: str
+    view: View
+    state: LeagueState
+
+
+class LeagueScreen(Screen[None]):
+    """The leaderboard and what is behind it, of one game."""
+
+    CSS_PATH = "league.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("g", "game", "Game", id="league.game"),
+        Binding("comma", "next_game(-1)", "Game before", show=False, id="league.before", key_display=","),
+        Binding("full_stop", "next_game(1)", "Next game", show=False, id="league.next", key_display="."),
+        Binding("v", "view", "View", id="league.view", tooltip="table, history, matrix, family, matches"),
+        Binding("1", "show('table')", "Table", show=False, id="league.table"),
+        Binding("2", "show('history')", "History", show=False, id="league.history"),
+        Binding("3", "show('matrix')", "Matrix", show=False, id="league.matrix"),
+        Binding("4", "show('family')", "Family", show=False, id="league.family"),
+        Binding("5", "show('matches')", "Matches", show=False, id="league.matches"),
+        Binding("h", "history", "History of…", id="league.player", tooltip="the chosen player's rating by its games"),
+        Binding("r", "replays", "Replays", id="league.replays", tooltip="replays of the chosen player or match"),
+        Binding("s", "start", "Start", id="league.start", tooltip="start a league of this game, or go on with one"),
+        Binding("p", "pause", "Pause", id="league.pause", tooltip="pause the league; everything is kept"),
+        Binding("o", "output", "Log", id="league.output", tooltip="what the league prints"),
+        Binding("ctrl+r", "load", "Refresh", show=False, id="league.refresh"),
+        Binding("question_mark", "app.help", "Help", id="app.help", key_display="?"),
+        Binding("escape", "app.back", "Back", show=False, id="league.leave"),
+    ]
+
+    def __init__(self, game: str | None = None) -> None:
+        super().__init__()
+        self._wanted = game
+        self._state = LeagueState()
+        self._player: str | None = None
+        self._timer: Timer | None = None
+        self._problem = ""
+        self.shown: dict[str, View] = {}
+
+    @property
+    def arena(self) -> ArenaApp:
+        return cast("ArenaApp", self.app)
+
+    @property
+    def game(self) -> str:
+        """The game that is shown."""
+        return self._wanted or self.arena.home.game
+
+    @property
+    def wide(self) -> bool:
+        return self.size.width >= 120
+
+    @property
+    def view(self) -> str:
+        """The view that is shown, one of `VIEWS`."""
+        return self.query_one(TabbedContent).active
+
+    @property
+    def table(self) -> DataTable[Text]:
+        return self.query_one("#standings", DataTable)
+
+    def compose(self) -> ComposeResult:
+        yield AreaBar()
+        yield Static(id="banner")
+        with TabbedContent(initial="table"):
+            with TabPane("1 Table", id="table"):
+                table: DataTable[Text] = DataTable(id="standings", cursor_type="row", zebra_stripes=True)
+                yield table
+            with TabPane("2 History", id="history"):
+                yield PlotPanel(id="ratings", empty="nobody here has been rated")
+            with TabPane("3 Matrix", id="matrix"):
+                yield HeatGrid(id="grid")
+            with TabPane("4 Family", id="family"):
+                tree: Tree[str] = Tree("runs", id="tree")
+                tree.show_root = False
+                yield tree
+            with TabPane("5 Matches", id="matches"):
+                matches: DataTable[Text] = DataTable(id="list", cursor_type="row", zebra_stripes=True)
+                yield matches
+        yield Static(id="note")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._wanted = self._wanted or self.arena.home.game
+        self._timer = self.set_interval(REFRESH_SECONDS, self._refresh)
+        self.table.focus()
+
+    def on_screen_resume(self) -> None:
+        if self._timer is not None:
+            self._timer.resume()
+        self.action_load()
+
+    def on_screen_suspend(self) -> None:
+        if self._timer is not None:
+            self._timer.pause()
+
+    def _refresh(self) -> None:
+        """While a league is at work its facts change."""
+        if any(job.state == "running" for job in self._state.jobs.values()) or self._at_work:
+            self.action_load()
+
+    @property
+    def _at_work(self) -> bool:
+        return any(view.process is not None for view in self._state.leagues)
+
+    def action_load(self) -> None:
+        self._read(self.game, self.view, self._player)
+
+    @work(thread=True, exclusive=True, group="league", exit_on_error=False)
+    def _read(self, game: str, view: str, player: str | None) -> None:
+        arena = self.arena
+        try:
+            self.post_message(
+                ViewLoaded(game, read_view(arena.db, game, view, player), read_state(arena.db, game, arena.jobs))
+            )
+        except ArenaError as error:
+            self.post_message(ReadFailed(str(error)))
+
+    def on_view_loaded(self, message: ViewLoaded) -> None:
+        if message.game != self.game:
+            return
+        self._state = message.state
+        view = message.view
+        name = {
+            TableView: "table",
+            HistoryView: "history",
+            MatrixView: "matrix",
+            FamilyView: "family",
+            MatchesView: "matches",
+        }[type(view)]
+        if isinstance(view, FamilyView) and self.shown.get("family") == view:
+            self._tell()
+            return  # a tree that is built anew would close what was opened
+        self.shown[name] = view
+        if isinstance(view, TableView):
+            width = 34 if self.wide else 18
+            fill_standings(
+                self.table, view.facts, full=True, name=width, you=self.arena.user, form=view.form, kinds=self.wide
+            )
+        elif isinstance(view, HistoryView):
+            self._draw_history(view)
+        elif isinstance(view, MatrixView):
+            self._draw_matrix(view)
+        elif isinstance(view, FamilyView):
+            self._draw_family(view)
+        else:
+            self._fill_matches(view)
+        self._tell()
+
+    def on_read_failed(self, message: ReadFailed) -> None:
+        self._say(message.problem, "$error")
+
+    def _draw_history(self, view: HistoryView) -> None:
+        series = [
+            Series(name, *([getattr(p, part) for p in points] for part in ("x", "elo", "low", "high")))
+            for name, points in view.curves.items()
+        ]
+        if view.player is None:
+            title, x_title = "rating of each run's agents", "environment steps"
+        else:
+            title, x_title = "rating by games", "its newest rated games"
+        self.query_one(PlotPanel).show(series, title, x_title, "Elo, 95 % interval")
+
+    def _draw_matrix(self, view: MatrixView) -> None:
+        found = view.matrix
+        if found is None:
+            self.query_one(HeatGrid).show((), ())
+        else:
+            more = (("Nash", found.nash), ("α-rank", found.alpha_rank))
+            self.query_one(HeatGrid).show(found.agents, found.scores, more)
+
+    def _draw_family(self, view: FamilyView) -> None:
+        tree = cast("Tree[str]", self.query_one("#tree", Tree))
+        tree.clear()
+        branches = {}
+        for run in view.runs:
+            if run.league is not None and run.league not in branches:
+                label = Text.assemble((f"league {inert(run.league)}", "bold"))
+                branches[run.league] = tree.root.add(label, expand=True)
+            branch = branches[run.league] if run.league is not None else tree.root
+            words = " · ".join(filter(None, (run.algorithm, run.role, run.parents and f"against {run.parents}")))
+            at = branch.add(Text.assemble((inert(run.name), "bold"), f"  {inert(words)}"), expand=len(view.runs) <= 4)
+            for agent in run.agents:
+                elo = "not rated" if agent.elo is None else f"{agent.elo:+.0f} ±{agent.half:.0f}"
+                note = f" · {agent.note}" if agent.note else ""
+                at.add_leaf(Text.assemble(inert(agent.name), (f"  {elo}{note}", "dim")), data=agent.name)
+
+    def _fill_matches(self, view: MatchesView) -> None:
+        players = 56 if self.wide else 26
+        columns = [("match", 6), ("kind", 10), ("round", 5), ("players", players), ("result", 13), ("games", 6)]
+        columns += [("when", 16)] if self.wide else []
+        rows = []
+        for row in view.rows:
+            points = row.points
+            result = (
+                f"mean {points[0] / max(row.games, 1):.4g}"
+                if len(points) == 1
+                else " – ".join(f"{p:g}" for p in points[:4])
+            )
+            cells = [str(row.match), row.kind, "" if row.round is None else str(row.round + 1)]
+            cells += [versus(row.players, players), shorten(result, 13), str(row.games)]
+            cells += [time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at / 1000))] if self.wide else []
+            rows.append((str(row.match), [Text(cell) for cell in cells]))
+        fill(self.query_one("#list", DataTable), columns, rows)
+
+    def _tell(self) -> None:
+        """The lines above and below: which league, how it stands, what can be done here."""
+        states = []
+        for view in self._state.leagues:
+            job = self._state.jobs.get(view.league.name)
+            words = {"running": "▶ running", "paused": "❚❚ paused", "idle": "■ idle"}[view.state]
+            if job is not None and job.state == "running" and view.process is None:
+                words = "… starting"
+            states.append(f"{inert(view.league.name)} {words}, round {view.league.round + 1}")
+            if job is not None and job.state == "failed":
+                states.append(f"✗ {inert(job.why)}")
+        told = " · ".join(states) or "no league yet: s starts one"
+        banner = Content.assemble((f" {inert(self.game)} ", "bold $background on $primary"), f"  {told}")
+        self.query_one("#banner", Static).update(banner)
+        self._say(self._words())
+
+    def _words(self) -> str:
+        view = self.shown.get(self.view)
+        alone = find_game(self.game.partition("?")[0]).num_players == 1
+        if alone and self.view in ("history", "matrix"):
+            return "Who plays alone has scores, and meets nobody."
+        match view:
+            case TableView(facts, _) if not facts.standings and not facts.scores:
+                return f"No rated game yet. Play one, or: arena {'evaluate' if alone else 'match'} {self.game} …"
+            case TableView() if alone:
+                return "Mean return ± standard deviation over all rated games. , . other games · Enter: replays"
+            case TableView():
+                return "Elo ± half the 95 % interval, random = 0 · 1st, 2nd: points by seat"
+            case HistoryView(_, None):
+                return "Every agent that a run has left · h in the table: a player by its games"
+            case HistoryView(_, player):
+                return f"{player} by its games, opponents as strong as now · 2: all runs"
+            case MatrixView(None):
+                return "Nobody has met anybody yet."
+            case MatrixView(found) if found is not None:
+                grid = self.query_one(HeatGrid)
+                row, column = found.agents[grid.row], found.agents[grid.column]
+                score, games = found.scores[grid.row][grid.column], found.games[grid.row][grid.column]
+                if grid.row == grid.column:
+                    return "Points of the row against the column in %: orange wins, blue loses"
+                told = "have not met" if score is None else f"{100 * score:.1f} % in {games:,} games"
+                return f"{row} against {column}: {told} · Enter: the games"
+            case FamilyView(runs):
+                return "Enter opens and closes; of an agent its replays." if runs else "No run has left an agent here."
+            case MatchesView(rows):
+                return "Enter: the games of a match." if rows else "No match yet."
+        return ""
+
+    def _warn(self, text: str) -> None:
+        self.notify(inert(text), severity="warning", markup=False)
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.query_one("#note", Static).update(Content.styled(inert(text), style))
+
+    def show_game(self, game: str) -> None:
+        """Another game, in the same view."""
+        self._wanted = game
+        self._player = None
+        self.shown.clear()
+        if self.is_mounted:
+            self.action_load()
+
+    def _games(self) -> list[str]:
+        games = known_games(self.arena.league.games)
+        return games if self.game in games else [*games, self.game]
+
+    def action_game(self) -> None:
+        games = self._games()
+        self.app.push_screen(
+            ChooseScreen("Which game?", games),
+            lambda index: self.show_game(games[index]) if index is not None else None,
+        )
+
+    def action_next_game(self, change: int) -> None:
+        games = self._games()
+        self.show_game(games[(games.index(self.game) + change) % len(games)])
+
+    def action_view(self) -> None:
+        self.action_show(VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)])
+
+    def action_show(self, view: str) -> None:
+        if view == "history":
+            self._player = None
+        self.query_one(TabbedContent).active = view
+        parts = {
+            "table": "#standings",
+            "history": "#plot-area",
+            "matrix": "#grid",
+            "family": "#tree",
+            "matches": "#list",
+        }
+        self.query_one(parts[view]).focus()
+        self.action_load()
+
+    @on(TabbedContent.TabActivated)
+    def _turned(self) -> None:
+        self.action_load()
+
+    def action_history(self) -> None:
+        player = chosen(self.table)
+        if player is not None:
+            self.action_show("history")
+            self._player = player
+            self.action_load()
+
+    @on(HeatGrid.Moved)
+    def _moved(self) -> None:
+        self._tell()
+
+    @on(HeatGrid.Chosen)
+    def _pair(self, event: HeatGrid.Chosen) -> None:
+        view = self.shown.get("matrix")
+        if isinstance(view, MatrixView) and view.matrix is not None:
+            agents = view.matrix.agents
+            other = agents[event.column] if event.column != event.row else None
+            self.arena.open_replays(self.game, agents[event.row], other=other)
+
+    @on(Tree.NodeSelected)
+    def _agent_chosen(self, event: Tree.NodeSelected[str]) -> None:
+        if event.node.data is not None:
+            self.arena.open_replays(self.game, event.node.data)
+
+    @on(DataTable.RowSelected)
+    def _selected(self) -> None:
+        self.action_replays()
+
+    def action_replays(self) -> None:
+        if self.view == "matches":
+            match = chosen(self.query_one("#list", DataTable))
+            if match is not None:
+                self.arena.open_replays(self.game, match=int(match))
+            return
+        self.arena.open_replays(self.game, chosen(self.table) if self.view == "table" else None)
+
+    def action_start(self) -> None:
+        """Go on with a league of this game, or begin its default one."""
+        leagues = [view.league.name for view in self._state.leagues]
+        if self._at_work or any(job.state == "running" for job in self._state.jobs.values()):
+            self._warn("A league of this game is at work: p pauses it.")
+            return
+
+        def start(which: int) -> Callable[[int | None], None]:
+            def begin(length: int | None) -> None:
+                if length is None:
+                    return
+                words = LENGTHS[length][1]
+                name = leagues[which] if which < len(leagues) else self.game
+                verb = ["resume", name] if which < len(leagues) else ["run", self.game]
+                self._do(
+                    lambda: self.arena.jobs.start(
+                        ["league", *verb, *words], f"league {name}", f"league {name}", ["league", "resume", name]
+                    )
+                )
+
+            return begin
+
+        def ask(which: int | None) -> None:
+            if which is not None:
+                title = f"{leagues[which] if which < len(leagues) else self.game}: for how long?"
+                self.app.push_screen(ChooseScreen(title, [words for words, _ in LENGTHS]), start(which))
+
+        if len(leagues) > 1:
+            self.app.push_screen(ChooseScreen("Which league?", leagues), ask)
+        else:
+            ask(0)
+
+    def action_pause(self) -> None:
+        names = [view.league.name for view in self._state.leagues if view.state != "paused"]
+        if not names:
+            self._warn("No league of this game that could be paused.")
+            return
+
+        def pause(which: int | None) -> None:
+            if which is not None:
+                db, name = self.arena.db, names[which]
+                self._do(lambda: _pause(db, name))
+
+        if len(names) > 1:
+            self.app.push_screen(ChooseScreen("Pause which league?", names), pause)
+        else:
+            pause(0)
+
+    def action_output(self) -> None:
+        from tui.screens.job_log import JobLogScreen
+
+        jobs = [job for view in self._state.leagues if (job := self._state.jobs.get(view.league.name)) is not None]
+        jobs = jobs or [job for name, job in self._state.jobs.items() if name == self.game]
+        if jobs:
+            self.app.push_screen(JobLogScreen(jobs[0].id, jobs[0].title))
+        else:
+            self._warn("No log: no league of this game was started from the app.")
+
+    @work(thread=True, group="job", exit_on_error=False)
+    def _do(self, what: Callable[[], object]) -> None:
+        """Something with a league, in a thread; then the view is read anew."""
+        try:
+            what()
+        except ArenaError as error:
+            self.post_message(ReadFailed(str(error)))
+            return
+        self.app.call_from_thread(self.action_load)
+
+
+def _pause(db: Path, name: str) -> None:
+    with Store(db, create=False) as store:
+        store.pause_league(name)
