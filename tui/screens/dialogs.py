@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static, TextArea
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.text import inert
@@ -81,6 +81,8 @@ class WriteScreen(ModalScreen[str | None]):
         self._explanation = explanation
 
     def compose(self) -> ComposeResult:
+        from textual.widgets import TextArea  # the first screen does not wait for it
+
         with Vertical(classes="dialog"):
             yield Static(Content(inert(self._title)), classes="title")
             if self._explanation:
@@ -89,6 +91,8 @@ class WriteScreen(ModalScreen[str | None]):
             yield Static(Content(self.KEYS), classes="keys")
 
     def action_keep(self) -> None:
+        from textual.widgets import TextArea
+
         text = self.query_one(TextArea).text.strip()
         if len(text) > MAX_WRITTEN:
             much = f"{len(text):,} characters; at most {MAX_WRITTEN:,} are kept"
