@@ -6,8 +6,8 @@ SETTINGS are JSON: command, directory, stderr (a file's name in it), control (a 
 The program runs in a process group of its own with its limits set; Arena talks to it directly over stdin and stdout.
 The guard waits until the program ends, or until `control`, a pipe whose other end Arena holds, is closed, as it is by
 Arena's death of any kind. Then it kills the group and, on Linux, where it is the foster parent of whatever the program
-left behind, every process that came of it, and exits with the program's status. It removes the directory where Arena
-has closed the pipe and so no longer can.
+left behind, every process that came of it. Once the pipe is closed it removes the directory and exits with the
+program's status.
 """
 
 from __future__ import annotations
@@ -56,20 +56,27 @@ def main(settings: dict[str, Any]) -> int:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)  # so that Arena reads the end of stdout when the program ends
-    while not _ended(program):
-        ready, _, _ = select.select([control, woken], [], [])
-        if control in ready:
-            break
-        with contextlib.suppress(BlockingIOError):
-            if set(os.read(woken, 4096)) - {signal.SIGCHLD}:
-                break
+    told = False  # to end
+    while not told and not _ended(program):
+        told = _told(control, woken)
     with contextlib.suppress(OSError):
         os.killpg(program, signal.SIGKILL)  # before it is waited for: until then the number is its own
     status = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
     _reap_rest()
-    if select.select([control], [], [], 0)[0]:
-        shutil.rmtree(settings["directory"], ignore_errors=True)  # else Arena, which may look into it first
+    while not told:  # Arena may want to read what the program left
+        told = _told(control, woken)
+    shutil.rmtree(settings["directory"], ignore_errors=True)
     return status if status >= 0 else 128 - status
+
+
+def _told(control: int, woken: int) -> bool:
+    """Wait for a signal or the pipe's end; whether it is time to end, and not only a child that has ended."""
+    ready, _, _ = select.select([control, woken], [], [])
+    if control in ready:
+        return True
+    with contextlib.suppress(BlockingIOError):
+        return bool(set(os.read(woken, 4096)) - {signal.SIGCHLD})
+    return False
 
 
 def _start(settings: dict[str, Any], guard: int) -> None:

@@ -161,12 +161,10 @@ class EngineProcess:
         self._buffer += data
 
     def _crash(self) -> EngineFailure:
-        """How it ended, with the last line of its stderr."""
+        """How it ended, with the last line of its stderr; a program that closed its output without ending is ended."""
         last = _last_line(self._log)
-        try:
-            status = self._guard.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            return EngineFailure("crash", "it closed its output")
+        self.close()
+        status = self._guard.returncode
         how = f"killed by {_signal_name(status - 128)}" if status > 128 else f"exit status {status}"
         return EngineFailure("crash", how + (f", {last}" if last else ""))
 

@@ -27,7 +27,7 @@ from envs.protocol import Turn
 from envs.registry import make
 
 FAKE = Path(__file__).with_name("fake_engine.py")
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @pytest.fixture(scope="module")
