@@ -40,7 +40,7 @@ def card(config: dict[str, Any], measured: Measured, files: Sequence[str]) -> st
         "",
         f"# {_plain(name)}",
         "",
-        f"An agent that plays `{_plain(game)}`, trained with {config['algorithm']}"
+        f"An agent that plays {_code(game)}, trained with {config['algorithm']}"
         + (f" for {config['step']:,} steps" if config["step"] is not None else "")
         + (f", searching {config['search']:,} simulations a move" if config["search"] else "")
         + ".",
@@ -51,11 +51,11 @@ def card(config: dict[str, Any], measured: Measured, files: Sequence[str]) -> st
     ]
     if measured.elo is not None:
         lines.append(
-            f"| Elo (95 % interval, {measured.games:,} rated games) | {measured.elo:+.0f} "
+            f"| Elo on its league's scale (95 % interval, {measured.games:,} rated games) | {measured.elo:+.0f} "
             f"({measured.low:+.0f} … {measured.high:+.0f}) |"
         )
     if config["run"] is not None:
-        lines.append(f"| run | `{_plain(config['run']['name'])}`, seed {config['run']['seed']} |")
+        lines.append(f"| run | {_code(config['run']['name'])}, seed {config['run']['seed']} |")
     lines += ["", "It plays again after", "", "```", "arena agents import DIRECTORY", "```", ""]
     replays = [file for file in files if file.startswith("replay")]
     if "replay.gif" in replays:
@@ -65,6 +65,11 @@ def card(config: dict[str, Any], measured: Measured, files: Sequence[str]) -> st
     settings = [f"| `{key}` | {_plain(str(value))} |" for key, value in sorted(config["settings"].items())]
     lines += ["| setting | value |", "|---|---|", *settings, ""]
     return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    """`text` as code, in a cell of a table too."""
+    return f"`{text.replace('`', chr(39)).replace('|', '/')}`"
 
 
 def _plain(text: str) -> str:

@@ -70,7 +70,8 @@ def test_there_and_back_it_chooses_the_same(store: Store, tmp_path: Path) -> Non
     text = (out / CARD).read_text()
     score = done.stdout.removeprefix("mean return ").partition(" over")[0]
     assert f"**{score}**" in text
-    assert "Elo (95 % interval, 4 rated games)" in text
+    assert "(95 % interval, 4 rated games)" in text
+    assert "plays `tic_tac_toe`" in text
     elsewhere = tmp_path / "elsewhere.db"
     added = run("agents", "import", out, "--as", "visitor", "--db", elsewhere)
     assert added.exit_code == 0, added.output
