@@ -207,12 +207,10 @@ class _Round:
             untils = {n: self._start(run) + self.config.members[n].steps for n, run in runs.items()}
             details: dict[int, dict[str, Any]] = {}
             jobs = [lambda n=n: self._train_job(n, runs[n], untils[n], details) for n in due]
-            begun: set[int] = set()
             finished: set[int] = set()
             try:
                 for index, news in ordered(self.engine, jobs, self.should_stop):
                     n = due[index]
-                    begun.add(n)
                     if isinstance(news, Trained):
                         finished.add(n)
                         agent = self._keep(n, runs[n], untils[n], news, details[n])
@@ -222,7 +220,7 @@ class _Round:
                     else:
                         yield self._note(news, f"training {runs[n].name}", runs[n])
             finally:
-                for n in begun - finished:
+                for n in set(due) - finished:
                     run = self.store.run(runs[n].name)
                     if run.state == "running":
                         self.store.finish_run(run.id, "stopped")
