@@ -35,7 +35,7 @@ STEP_WORDS = {
 """What a run's steps count."""
 FIRST_KEYS = {
     "charts/reward": "reward",
-    "charts/kl": "KL to the start, nats",
+    "charts/kl": "KL, nats",
     "losses/entropy": "entropy, nats",
     "losses/value_loss": "value loss",
     "losses/clipfrac": "clip fraction",

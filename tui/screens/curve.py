@@ -105,12 +105,12 @@ class CurveScreen(Screen[None]):
         else:
             points = self._curves[name]
             drawn = [
-                _series("PPO, rubric", points, "ppo"),
+                _series("PPO", points, "ppo"),
                 _series("PPO, reward model", points, "ppo", proxy=True),
-                _series("DPO, rubric", points, "dpo"),
-                _series("best of n, rubric", points, "best"),
+                _series("DPO", points, "dpo"),
+                _series("best of n", points, "best"),
             ]
-            plot.show([one for one in drawn if one.x], name, X_TITLE, "rubric and reward")
+            plot.show([one for one in drawn if one.x], name, X_TITLE, "rubric (◆ what the reward model says)")
         self._say(
             "Where the reward model's curve goes on rising and the rubric's falls, the proxy is over-optimised."
             if names

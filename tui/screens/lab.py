@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
@@ -130,7 +131,7 @@ class LabScreen(Screen[None]):
     def action_load(self) -> None:
         """Read everything anew."""
         row = self.row
-        self._read(row.name if row is not None and row.run is not None else None)
+        self._read(row.name if row is not None else None)
 
     @work(thread=True, exclusive=True, group="lab", exit_on_error=False)
     def _read(self, name: str | None) -> None:
@@ -268,8 +269,9 @@ class LabScreen(Screen[None]):
         stages = self._lab.stages
         lines = [f"{_mark(stage)} {stage.word:9}{stage.help}" for stage in stages]
 
-        def asked(text: str | None) -> None:
+        def asked(word: str, text: str | None) -> None:
             if text is not None:
+                text = f"rlhf {word} {text}" if text.startswith("-") else text
                 try:
                     self._go(_command(text, [stage.word for stage in stages]))
                 except UsageError as error:
@@ -282,8 +284,8 @@ class LabScreen(Screen[None]):
             if word == "label":
                 self.action_label()
             else:
-                explanation = f"Enter starts it. Options may follow; arena rlhf {word} --help names them."
-                self.app.push_screen(AskScreen("arena …", f"rlhf {word}", explanation), asked)
+                explanation = f"Enter starts it; or type options: arena rlhf {word} --help names them."
+                self.app.push_screen(AskScreen("arena …", f"rlhf {word}", explanation), partial(asked, word))
 
         self.app.push_screen(ChooseScreen("Which step?", lines), choose)
 

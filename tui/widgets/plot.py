@@ -119,9 +119,10 @@ class PlotPanel(Vertical):
 
     def show(self, series: Sequence[Series], title: str, x_title: str, y_title: str) -> None:
         """Draw these and nothing else. Raises ValueError where a series' parts differ in length."""
+        shown = (self._series, self._titles)
         self._series = [(one.name, _points(one)) for one in series]
         self._titles = (title, x_title, y_title)
-        if self.is_mounted:
+        if self.is_mounted and (self._series, self._titles) != shown:
             self._draw()
 
     @property
@@ -237,8 +238,12 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
         self._last_x, self._last_y = x_limits, y_limits
         for points, _, _, faded in curves:
             self._draw_interval(points, _style(faded))
-        for points, sign, colour, _ in curves:
-            self._draw_curve(points, sign, _style(colour))
+        for points, _, colour, _ in curves:
+            thin = _thin(points)
+            self.plot([p.x for p in thin], [p.y for p in thin], _style(colour), HiResMode.BRAILLE)
+        for points, sign, colour, _ in curves:  # above all lines, or another curve would hide them
+            marked = points if len(points) <= MAX_MARKED else _every(points, MAX_MARKED // 2)
+            self.scatter([p.x for p in marked], [p.y for p in marked], sign, _style(colour))
 
     @staticmethod
     def _follows(now: tuple[float, float], last: tuple[float, float] | None) -> bool:
@@ -254,12 +259,6 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
         else:
             for edge in (1, 2):
                 self.plot([p[0] for p in known], [p[edge] for p in known], style, HiResMode.BRAILLE)
-
-    def _draw_curve(self, points: list[_Point], sign: str, style: str) -> None:
-        thin = _thin(points)
-        self.plot([p.x for p in thin], [p.y for p in thin], style, HiResMode.BRAILLE)
-        marked = points if len(points) <= MAX_MARKED else _every(points, MAX_MARKED // 2)
-        self.scatter([p.x for p in marked], [p.y for p in marked], sign, style)
 
 
 class _Ticks(AxisFormatter):
