@@ -85,6 +85,7 @@ _LATEST_GREEDY_RETURN: dict[str, Any] = {
 }
 
 _VPG_ONE_MAZE: dict[str, Any] = {
+    "network": "mlp",
     "num_envs": 64,
     "num_steps": 16,
     "gamma": 0.97,
@@ -118,13 +119,13 @@ BUDGETS: dict[str, dict[str, int]] = {
     | {"gridworld/maze": 2_000_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
     | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000},
     "vpg": _SHORT_RUNS
-    | {"gridworld/maze": 4_000_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
+    | {"gridworld/maze": 300_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
     | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
     "q_learning": _TABLE_RUNS | {"gridworld/cliff": 40_000, "gridworld/rooms": 100_000},
     "sarsa": _TABLE_RUNS,
     "monte_carlo": _TABLE_RUNS,
     "dqn": dict.fromkeys(_SHORT_RUNS, 3_000)
-    | {"gridworld/maze": 500_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
+    | {"gridworld/maze": 60_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
     | {"gridworld/cliff": 20_000, "gridworld/rooms": 20_000, "cartpole": 60_000, "gym/CartPole": 60_000},
 }
 
@@ -290,13 +291,13 @@ PRESETS: dict[str, Presets] = {
         "gridworld/maze": {
             "num_envs": 64,
             "num_steps": 8,
-            "network": "mlp",
-            "hidden_size": 256,
-            "hidden_layers": 3,
+            "network": "planner",
+            "hidden_size": 64,
+            "hidden_layers": 1,
             "activation": "relu",
             "gamma": 0.95,
-            "learning_rate": 2e-3,
-            "value_learning_rate": 2e-3,
+            "learning_rate": 5e-3,
+            "value_learning_rate": 5e-3,
             "value_steps": 1,
             "value_minibatches": 1,
             "max_grad_norm": 0.5,
@@ -357,17 +358,17 @@ PRESETS: dict[str, Presets] = {
         "gridworld/custom": _DQN_TABLE,
         "gridworld/maze": {
             "num_envs": 256,
-            "network": "mlp",
-            "hidden_size": 256,
-            "hidden_layers": 3,
+            "network": "planner",
+            "hidden_size": 64,
+            "hidden_layers": 1,
             "batch_size": 256,
             "gamma": 0.93,
             "n_steps": 3,
             "huber": False,
+            "learning_rate": 5e-3,
             "target_update": 100,
             "train_ratio": 1 / 20,
             "learning_starts": 5_000,
-            "buffer_size": 300_000,
             "final_epsilon": 0.1,
         },
         "gridworld/maze?level": _DQN_TABLE
