@@ -188,7 +188,8 @@ def report(rows: Sequence[LabelledPair]) -> Report:
             items[row.pair][row.annotator] = row
     again = {name: _repeated(labels) for name, labels in by_annotator.items()}
     decisive_again = _agree(pair for pairs in again.values() for pair in pairs if _sign(pair[0]) and _sign(pair[1]))
-    both = [two for item in items.values() for two in itertools.combinations(item.values(), 2)]
+    shared = [item for item in items.values() if len(item) > 1]
+    both = [two for item in shared for two in itertools.combinations(item.values(), 2)]
     decisive = _agree(two for two in both if _sign(two[0]) and _sign(two[1]))
     basis: Literal["annotators", "repeats"] | None = None
     if decisive.of >= MIN_CEILING:
@@ -196,20 +197,20 @@ def report(rows: Sequence[LabelledPair]) -> Report:
     elif decisive_again.of >= MIN_CEILING:
         basis = "repeats"
     rate = {"annotators": decisive.share, "repeats": decisive_again.share}.get(basis or "")
-    complete = [item for item in items.values() if len(item) == len(by_annotator) > 1]
+    complete = [item for item in shared if len(item) == len(by_annotator)]
     signs = [Counter(_sign(row) for row in item.values()) for item in complete]
     return Report(
         labels=len(rows),
         pairs=len(items),
         annotators=[_annotator(name, labels, again[name]) for name, labels in sorted(by_annotator.items())],
-        between=_between(items),
+        between=_between(shared),
         agreement=_agree(both),
         decisive_agreement=decisive,
         decisive_consistency=decisive_again,
         fleiss=fleiss_kappa([[found[sign] for sign in (-1, 0, 1)] for found in signs]),
-        alpha=krippendorff_alpha([[_sign(row) for row in item.values()] for item in items.values()]),
+        alpha=krippendorff_alpha([[_sign(row) for row in item.values()] for item in shared]),
         alpha_ordinal=krippendorff_alpha(
-            [[_sign(row) * row.strength for row in item.values()] for item in items.values()], "ordinal"
+            [[_sign(row) * row.strength for row in item.values()] for item in shared], "ordinal"
         ),
         ceiling=None if rate is None else ceiling(rate),
         ceiling_basis=basis,
@@ -243,10 +244,10 @@ def _agree(pairs: Iterable[tuple[LabelledPair, LabelledPair]]) -> Share:
     return wilson(sum(same), len(same))
 
 
-def _between(items: Mapping[int, Mapping[str, LabelledPair]]) -> list[PairReport]:
+def _between(items: Iterable[Mapping[str, LabelledPair]]) -> list[PairReport]:
     """Every two annotators who labelled the same pairs, in the order of their names."""
     shared: dict[tuple[str, str], list[tuple[LabelledPair, LabelledPair]]] = defaultdict(list)
-    for item in items.values():
+    for item in items:
         for one, other in itertools.combinations(sorted(item), 2):
             shared[one, other].append((item[one], item[other]))
     return [
@@ -261,13 +262,12 @@ def _annotator(
     decisive = [row for row in labels if _sign(row)]
     placed = [row for row in decisive if row.left is not None]
     unequal = [row for row in decisive if len(row.text_a) != len(row.text_b)]
+    chosen = Counter(row.choice for row in labels)
     times = [row.milliseconds for row in labels if row.milliseconds is not None]
     return AnnotatorReport(
         annotator=name,
         labels=len(labels),
-        choices={
-            choice: sum(row.choice == choice for row in labels) for choice in ("a", "b", "tie", "both_bad", "skip")
-        },
+        choices={choice: chosen[choice] for choice in _SIGNS},
         decisive=len(decisive),
         much=sum(row.strength == 2 for row in decisive),
         seconds=statistics.median(times) / 1000 if times else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 from arena.records_text import (
@@ -298,6 +299,12 @@ def to_row(record: Any) -> dict[str, Any]:
     for name in _JSON & row.keys():
         row[name] = json.dumps(row[name], sort_keys=True, allow_nan=False)
     return row
+
+
+@cache
+def has_json(kind: type) -> bool:
+    """Whether a record has values that SQLite does not take as they are."""
+    return not _JSON.isdisjoint(columns(kind))
 
 
 def from_row(kind: type[Record], row: Any, **others: Any) -> Record:

@@ -72,9 +72,11 @@ class _Taker:
 
     def take_pair(self, row: ImportedPair) -> None:
         prompt = self._prompt(row.prompt, row.split)
+        known = self.added["completions"]
         a = self._completion(prompt, row.text_a, row.model_a)
         b = self._completion(prompt, row.text_b, row.model_b)
-        pair, turned = self._pair(row, prompt, a, b)
+        new = self.added["completions"] > known  # so nobody can have paired the two before, nor judged them
+        pair, turned = self._pair(row, prompt, a, b, new)
         if row.choice is None:
             return
         label = Label(
@@ -88,14 +90,18 @@ class _Taker:
             created_at=self._now,
         )
         label = label.turned() if turned else label
-        sql = f"""SELECT choice, strength FROM labels WHERE annotator = ? AND pair = ? AND {counts("labels")}
-            ORDER BY id DESC LIMIT 1"""
-        found = self._connection.execute(sql, (label.annotator, pair)).fetchone()
-        if found and (found["choice"], found["strength"]) == (label.choice, label.strength):
+        if not new and self._has(label):
             self.added["known"] += 1
         else:
             insert(self._connection, "labels", label)
             self.added["labels"] += 1
+
+    def _has(self, label: Label) -> bool:
+        """Whether this annotator's judgement of the pair is the same already."""
+        sql = f"""SELECT choice, strength FROM labels WHERE annotator = ? AND pair = ? AND {counts("labels")}
+            ORDER BY id DESC LIMIT 1"""
+        found = self._connection.execute(sql, (label.annotator, label.pair)).fetchone()
+        return found is not None and (found["choice"], found["strength"]) == (label.choice, label.strength)
 
     def take_score(self, row: ImportedScore) -> None:
         prompt = self._prompt(row.prompt, row.split)
@@ -130,12 +136,13 @@ class _Taker:
             self.added["completions"] += 1
         return known[text]
 
-    def _pair(self, row: ImportedPair, prompt: int, a: int, b: int) -> tuple[int, bool]:
+    def _pair(self, row: ImportedPair, prompt: int, a: int, b: int, new: bool) -> tuple[int, bool]:
         """The pair of a row, and whether its completions stand the other way round there.
 
-        It is the one of the row's number if that has the row's texts, else the one that has the texts.
+        It is the one of the row's number if that has the row's texts, else the one that has the texts; neither is
+        looked for where one of the texts is `new`.
         """
-        if row.pair is not None:
+        if row.pair is not None and not new:
             sql = """SELECT pairs.id, pairs.prompt, a.text AS first, b.text AS second FROM pairs
                 JOIN completions AS a ON a.id = completion_a JOIN completions AS b ON b.id = completion_b
                 WHERE pairs.id = ?"""
@@ -143,18 +150,24 @@ class _Taker:
             if found and found["prompt"] == prompt and {found["first"], found["second"]} == {row.text_a, row.text_b}:
                 return found["id"], found["first"] != row.text_a
         before = self._connection.total_changes
-        pair = Pair(prompt, a, b, "import" if row.proposed_by == "repeat" else row.proposed_by)
-        stored = pair_of(self._connection, pair)
+        pair = Pair(prompt, a, b, "import" if row.proposed_by == "repeat" else row.proposed_by, created_at=self._now)
+        first = a
+        if new:
+            number = insert(self._connection, "pairs", pair)
+        else:
+            stored = pair_of(self._connection, pair)
+            number, first = stored.id, stored.completion_a
         if row.repeat_of is not None:
-            stored = pair_of(self._connection, Pair(prompt, a, b, "repeat", stored.id))
+            number, first = pair_of(self._connection, Pair(prompt, a, b, "repeat", number)).id, a
         self.added["pairs"] += self._connection.total_changes - before
         if row.pair is not None:
-            self._pairs[row.pair] = stored.id
-        return stored.id, stored.completion_a != a
+            self._pairs[row.pair] = number
+        return number, first != a
 
     def _owner(self, name: str | None, kind: AnnotatorKind) -> int:
-        name = self._annotator if name is None or self._override else valid_name(name, "annotator")
+        name = self._annotator if name is None or self._override else name
         if name not in self._annotators:
+            name = valid_name(name, "annotator")
             row = self._connection.execute("SELECT id FROM annotators WHERE name = ?", (name,)).fetchone()
             self._annotators[name] = (
                 row["id"]

@@ -175,6 +175,7 @@ class LabelStore(JudgementStore):
             "newest": -1 if newest is None else newest,
         }
         # CROSS JOIN keeps labels outermost: they come in the order of their ids, and a few of them are few look-ups.
+        # The columns are the record's fields in their order.
         sql = f"""SELECT prompts.text AS prompt, a.text AS text_a, b.text AS text_b, choice, strength, weight,
                 annotators.name AS annotator, pairs.id AS pair, prompts.id AS prompt_id, completion_a, completion_b,
                 split, proposed_by, repeat_of, "left", milliseconds, ranking, labels.id AS label, labels.created_at,
@@ -187,7 +188,7 @@ class LabelStore(JudgementStore):
             WHERE {" AND ".join([*conditions, *wanted])}
             ORDER BY labels.id {"ASC" if newest is None else "DESC"} LIMIT :newest"""
         with self._file.read() as connection:
-            return [from_row(LabelledPair, row) for row in connection.execute(sql, values)]
+            return [LabelledPair(*row) for row in connection.execute(sql, values)]
 
     def count_labels(self) -> tuple[int, int]:
         """How many labels count (those of `labels()`), and when the newest of them was given (0: there is none)."""

@@ -7,10 +7,12 @@ import hashlib
 import sqlite3
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from operator import attrgetter, itemgetter
 from typing import Any
 
-from arena.records import Agent, Checkpoint, PackedPolicy, from_row, to_row
+from arena.records import Agent, Checkpoint, PackedPolicy, columns, from_row, has_json, to_row
 from arena.store_file import LeagueFile
 from envs.errors import ArenaError, UsageError
 
@@ -66,11 +68,22 @@ def filters(values: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def insert(connection: sqlite3.Connection, table: str, record: Any) -> int:
-    row = {name: value for name, value in to_row(record).items() if name != "id"}
-    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
-    cursor = connection.execute(sql, tuple(row.values()))
+    kind: type = type(record)
+    sql, values = _insertion(table, kind)
+    cursor = connection.execute(sql, values(record))
     assert cursor.lastrowid is not None
     return cursor.lastrowid
+
+
+@cache
+def _insertion(table: str, kind: type) -> tuple[str, Callable[[Any], Sequence[Any]]]:
+    """The statement, and what makes its values of a record: by far the most of an import's time goes this way."""
+    names = [name for name in columns(kind) if name != "id"]
+    sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+    if not has_json(kind):
+        return sql, attrgetter(*names)
+    chosen = itemgetter(*names)
+    return sql, lambda record: chosen(to_row(record))
 
 
 def chunks(data: bytes) -> Iterable[tuple[int, memoryview]]:

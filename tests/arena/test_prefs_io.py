@@ -181,6 +181,30 @@ def test_whose_labels_they_are_can_be_said(store: Store) -> None:
         take(store, text_of(rows), annotator="a\x1b")
 
 
+def test_one_file_may_say_a_thing_twice(store: Store) -> None:
+    row = {"prompt": "p", "a": "x", "b": "y", "choice": "a", "annotator": "Ann"}
+    turned = row | {"a": "y", "b": "x", "choice": "b"}
+    other = row | {"b": "z", "choice": "b"}
+    back = row | {"a": "z", "b": "y", "choice": "tie"}  # texts that are known, but no pair yet
+    counts = take(store, text_of([row, turned, other, row | {"choice": "b"}, back, back]))
+    assert counts == ImportCounts(prompts=1, completions=3, pairs=3, labels=4, scores=0, known=2)
+    assert [(row.text_a, row.text_b, row.choice) for row in store.labels()] == [
+        ("x", "z", "b"), ("x", "y", "b"), ("z", "y", "tie"),
+    ]  # fmt: skip
+    assert store.check() == []
+
+
+def test_a_new_row_is_four_statements(store: Store) -> None:
+    """Two completions, a pair, a label, and no search for what cannot be there: a hundred thousand rows are seconds."""
+    data = text_of([{"prompt": "p", "a": f"x{n}", "b": f"y{n}", "choice": "a"} for n in range(200)])
+    seen: list[str] = []
+    with store._file.exclusive() as connection:
+        connection.set_trace_callback(seen.append)
+    assert take(store, data).labels == 200
+    assert len(seen) < 4 * 200 + 20
+    assert sum(sql.startswith("INSERT") for sql in seen) >= 4 * 200
+
+
 GOOD = b'{"prompt": "p", "chosen": "x", "rejected": "y"}'
 
 
