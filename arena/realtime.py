@@ -284,8 +284,10 @@ class Server:
         return Done()
 
     def _resign(self, request: Request) -> Done:
-        self._live().resign(field(request, "seat", int))
-        self._clock.running = self._waiting = False
+        table = self._live()
+        table.resign(field(request, "seat", int))
+        self._waiting = False
+        self._clock.running = self._clock.running and not table.over
         self._tell()
         return Done()
 

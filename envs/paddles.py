@@ -38,6 +38,12 @@ GLIDE = 0.55
 LINES, COLUMNS = 210, 160
 
 
+def is_knob(game: str) -> bool:
+    """Whether the game's paddles go up and down by actions named right and left."""
+    paddles = PADDLES.get(game.partition("?")[0], ())
+    return any(paddle.vertical and paddle.back == "right" for paddle in paddles)
+
+
 class Aim:
     """Follows pointers for the seats of one game, step by step.
 

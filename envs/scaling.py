@@ -15,6 +15,8 @@ Packed: TypeAlias = NDArray[np.uint32]
 
 ASPECT = 4 / 3
 """How wide a television's picture is against its height, whatever the number of its columns and lines."""
+CLEARLY = 2
+"""How many times as far from the surroundings one of two pixels must be to count as a thing of its own."""
 NEIGHBOURS = 2
 """Pixels on each side that say what is usual around a pixel."""
 
@@ -30,21 +32,27 @@ def pack(picture: Picture) -> Packed:
 def scale(packed: Packed, width: int, height: int) -> Packed:
     """A picture in another size; every pixel is one of those that it covers (or the nearest, where it grows).
 
-    Of the darkest and the brightest one that a pixel covers, it shows the one that differs more from the surroundings:
-    a ball of a few pixels would vanish in a mean, and a dark one in a maximum.
+    Of the darkest and the brightest one that a pixel covers, it shows the one that differs clearly more from the
+    surroundings: a ball of a few pixels would vanish in a mean, and a dark one in a maximum. Along the edges of large
+    things neither does; there it shows what covers more.
     """
+    if height >= packed.shape[0] and width >= packed.shape[1]:
+        rows, columns = (np.arange(new) * old // new for new, old in ((height, len(packed)), (width, packed.shape[1])))
+        return packed[rows[:, None], columns]
     brightest = darkest = packed
+    mean = (packed >> 24).astype(np.float32)
     for axis, size in ((0, height), (1, width)):
         taps = _taps(packed.shape[axis], size)
-        brightest, darkest = (
-            reduce(np.maximum, (brightest.take(tap, axis) for tap in taps)),
-            reduce(np.minimum, (darkest.take(tap, axis) for tap in taps)),
-        )
+        brightest = reduce(np.maximum, (brightest.take(tap, axis) for tap in taps))
+        darkest = reduce(np.minimum, (darkest.take(tap, axis) for tap in taps))
+        mean = reduce(np.add, (mean.take(tap, axis) for tap in taps)) / np.float32(len(taps))
     if np.array_equal(brightest, darkest):
         return brightest
     high, low = (brightest >> 24).astype(np.int32), (darkest >> 24).astype(np.int32)
-    middle = high + low
-    return np.where(middle >= _mean_around(middle), brightest, darkest)
+    usual = _mean_around(high + low)
+    above, below = 2 * high - usual, usual - 2 * low
+    more = np.where(2 * mean >= high + low, brightest, darkest)
+    return np.where(above > CLEARLY * below, brightest, np.where(below > CLEARLY * above, darkest, more))
 
 
 @lru_cache(maxsize=64)

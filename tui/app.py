@@ -24,13 +24,14 @@ from arena.jobs import Jobs
 from arena.session_client import Seat
 from arena.store import valid_name
 from envs.errors import ArenaError
-from tui import keymap
+from tui import keymap, terminal_keys
 from tui.areas import AREAS, find_area
 from tui.children import Children
-from tui.facts import LeagueFacts, read_league, save_setting
+from tui.facts import LeagueFacts, game_of, read_league, save_setting
 from tui.messages import LeagueLoaded, ReadFailed
 from tui.screens.dialogs import AskScreen, ChooseScreen, ConfirmScreen, KeyScreen
 from tui.screens.home import HomeScreen
+from tui.terminal_keys import KeyboardFlags, KeyUp
 from tui.text import inert
 from tui.theme import THEMES, default_theme
 from tui.widgets.area_bar import AreaBar
@@ -247,16 +248,20 @@ class ArenaApp(App[None]):
         self, game: str, seats: Sequence[Seat], start: Mapping[str, Any] | None = None, seed: int | None = None
     ) -> None:
         """A game between these; `start` says of its position and strength what the session's `open` takes."""
+        from arena.realtime_client import in_real_time
         from tui.screens.play import PlayScreen
+        from tui.screens.realtime import RealtimePlayScreen
 
         area = "watch" if all(isinstance(seat, str) for seat in seats) else "play"
         if area == "play":
             self._save("last_game", game)
-        self._show_game(area, PlayScreen(game, seats, seed, start))
+        if in_real_time(game):
+            self._show_game(area, RealtimePlayScreen(game, seats, seed, (start or {}).get("race")))
+        else:
+            self._show_game(area, PlayScreen(game, seats, seed, start))
 
     def _show_game(self, area: str, screen: Screen[None]) -> None:
         """Show a game in its area, in place of the one there; asks first where that one would be lost."""
-        from tui.screens.play import PlayScreen
 
         def show(yes: bool | None) -> None:
             if not yes:
@@ -267,7 +272,7 @@ class ArenaApp(App[None]):
 
         self.go(area, called=True)
         there = self._screens_of(area)[-1]
-        if isinstance(there, PlayScreen) and there.unfinished:
+        if getattr(there, "unfinished", False):
             self.push_screen(ConfirmScreen("A game is not finished here. Give it up for the new one?"), show)
         else:
             show(True)
@@ -313,10 +318,25 @@ class ArenaApp(App[None]):
 
         self.push_screen(ReplaysScreen(game, agent, other, match))
 
-    def open_replay(self, episode: int) -> None:
+    @work(exclusive=True, group="replay", exit_on_error=False)
+    async def open_replay(self, episode: int) -> None:
+        """A stored episode, on the screen that suits its game."""
+        from arena.realtime_client import has_pictures
+        from tui.screens.realtime_replay import RealtimeReplayScreen
         from tui.screens.replay import ReplayScreen
 
-        self.push_screen(ReplayScreen(episode))
+        try:
+            game = await asyncio.to_thread(game_of, self.db, episode)
+        except ArenaError as error:
+            self.on_read_failed(ReadFailed(str(error)))
+            return
+        self.push_screen(RealtimeReplayScreen(episode) if has_pictures(game) else ReplayScreen(episode))
+
+    def on_key_up(self, message: KeyUp) -> None:
+        self.screen.post_message(message)
+
+    def on_keyboard_flags(self, message: KeyboardFlags) -> None:
+        self.screen.post_message(message)
 
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen
@@ -384,6 +404,7 @@ def run(
     if label is not None:
         app.plays = False  # who came to label needs no session in waiting
         app.start_with(lambda: app.open_label(**label))
+    terminal_keys.install()
     try:
         app.run()
     finally:

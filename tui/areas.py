@@ -43,6 +43,7 @@ AREAS: tuple[Area, ...] = (
     Area("replays", "f6", "Replays", "every finished game, step by step", "tui.screens.replays:ReplaysScreen"),
     Area("label", "f7", "Label", "compare texts: human feedback", "tui.screens.label:LabelScreen", named=True),
     Area("lab", "f8", "Lab", "human feedback: models learn what people prefer", "tui.screens.lab:LabScreen"),
+    Area("lessons", "f9", "Learn", "lessons: an idea each, beside a live run", "tui.screens.lessons:LessonsScreen"),
 )
 """In the order of their keys."""
 
@@ -51,7 +52,9 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("Setting a game up", "tui.screens.setup:SetupScreen"),
     ("Setting up what to watch", "tui.screens.setup:WatchSetupScreen"),
     ("Playing and watching", "tui.screens.play:PlayScreen"),
+    ("Playing in real time", "tui.screens.realtime:RealtimePlayScreen"),
     ("Replay", "tui.screens.replay:ReplayScreen"),
+    ("Replay of pictures", "tui.screens.realtime_replay:RealtimeReplayScreen"),
     ("List of replays", "tui.screens.replays:ReplaysScreen"),
     ("League", "tui.screens.league:LeagueScreen"),
     ("Training", "tui.screens.training:TrainingScreen"),
@@ -66,6 +69,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("Compare", "tui.screens.compare:CompareScreen"),
     ("Lens", "tui.screens.lens:LensScreen"),
     ("Curve", "tui.screens.curve:CurveScreen"),
+    ("Lessons", "tui.screens.lessons:LessonsScreen"),
     ("Plots", "tui.widgets.plot:PlotPanel"),
 )
 """Title and "module:class" of every screen whose keys the help shows and the keymap may change."""

@@ -6,12 +6,16 @@ One spare session is kept warm, so that a game starts at once. Language models h
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from arena.child import AsyncChild
 from arena.session_client import AsyncSession
 from arena.text_client import TextSession
 
-Child = TypeVar("Child", AsyncSession, TextSession)
+if TYPE_CHECKING:
+    from arena.realtime_client import RealtimeSession
+
+Child = TypeVar("Child", bound=AsyncChild[Any])
 
 
 class Children:
@@ -20,7 +24,7 @@ class Children:
     def __init__(self) -> None:
         self._spare: AsyncSession | None = None
         self._text: TextSession | None = None
-        self._all: set[AsyncSession | TextSession] = set()
+        self._all: set[AsyncChild[Any]] = set()
         self._starting = asyncio.Lock()
 
     async def warm(self) -> None:
@@ -49,6 +53,17 @@ class Children:
             if self._text is None or not self._text.alive:
                 self._text = self._known(await TextSession.start())
             return self._text
+
+    async def realtime(self) -> RealtimeSession:
+        """A new process for a game that goes on by itself."""
+        from arena.realtime_client import RealtimeSession
+
+        return self._known(await RealtimeSession.start())
+
+    async def end(self, child: AsyncChild[Any]) -> None:
+        """End one of them, and wait for it."""
+        self._all.discard(child)
+        await child.close()
 
     async def close(self) -> None:
         """End all of them, and wait for it."""

@@ -158,6 +158,11 @@ def read_game(db: Path, game: str) -> GameFacts:
     return _read(db, read, GameFacts(game, players, others=offered, rungs=rungs))
 
 
+def game_of(db: Path, episode: int) -> str:
+    """Which game an episode is of; raises ArenaError where there is none."""
+    return _read(db, lambda store: store.episode(episode).game, "")
+
+
 def read_replays(db: Path, wanted: ReplayFilter, before: int | None, limit: int) -> list[ReplayRow]:
     """Episodes, newest first."""
 

@@ -200,19 +200,6 @@ async def test_gridworlds_are_walked_by_arrow_keys(db: Path) -> None:
         assert (score.mean, score.episodes) == (11.0, 1)
 
 
-async def test_where_both_decide_at_once_a_key_is_the_action_of_the_tick(db: Path) -> None:
-    app = ArenaApp(db, "Ann")
-    async with app.run_test(size=SIZE) as pilot:
-        screen = await play(pilot, "gridworld/tron", ["random"], seat=1)
-        legal = dict(screen.query_one(BoardView).legal)
-        action = next(iter(legal))
-        (key, *_) = screen.query_one(BoardView).drawing.keys[action]
-        await press(pilot, screen, key)
-        assert screen.position is not None
-        assert screen.position.ply == 1
-        assert screen.position.last[1] == legal[action]
-
-
 async def test_watching_two_agents(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_screen, "PERIODS", (3600.0, 3600.0, 3600.0, 3600.0, 3600.0, 0.04))
     app = ArenaApp(db, "Ann")

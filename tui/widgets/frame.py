@@ -63,6 +63,11 @@ class FrameView(Widget, can_focus=True):
         return columns, lines
 
     @property
+    def picture_size(self) -> tuple[int, int] | None:
+        """(columns, lines) of the picture itself."""
+        return None if self._picture is None else (self._picture.shape[1], self._picture.shape[0])
+
+    @property
     def small(self) -> bool:
         """Whether a larger window would show more of the picture."""
         return self._picture is not None and self.cells[0] < min(GOOD_COLUMNS, self._picture.shape[1])
