@@ -42,7 +42,7 @@ def run_histories(store: Store, game: str, most: int = 6) -> dict[str, list[Rati
         if agent.run in points or len(points) < most:
             points.setdefault(agent.run, []).append(RatingPoint(agent.step, rating.elo, rating.low, rating.high))
     names = {run.id: run.name for run in store.runs(game)} if points else {}
-    return {names[run]: sorted(found, key=lambda point: point.x) for run, found in points.items()}
+    return {names[run]: sorted(found, key=lambda point: point.x) for run, found in points.items() if run in names}
 
 
 def player_history(store: Store, game: str, name: str) -> list[RatingPoint]:

@@ -22,10 +22,11 @@ from typing import Any, BinaryIO
 
 import torch
 
+from arena.annotation import annotate
 from arena.child import MAX_LINE, encode
 from arena.episodes import verify_batch
 from arena.roster import require_scripts
-from arena.session_client import PROTOCOL, Event, Hint, Position, Refusal, Verified
+from arena.session_client import PROTOCOL, Annotated, Event, Hint, Position, Refusal, Verified
 from arena.session_game import LiveGame, ReplayedGame
 from arena.session_start import Start, read_unfinished
 from arena.store import Store
@@ -75,6 +76,7 @@ class Server:
             "map": self._map,
             "seek": self._seek,
             "verify": self._verify,
+            "annotate": self._annotate,
         }
         if do not in handlers:
             raise UsageError(f"unknown request {do[:40]!r}; known: {', '.join(handlers)}, close")
@@ -157,6 +159,10 @@ class Server:
     def _verify(self, request: Request) -> Iterator[Event]:
         (verdict,) = verify_batch([self._replayed().episode])
         yield Verified(verdict.ok, verdict.problem or "every step is as recorded")
+
+    def _annotate(self, request: Request) -> Iterator[Event]:
+        by = field(request, "agent", str, None)
+        yield annotate(self._store_at(request, create=False), self._replayed().episode, by)
 
     def _live(self) -> LiveGame:
         if self._game is None:
@@ -244,6 +250,9 @@ def _line(event: Event, number: int | None) -> bytes:
         data = {"event": "hint", "seat": event.seat, "agent": event.agent, **event.mind.to_json()}
     elif isinstance(event, Verified):
         data = {"event": "verified", "ok": event.ok, "message": event.message}
+    elif isinstance(event, Annotated):
+        minds = [mind.to_json() for mind in event.minds]
+        data = {"event": "annotated", "by": event.by, "minds": minds, "decisive": event.decisive}
     else:
         data = {"event": "error", "message": event.message, "fatal": event.fatal}
     return encode(data if number is None else data | {"id": number})

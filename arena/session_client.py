@@ -139,6 +139,17 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class Annotated:
+    """What the agent `by` thinks of each position of an episode but the last (values: seat 0's, rewards so far and to
+    come), and the ply whose move changed the value most (None: none did)."""
+
+    by: str
+    minds: Sequence[Mind]
+    decisive: int | None
+    id: int | None = None
+
+
+@dataclass(frozen=True)
 class Refusal:
     """A request that was not carried out, and why. The position stands. After a fatal one the child exits."""
 
@@ -147,7 +158,7 @@ class Refusal:
     id: int | None = None
 
 
-Event = Position | Hint | Verified | Refusal
+Event = Position | Hint | Verified | Annotated | Refusal
 
 
 class SessionError(ArenaError):
@@ -165,6 +176,9 @@ def decode_event(line: bytes) -> Event:
                 return Hint(data["seat"], data["agent"], Mind.from_json(data), data.get("id"))
             case "verified":
                 return Verified(data["ok"], data["message"], data.get("id"))
+            case "annotated":
+                minds = [Mind.from_json(mind) for mind in data["minds"]]
+                return Annotated(data["by"], minds, data["decisive"], data.get("id"))
             case "error":
                 return Refusal(data["message"], data["fatal"], data.get("id"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -109,6 +109,40 @@ def show(
 
 
 @app.command()
+def annotate(
+    episode: EpisodeNumber,
+    by: Annotated[
+        str | None, typer.Option(metavar="AGENT", help="Who is asked; else the strongest that values positions.")
+    ] = None,
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Ask an agent about every position. The value for the first seat, the likeliest moves, the decisive one.
+
+    \b
+    Example:
+      arena replay annotate 17
+    """
+    with Store(db, create=False) as store:
+        found = store.episode(episode)
+        from arena.annotation import annotate as annotated
+
+        thoughts = annotated(store, found, by)
+    if json:
+        print_json(thoughts)
+        return
+    rows = [
+        (
+            ("▸ " if ply + 1 == thoughts.decisive else "") + str(ply),
+            "–" if mind.value is None else f"{mind.value:+.3f}",
+            "  ".join(f"{move} {share:.0%}" for move, share in mind.top[:3]),
+        )
+        for ply, mind in enumerate(thoughts.minds)
+    ]
+    print_table(("ply", f"value by {clean(thoughts.by)}", "likeliest moves"), rows, "a game without a move")
+
+
+@app.command()
 def verify(
     episodes: Annotated[list[int] | None, typer.Argument(metavar="EPISODE…", help="Episodes' numbers.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every episode of the file.")] = False,

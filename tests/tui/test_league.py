@@ -25,7 +25,7 @@ SIZES = [(80, 24), pytest.param((160, 50), marks=pytest.mark.slow)]
 PROGRAM = (
     sys.executable,
     "-c",
-    "import sys, time; print('round 1: matches 2/10', *sys.argv[1:], flush=True); time.sleep(600)",
+    "import sys, time; print('round 1: matches 2/10 ·', *sys.argv[1:], flush=True); time.sleep(600)",
 )
 
 
@@ -117,7 +117,7 @@ async def test_a_league_is_started_watched_and_paused(app: ArenaApp) -> None:
         await sees(pilot, "A league of this game is at work")
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.screen, JobLogScreen))
-        await sees(pilot, "matches 2/10 league run tic_tac_toe")
+        await sees(pilot, "matches 2/10 · league run tic_tac_toe")
         await pilot.press("escape", "p")
         await sees(pilot, "❚❚ paused")
         with Store(app.db) as store:

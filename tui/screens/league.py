@@ -268,7 +268,7 @@ class LeagueScreen(Screen[None]):
         for view in self._state.leagues:
             job = self._state.jobs.get(view.league.name)
             words = {"running": "▶ running", "paused": "❚❚ paused", "idle": "■ idle"}[view.state]
-            if job is not None and job.state == "running" and view.process is None:
+            if job is not None and job.state == "running" and view.state == "idle":
                 words = "… starting"
             states.append(f"{inert(view.league.name)} {words}, round {view.league.round + 1}")
             if job is not None and job.state == "failed":

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Static
 
-from arena.session_client import Position, Verified, replay_request
+from arena.session_client import Annotated, Position, Verified, replay_request
 from envs.errors import ArenaError
 from tui.facts import read_game
 from tui.messages import SessionSays
@@ -35,6 +35,7 @@ class ReplayScreen(SessionScreen):
         Binding("end", "jump(-1)", "End", id="replay.end"),
         Binding("g", "go", "Go to", id="replay.go"),
         Binding("v", "verify", "Verify", id="replay.verify"),
+        Binding("d", "decisive", "Decisive", id="replay.decisive", tooltip="to the move that changed the value most"),
         Binding(
             "p", "play_on", "Play on", id="replay.play", tooltip="go on from here yourself; the game does not count"
         ),
@@ -46,6 +47,7 @@ class ReplayScreen(SessionScreen):
         super().__init__()
         self.episode = episode
         self._wanted = 0
+        self._thoughts: Annotated | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="banner")
@@ -57,6 +59,7 @@ class ReplayScreen(SessionScreen):
                 yield Static(id="players")
                 yield Static(id="progress")
                 yield Static(id="outcome")
+                yield Static(id="thoughts")
         yield Footer(compact=True, show_command_palette=False)
 
     def request(self) -> Mapping[str, Any]:
@@ -98,9 +101,21 @@ class ReplayScreen(SessionScreen):
         end.display = position.over
         if position.over:
             end.update(panels.outcome(position, ()))
+        self._show_thoughts(position)
+
+    def _show_thoughts(self, position: Position) -> None:
+        """What the agent that was asked thinks of this position."""
+        thoughts, shown = self._thoughts, self.query_one("#thoughts", Static)
+        shown.display = thoughts is not None and position.ply < len(thoughts.minds)
+        if thoughts is not None and position.ply < len(thoughts.minds):
+            seat = position.to_move[0] if position.to_move else 0
+            shown.update(panels.thoughts(f"{thoughts.by} thinks", thoughts.minds[position.ply], seat))
 
     def on_session_says(self, message: SessionSays) -> None:
         super().on_session_says(message)
+        if isinstance(message.event, Annotated):
+            self._thoughts = message.event
+            self.action_decisive()
         if isinstance(message.event, Verified):
             if message.event.ok:
                 self.say("verified: every step is as recorded", "bold")
@@ -154,6 +169,28 @@ class ReplayScreen(SessionScreen):
     def action_verify(self) -> None:
         if self.send({"do": "verify"}):
             self.say("re-simulating…", "$text-muted")
+
+    def action_decisive(self) -> None:
+        """To the position before the move that changed the value most; the first time an agent is asked for it."""
+        if self._thoughts is None:
+            if self.send({"do": "annotate", "db": str(self.arena.db)}):
+                self.say("an agent looks at every position…", "$text-muted")
+            return
+        ply = self._thoughts.decisive
+        if ply is None:
+            self.say(f"{self._thoughts.by} thinks the same of every position")
+            return
+        self.action_jump(ply)
+        before, after = (self._value(at) for at in (ply - 1, ply))
+        self.say(f"ply {ply} was decisive: {self._thoughts.by} saw {before} before it, {after} after it")
+
+    def _value(self, ply: int) -> str:
+        """What a position was worth to seat 1, in words."""
+        assert self._thoughts is not None
+        if ply >= len(self._thoughts.minds):
+            return "the end"
+        value = self._thoughts.minds[ply].value
+        return "–" if value is None else f"{value:+.2f}"
 
     def action_play_on(self) -> None:
         """Play on from the shown position against one who can play the game; both seats can be taken."""
