@@ -70,9 +70,9 @@ async def test_two_people_at_one_keyboard(db: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, PlayScreen) and app.screen.position is not None)
         game = app.screen
         assert isinstance(game, PlayScreen)
-        for move in ("1", "4", "2", "5", "3"):
+        for ply, move in enumerate(("1", "4", "2", "5", "3"), start=1):
             await pilot.press(move)
-            await until(pilot, lambda: game._waiting is None)
+            await until(pilot, lambda ply=ply: game.position is not None and game.position.ply == ply)
         await sees(pilot, "Ann wins", "Bob:")
 
 

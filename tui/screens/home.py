@@ -12,11 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.coordinate import Coordinate
+from textual.events import DescendantFocus
 from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
+from arena.starters import find_starter
 from envs.errors import ArenaError
 from envs.specs import find_game, parse_variant
 from tui.facts import GameFacts, known_games, read_game
@@ -56,6 +58,7 @@ class HomeScreen(Screen[None]):
         super().__init__()
         self._games: list[str] = []
         self._facts: GameFacts | None = None
+        self._notes = ("", "")
         self._then: tuple[str, Callable[[], None]] | None = None
 
     @property
@@ -185,7 +188,7 @@ class HomeScreen(Screen[None]):
             yours = (
                 f"you: {row.mean:.4g} ± {row.std:.3g}, {row.episodes} games" if row else "you have not played it yet"
             )
-            note = f"{yours}\np plays alone · w watches the chosen agent"
+            legend = "p plays alone · w watches the chosen agent"
         else:
             standing = next((row for row in facts.standings if row.agent == you), None)
             level = about_your_level(facts.rungs, standing)
@@ -196,8 +199,9 @@ class HomeScreen(Screen[None]):
             if standing is not None:
                 elo = rating(standing.elo, standing.low, standing.high)
                 yours = f"you: Elo {elo}, {standing.games} games, {standing.wins}/{standing.draws}/{standing.losses}"
-            note = f"{yours}\n{LEVEL if level else ' '} your level · ≈ measured elsewhere · p plays"
-        self.query_one("#note", Static).update(Content(note))
+            legend = f"{LEVEL if level else ' '} your level · ≈ measured elsewhere · p plays"
+        self._notes = (yours, legend)
+        self._show_note()
         self.show_banner()
         self.refresh_bindings()
         then, self._then = self._then, None
@@ -242,6 +246,24 @@ class HomeScreen(Screen[None]):
 
         title = f"{game} against {opponent}: your seat?"
         self.app.push_screen(ChooseScreen(title, [*options, "by chance"]), start)
+
+    @on(DataTable.RowHighlighted, "#agents")
+    def _show_note(self) -> None:
+        """Your rating, and of a starter how strong it was measured to be, else what the signs mean."""
+        if self._facts is None:
+            return
+        table = self.query_one("#agents", DataTable)
+        starter = None
+        if table.is_valid_row_index(table.cursor_row):
+            name = str(table.coordinate_to_cell_key(Coordinate(table.cursor_row, 0)).row_key.value)
+            starter = find_starter(self._facts.game, name)
+        yours, legend = self._notes
+        strength = f"{starter.name}: {starter.strength}" if starter is not None and table.has_focus else legend
+        self.query_one("#note", Static).update(Content(f"{yours}\n{strength}"))
+
+    @on(DescendantFocus, "#agents")
+    def _opponents_focused(self) -> None:
+        self._show_note()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what was begun can be gone on with."""
