@@ -61,6 +61,8 @@ class Format(NamedTuple):
 
 FORMATS: dict[str, Format] = {
     "text": Format("arena.formats.text:write", ".txt", "players, moves, last position, outcome"),
+    "gif": Format("arena.formats.gif:write", ".gif", "one game as a moving picture", binary=True),
+    "asciicast": Format("arena.formats.asciicast:write", ".cast", "one game as a terminal recording"),
     "pgn": Format("arena.formats.pgn:write", ".pgn", "chess games", read="arena.formats.pgn:read"),
     "sgf": Format("arena.formats.sgf:write", ".sgf", "go games", read="arena.formats.sgf:read"),
 }
