@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from tui.app import ArenaApp
 
 REFRESH_SECONDS = 2.0
+IDLE_TICKS = 5
+"""Of so many refreshes one is done while nothing is at work here."""
 PANELS = 6
 EXTRAS = ("curve", "demo")
 """What stands beside the way."""
@@ -78,6 +80,7 @@ class LabScreen(Screen[None]):
         super().__init__()
         self._lab: Lab | None = None
         self._metric = 0
+        self._ticks = 0
         self._timer: Timer | None = None
         self._said = ""
 
@@ -112,7 +115,7 @@ class LabScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.table.focus()
-        self._timer = self.set_interval(REFRESH_SECONDS, self.action_load)
+        self._timer = self.set_interval(REFRESH_SECONDS, self._tick)
 
     def on_screen_resume(self) -> None:
         if self._timer is not None:
@@ -127,6 +130,11 @@ class LabScreen(Screen[None]):
         self.set_class(event.size.width >= 120, "-wide")
         if self._lab is not None:
             self._show()
+
+    def _tick(self) -> None:
+        self._ticks += 1
+        if self._ticks % IDLE_TICKS == 0 or (self._lab is not None and self._lab.jobs):
+            self.action_load()
 
     def action_load(self) -> None:
         """Read everything anew."""

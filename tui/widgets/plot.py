@@ -38,8 +38,8 @@ from textual_plot.axis_formatter import AxisFormatter
 
 from tui.text import inert
 
-MAX_POINTS = 400
-"""Points of one series that are drawn: more than a terminal has columns for."""
+MAX_POINTS = 200
+"""Points of one series that are drawn: drawing takes time, and a terminal has not many more columns."""
 MAX_ROWS = 500
 """Rows of numbers that are listed."""
 MAX_BARS = 40
@@ -203,8 +203,8 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
         self._y_formatter: _Ticks = _Ticks()
 
     def on_resize(self) -> None:
-        self._x_formatter.count = max(2, (self.size.width - 9) // 10)
-        self._y_formatter.count = max(2, (self.size.height - 1) // 3)
+        self._x_formatter.count = min(8, max(2, (self.size.width - 9) // 10))
+        self._y_formatter.count = min(8, max(2, (self.size.height - 1) // 3))
 
     def combine_quad_with_pixel(self, quad: tuple[int, int, int, int], canvas: Canvas, x: int, y: int) -> str:
         """The tick's mark on the frame; where there is no room for a frame, what is there."""
@@ -251,14 +251,17 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
         return last is None or now == last
 
     def _draw_interval(self, points: list[_Point], style: str) -> None:
-        """A bar for each of few points, the two edges of many."""
+        """A bar for each of few points; of many the two edges, of each stretch the widest."""
         known = [(p.x, p.low, p.high) for p in points if p.low is not None and p.high is not None]
         if len(known) <= MAX_BARS:
             for x, low, high in known:
                 self.plot([x, x], [low, high], style, HiResMode.BRAILLE)
         else:
-            for edge in (1, 2):
-                self.plot([p[0] for p in known], [p[edge] for p in known], style, HiResMode.BRAILLE)
+            size = ceil(len(known) / MAX_BARS)
+            stretches = [known[start : start + size] for start in range(0, len(known), size)]
+            middle = [stretch[len(stretch) // 2][0] for stretch in stretches]
+            self.plot(middle, [min(low for _, low, _ in stretch) for stretch in stretches], style, HiResMode.BRAILLE)
+            self.plot(middle, [max(high for *_, high in stretch) for stretch in stretches], style, HiResMode.BRAILLE)
 
 
 class _Ticks(AxisFormatter):
