@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 from collections import Counter
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arena.league_config import from_json, to_toml
+from arena.league_past import MATCH, league_seed, scores
 from arena.league_view import LeagueView, league_view
+from arena.match import play_match
 from arena.provenance import commit_hash, versions
 from arena.records import ending
 from arena.roster import resolve
@@ -28,11 +31,12 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 MATRIX_LIMIT = 60
 
 
-def write_report(store: Store, name: str, folder: Path, positions: int = 500) -> list[Path]:
+def write_report(store: Store, name: str, folder: Path, positions: int = 500, games: int = 0) -> list[Path]:
     """Write NAME.md and NAME-elo.svg into `folder` and return their paths; files of these names are replaced.
 
     Args:
         positions: of the sample of solved positions, where the game has one.
+        games: every two frozen players that have met in fewer play a match of so many first; 0: nobody does.
 
     Raises UsageError for a league that has not played, or plays a game for one.
     """
@@ -42,11 +46,13 @@ def write_report(store: Store, name: str, folder: Path, positions: int = 500) ->
         raise UsageError(f"league {name!r} plays {game} alone: `arena table {game}` says all there is to say")
     if not view.league.round:
         raise UsageError(f"league {name!r} has played no round yet: `arena league run {name}`")
+    if games:
+        _complete(store, view, games)
     rows = {row.agent: row for row in standings(store, game, retired=True)}
     slug = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
     drawing = folder / f"{slug}-elo.svg"
     parts = [
-        _head(store, view, positions),
+        _head(store, view, positions, games),
         _members(view),
         f"## Growth\n\n![Elo by round]({drawing.name})\n\n{_growth(store, view, rows)}",
         _ratings(store, view, list(rows.values())),
@@ -64,7 +70,18 @@ def write_report(store: Store, name: str, folder: Path, positions: int = 500) ->
     return [page, drawing]
 
 
-def _head(store: Store, view: LeagueView, positions: int) -> str:
+def _complete(store: Store, view: LeagueView, games: int) -> None:
+    """Let frozen players meet that have hardly met; each match is kept as it ends."""
+    game = view.league.game
+    frozen = sorted({fact.agent for fact in view.facts if fact.kind == "snapshot" and fact.agent is not None})
+    met = scores(store.pair_results(game))
+    for a, b in itertools.combinations(frozen, 2):
+        if met.get((a, b), (0.0, 0))[1] < games:
+            pair = [resolve(store, game, store.agent_by_id(agent).name) for agent in (a, b)]
+            play_match(store, game, *pair, games=games, seed=league_seed(view.league, MATCH, a, b))
+
+
+def _head(store: Store, view: LeagueView, positions: int, games: int) -> str:
     league = view.league
     runs = store.runs(league=league.id)
     matches = store.matches(league.game)
@@ -83,7 +100,7 @@ def _head(store: Store, view: LeagueView, positions: int) -> str:
         "```\n"
         f"arena league new {league.name} {league.game} --config league.toml\n"
         f"arena league run {league.name} --rounds {league.round}\n"
-        f"arena league report {league.name} --out DIR --positions {positions}\n"
+        f"arena league report {league.name} --out DIR --positions {positions} --games {games}\n"
         "```",
         "`league.toml`:",
         f"```toml\n{to_toml(from_json(league.config), league.game).strip()}\n```",

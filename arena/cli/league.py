@@ -215,6 +215,12 @@ def write_report(
     positions: Annotated[
         int, typer.Option(metavar="N", min=1, help="Solved positions to compare moves in, where the game has them.")
     ] = 500,
+    games: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Frozen players that have met in fewer games play a match of so many first."
+        ),
+    ] = 0,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
@@ -227,7 +233,7 @@ def write_report(
     with Store(db, create=False) as store:
         from arena.league_report import write_report
 
-        paths = write_report(store, name, out, positions)
+        paths = write_report(store, name, out, positions, games)
     if json:
         print_json([str(path) for path in paths])
     else:

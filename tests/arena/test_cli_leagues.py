@@ -107,7 +107,7 @@ def test_a_configuration_is_shown_and_read_back(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_report_is_a_page_and_a_drawing(db: Path, tmp_path: Path) -> None:
-    page, drawing = map(Path, call(db, "report", "copy-best", "--out", tmp_path / "new").stdout.split())
+    page, drawing = map(Path, call(db, "report", "copy-best", "--out", tmp_path / "new", "--games", 2).stdout.split())
     text = page.read_text()
     for head in ("## Members", "## Growth", "## Ratings", "## Who beats whom", "## What was decided"):
         assert head in text
@@ -117,6 +117,8 @@ def test_a_report_is_a_page_and_a_drawing(db: Path, tmp_path: Path) -> None:
     frozen = [names[fact.agent or 0] for fact in facts if fact.kind == "snapshot"]
     payoffs = text.partition("## Who beats whom")[2].partition("```\n")[2].partition("```")[0]
     assert all(f" {name} " in payoffs for name in frozen)
+    rows = {line.split()[1]: line for line in payoffs.splitlines()[1:] if line.strip()}
+    assert not any("–" in rows[name] for name in frozen), "all frozen players have met"
     assert text.count("takes over") == sum(fact.kind == "copied" for fact in facts)
     growth = text.partition("## Growth")[2].partition("## Ratings")[0]
     assert growth.count(" ± ") == sum(fact.kind == "trained" for fact in facts)
