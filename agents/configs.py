@@ -126,6 +126,18 @@ class VPGConfig(ActorCriticConfig):
 
 
 @dataclass(frozen=True)
+class BCConfig(ActorCriticConfig):
+    """Behaviour cloning: recorded games are learnt from, and none are played."""
+
+    num_envs: int = setting(1, "means nothing here: no games are played", min=1, max=65536)
+    activation: str = setting("relu", "between layers", choices=("tanh", "relu"))
+    hidden_size: int = setting(128, "units of each hidden layer", min=1, max=4096)
+    batch_size: int = setting(256, "decisions per gradient step", min=1, max=65536)
+    weight_decay: float = setting(1e-4, "how strongly weights are pulled to zero", min=0.0, max=1.0)
+    value_coef: float = setting(0.25, "weight of the value loss", min=0.0)
+
+
+@dataclass(frozen=True)
 class DQNConfig(LearnerConfig):
     """Deep Q-learning with replay and a target network."""
 
@@ -229,6 +241,7 @@ CONFIGS: dict[str, type[Config]] = {
     "ppo": PPOConfig,
     "vpg": VPGConfig,
     "dqn": DQNConfig,
+    "bc": BCConfig,
     "q_learning": QLearningConfig,
     "sarsa": SarsaConfig,
     "monte_carlo": MonteCarloConfig,

@@ -50,6 +50,12 @@ ALGORITHMS: dict[str, Algorithm] = {
         "agents.dqn:load_dqn",
         "deep Q-learning: replay, target network, ε-greedy exploration, Double",
     ),
+    "bc": Algorithm(
+        configs.BCConfig,
+        "agents.bc",
+        "agents.networks:load_actor_critic",
+        "behaviour cloning: chooses as in recorded games",
+    ),
     "q_learning": Algorithm(
         configs.QLearningConfig, "agents.tabular", "agents.tabular:load_table", "Q-learning with a table, off-policy"
     ),

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from agents.bc import Lessons
 from agents.configs import (
     ActorCriticConfig,
     Config,
@@ -30,6 +31,7 @@ from agents.registry import load_train
 from agents.selfplay import Opponents, kinds_of_games
 from agents.shaping import load_shaping
 from arena.checkpoints import pack_policy, pack_state, unpack_state
+from arena.lessons import digest, read_lessons
 from arena.locks import hold
 from arena.matchmaking import POOL_DRAWS, Draw, uniform
 from arena.memory import keep_freed_memory
@@ -45,6 +47,8 @@ from envs.errors import ArenaError, UsageError
 from envs.registry import make
 from envs.specs import GameSpec, parse_variant
 
+EPOCHS = 10
+"""Passes over recorded games where nothing says how long to learn from them."""
 CHECKPOINTS = 10
 """Checkpoints of a run whose interval is not given."""
 METRICS_SECONDS = 2.0
@@ -67,6 +71,7 @@ class TrainRequest:
         checkpoint_steps: env steps between checkpoints; None: a tenth of the run.
         opponents: names of agents to play against, besides the learner itself and its snapshots.
         reward: "module:function" that shapes the rewards of a one-player game.
+        lessons: what behaviour cloning learns from, as `lessons.read_lessons` takes it.
         record: keep every so-manieth game that the learner plays alone or with itself as an episode; 0: none.
         resume: continue the run `name`; only `steps`, `minutes` and `allow_code` may be given with it.
         allow_code: run a `reward` that stands in a stored run's settings.
@@ -84,6 +89,7 @@ class TrainRequest:
     checkpoint_steps: int | None = None
     opponents: tuple[str, ...] = ()
     reward: str = ""
+    lessons: str = ""
     record: int = 0
     resume: bool = False
     allow_code: bool = False
@@ -153,11 +159,14 @@ def start_run(store: Store, request: TrainRequest) -> Run:
     if request.record:
         _watched(spec, config)
         RecordingEnv(make(game), request.record, 1).close()
+    taught = _lessons(store, request, game)
     device = resolve_device(request.device, config, spec.scale)
     for opponent in request.opponents:
         resolve(store, game, opponent, join=False)
     steps = request.steps or (
-        default_steps(request.algorithm, game)
+        EPOCHS * len(taught.action)
+        if taught is not None
+        else default_steps(request.algorithm, game)
         if request.minutes is None
         else steps_in(60 * request.minutes, request.algorithm, config, game, device, request.seed)
     )
@@ -172,6 +181,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
             "reward": request.reward,
             "record": request.record,
         }
+        | ({} if taught is None else {"lessons": request.lessons, "lessons_digest": digest(taught)})
         | ({} if request.learner is None else {"learner": request.learner}),
         seed=request.seed,
         total_steps=steps,
@@ -226,6 +236,10 @@ class _Drive:
         options: dict[str, Any] = {}
         if settings["reward"]:
             options["reward"] = load_shaping(_allowed(settings["reward"], run, allow_code))
+        if source := settings.get("lessons"):
+            options["lessons"] = lessons = read_lessons(store, run.game, source)
+            if digest(lessons) != settings["lessons_digest"]:
+                raise ArenaError(f"{source} is no longer what run {run.name} began to learn from; begin a new run")
         draw = POOL_DRAWS.get(getattr(config, "pool_draw", "uniform"))
         if opponents is None and settings["opponents"]:
             opponents = frozen_opponents(store, run.game, settings["opponents"], run.device, draw or uniform)
@@ -361,6 +375,17 @@ def frozen_opponents(store: Store, game: str, names: Sequence[str], device: str,
     """Agents by name as opponents for a learner on `device`."""
     policies = [on_device(resolve(store, game, name, join=False).policy, device) for name in names]
     return Opponents(policies, draw)
+
+
+def _lessons(store: Store, request: TrainRequest, game: str) -> Lessons | None:
+    """What a new run shall learn from, where its algorithm learns from recorded games."""
+    if request.algorithm != "bc":
+        if request.lessons:
+            raise UsageError(f"{request.algorithm} learns by playing; --from is for bc")
+        return None
+    if not request.lessons:
+        raise UsageError("bc needs recorded games: --from FILE (PGN, SGF), --from episodes or --from episodes:AGENT")
+    return read_lessons(store, game, request.lessons)
 
 
 def _allowed(reward: str, run: Run, allow_code: bool) -> str:

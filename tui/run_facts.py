@@ -150,7 +150,8 @@ def algorithms(game: str) -> list[str]:
     registered = find_game(game.partition("?")[0])
     tables = registered.id.startswith("gridworld/") and registered.turns == "one player"
     continuous = registered.actions.startswith("continuous")
-    return [name for name in CONFIGS if tables or name in (("ppo", "vpg") if continuous else ("ppo", "vpg", "dqn"))]
+    nets = ("ppo", "vpg") if continuous else ("ppo", "vpg", "dqn")
+    return [name for name in CONFIGS if name in nets or (tables and name != "bc")]
 
 
 def new_name(db: Path, algorithm: str, jobs: Jobs) -> str:

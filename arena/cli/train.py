@@ -45,6 +45,12 @@ def train(
         list[str] | None, typer.Option(metavar="AGENT", help="Also learn against this agent; may be repeated.")
     ] = None,
     reward: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="Shape a one-player game's rewards.")] = "",
+    lessons: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="SOURCE", help="What bc learns from: a PGN or SGF file, episodes, or episodes:AGENT."
+        ),
+    ] = "",
     record: Annotated[
         int,
         typer.Option(metavar="N", min=0, help="Keep every N-th game it plays alone or with itself as an episode."),
@@ -70,13 +76,14 @@ def train(
       arena train connect_four --algo ppo --minutes 3 --name mine
       arena train gridworld/cliff --algo q_learning --steps 20000
       arena train connect_four --name mine --resume --steps 4000000
+      arena train go --algo bc --from games.sgf
     """
     if resume and name is None:
         raise UsageError("--resume needs the --name of the run to go on with; `arena runs list` shows them")
     settings = [*(["compile=true"] if compile else []), *(settings or [])]
     chosen = None if resume else configure(algo, game, config, settings)
-    if resume and (settings or config or record):
-        raise UsageError("a resumed run keeps its settings; leave out --set, --compile, --config and --record")
+    if resume and (settings or config or record or lessons):
+        raise UsageError("a resumed run keeps its settings; leave out --set, --compile, --config, --record and --from")
     if show_settings and chosen is not None:
         from arena.config import to_toml
 
@@ -101,6 +108,7 @@ def train(
                 checkpoint_steps=checkpoint_steps,
                 opponents=tuple(opponent or ()),
                 reward=reward,
+                lessons=lessons,
                 record=record,
                 resume=resume,
                 allow_code=allow_code,
