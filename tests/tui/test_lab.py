@@ -288,6 +288,10 @@ async def test_the_lens(app: ArenaApp, models: Models) -> None:
         await sees(pilot, "+2.50", "-1.00")
         await pilot.press("3")
         await sees(pilot, "3 reward +1.50 by judge", "layer 1  head 0    +0.75", "embedding +0.50, rest +0.25")
+        await pilot.press("home")
+        await until(pilot, lambda: "embedding +0.50" not in shown(app))
+        await pilot.press("end")
+        await sees(pilot, "embedding +0.50")
         app.theme = "arena-light"
         await pilot.press("1")
         await sees(pilot, "1 log-ratio")

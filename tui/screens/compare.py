@@ -24,6 +24,7 @@ class CompareScreen(TextScreen):
     """A pane a model; answers come as they are ready."""
 
     TITLE_WORD = "compare"
+    RESULTS = "#answers"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "draw", "Draw", id="compare.draw", tooltip="draw another answer by chance (temperature 1)"),
         Binding("b", "best", "Likeliest", id="compare.best", tooltip="the likeliest token each time"),

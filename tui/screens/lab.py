@@ -19,11 +19,11 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import DataTable, Footer, Static
 
-from arena.feedback_status import ALGORITHMS, free_name
+from arena.feedback_status import ALGORITHMS
 from arena.jobs import Job
-from arena.store import Store
 from envs.errors import ArenaError, UsageError
-from tui.lab_facts import FIRST_KEYS, JOB_TAG, KIND_WORDS, Lab, LabRow, Stage, read_lab
+from tui.lab_facts import FIRST_KEYS, KIND_WORDS, Lab, LabRow, Stage, read_lab
+from tui.lab_jobs import start, typed
 from tui.messages import ReadFailed
 from tui.run_facts import SIGNS
 from tui.screens.dialogs import AskScreen, ChooseScreen
@@ -42,7 +42,6 @@ IDLE_TICKS = 5
 PANELS = 6
 EXTRAS = ("curve", "demo")
 """What stands beside the way."""
-TRAININGS = tuple(ALGORITHMS.values())
 
 
 @dataclass
@@ -281,7 +280,7 @@ class LabScreen(Screen[None]):
             if text is not None:
                 text = f"rlhf {word} {text}" if text.startswith("-") else text
                 try:
-                    self._go(_command(text, [stage.word for stage in stages]))
+                    self._go(typed(text, [stage.word for stage in stages]))
                 except UsageError as error:
                     self._say(str(error), "$error")
 
@@ -303,27 +302,7 @@ class LabScreen(Screen[None]):
             self.action_label()
             return
         self._say(f"arena {shlex.join(words)} has been started", "")
-        self._do(lambda: self._start(list(words)))
-
-    def _start(self, words: list[str]) -> None:
-        """In a thread. A training gets a name, so that it can be gone on with."""
-        jobs, title, tag, resume = self.arena.jobs, words[1], JOB_TAG, words
-        if words[1] in TRAININGS:
-            name = _option(words, "--name")
-            if name is None:
-                taken = [job.tag.removeprefix("run ") for job in jobs.all()]
-                name = self._free_name(words[1], taken)
-                words = [*words, "--name", name]
-            resume = words if "--resume" in words else ["rlhf", words[1], "--name", name, "--resume"]
-            title, tag = name, f"run {name}"
-        jobs.start(words, title, tag, resume)
-
-    def _free_name(self, word: str, taken: Sequence[str]) -> str:
-        algorithm = next(name for name, command in ALGORITHMS.items() if command == word)
-        if not self.arena.db.exists():
-            return f"{word}-1"
-        with Store(self.arena.db, create=False) as store:
-            return free_name(store, algorithm, taken)
+        self._do(lambda: start(self.arena.jobs, self.arena.db, words))
 
     def action_stop(self) -> None:
         row = self.row
@@ -406,20 +385,6 @@ class LabScreen(Screen[None]):
                 plot.toggle_numbers()
 
 
-def _command(text: str, known: Sequence[str]) -> list[str]:
-    """The words of a command that was typed. Raises UsageError for one that is not of the lab."""
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise UsageError(f"{text}: {error}") from None
-    words = words[1:] if words[:1] == ["arena"] else words
-    if words[:1] != ["rlhf"] or len(words) < 2 or words[1] not in known:
-        raise UsageError(f"{text}: write rlhf and one of {', '.join(known)}")
-    if any(word.partition("=")[0] == "--db" for word in words):
-        raise UsageError("--db is not for here: the lab works on the league that is open")
-    return words
-
-
 def _mark(stage: Stage) -> str:
     return "▸" if stage.next else "✓" if stage.amount else " "
 
@@ -445,15 +410,3 @@ def _progress(job: Job) -> str:
         return " …"
     words = f" · {progress.words}" if progress.words else ""
     return f" {progress.done:,}/{progress.total:,}{words}"
-
-
-def _option(words: Sequence[str], name: str) -> str | None:
-    """The value of an option that was typed, or None. Raises UsageError where it has none."""
-    for number, word in enumerate(words):
-        if word.startswith(f"{name}="):
-            return word.partition("=")[2]
-        if word == name:
-            if number + 1 == len(words):
-                raise UsageError(f"{name} needs a value")
-            return words[number + 1]
-    return None

@@ -27,6 +27,7 @@ class LensScreen(TextScreen):
     """Three sections below one another: tokens, layers, reward."""
 
     TITLE_WORD = "lens"
+    RESULTS = "#lens"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "jump('ratios')", "Tokens", id="lens.tokens"),
         Binding("2", "jump('layers')", "Layers", id="lens.layers"),
@@ -52,7 +53,6 @@ class LensScreen(TextScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
-        self._show()
 
     def ready(self, asking: Asking) -> str:
         if asking.model is None or asking.reference is None:
@@ -84,9 +84,9 @@ class LensScreen(TextScreen):
 
     def _show(self) -> None:
         look = self._look
-        self.query_one("#lens").display = look is not None
         if look is None:
             return
+        self.add_class("-looked")
         variables = self.app.theme_variables
         colours = Colours(*(Color.parse(variables[name]) for name in ("secondary", "primary", "background")))
         width = max(20, self.size.width - 4)

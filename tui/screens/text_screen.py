@@ -48,6 +48,8 @@ class TextScreen(Screen[None]):
     CSS_PATH = "text_screen.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-stacked"), (100, "-beside")]  # noqa: RUF012
     TITLE_WORD: ClassVar[str] = ""
+    RESULTS: ClassVar[str] = ""
+    """What scrolls, and has the keyboard once something was asked."""
 
     def __init__(self, prompt: str = "") -> None:
         super().__init__()
@@ -111,7 +113,7 @@ class TextScreen(Screen[None]):
         """Ask this, and let go of the keyboard, so that keys are commands."""
         self.prompt = prompt.strip()
         if self.prompt and self.asking is not None:
-            self.set_focus(None)
+            self.set_focus(self.query_one(self.RESULTS), scroll_visible=False)
             self.ask()
 
     @on(Input.Submitted, "#prompt")
