@@ -97,5 +97,7 @@ class FrameMemory:
         return None
 
     def close(self) -> None:
-        self._memory.close()
-        os.close(self._fd)
+        """Let go of it; a second call does nothing."""
+        if not self._memory.closed:
+            self._memory.close()
+            os.close(self._fd)

@@ -1,0 +1,162 @@
+"""Random keys over all screens of the app: nothing may crash, memory stays flat, the event loop is never held up.
+
+python tests/soak_app.py --minutes 30
+
+The app runs without a terminal on a made-up league in a folder that is deleted afterwards; what it would start as jobs
+does nothing. A worker that fails counts as a crash, too. Held up is the loop where its thread computes for longer than
+100 ms between two turns (time in which other programs had the processor does not count); the report says where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from textual.worker import Worker, WorkerCancelled
+
+from arena.jobs import Jobs
+from benchmarks.big_store import fill
+from envs.errors import ArenaError
+from tui.app import ArenaApp
+from tui.areas import AREAS
+
+IDLE = (sys.executable, "-c", "import time; print('job 1/10 · idle', flush=True); time.sleep(600)")
+HELD_SECONDS = 0.1
+SETTLED = 0.4
+"""Share of the time after which memory is expected to be flat: until then caches fill and modules are loaded."""
+GROWTH_MIB = 30.0
+MOVES = ["up", "down", "left", "right", "enter", "escape", "tab", "shift+tab", "pageup", "pagedown", "home", "end"]
+LETTERS = list("abcdefghijklmnoprstuvwxyz0123456789")  # without q, which leaves
+SIGNS = ["space", "question_mark", "slash", "full_stop", "comma", "plus", "minus", "colon", "ctrl+r", "ctrl+s"]
+SIZES = [(80, 24), (160, 50), (100, 30), (60, 15), (200, 60), (40, 10)]
+
+
+class Watch:
+    """How long the loop's thread computes between two turns of the loop, and where it is while it does."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[float, str]] = []
+        self._thread = threading.get_ident()
+        self._turn = time.monotonic()
+        self._place = ""
+        self._over = threading.Event()
+
+    async def turns(self) -> None:
+        while True:
+            before = time.thread_time()
+            self._turn = time.monotonic()
+            await asyncio.sleep(0.005)
+            busy = time.thread_time() - before
+            if busy > HELD_SECONDS:
+                self.held.append((busy, self._place))
+
+    def look(self) -> None:
+        """In a thread: note where the loop's thread is while a turn is late."""
+        while not self._over.wait(0.02):
+            if time.monotonic() - self._turn > HELD_SECONDS:
+                frame = sys._current_frames().get(self._thread)
+                calls = traceback.extract_stack(frame) if frame else []
+                ours = [call for call in calls if "/tui/" in call.filename or "/arena/" in call.filename]
+                self._place = " < ".join(f"{Path(c.filename).name}:{c.lineno}" for c in (ours or calls)[-3:][::-1])
+
+    def end(self) -> None:
+        self._over.set()
+
+
+def memory_mib() -> float:
+    """What this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def record_failures(failures: list[str]) -> None:
+    """Have every worker that ends by an exception which is not ours to show leave its traceback."""
+    run = Worker._run
+
+    async def recorded(self: Worker[Any], app: Any) -> None:
+        await run(self, app)
+        error = self.error
+        if error is not None and not isinstance(error, (ArenaError, WorkerCancelled, asyncio.CancelledError)):
+            failures.append("".join(traceback.format_exception(error)))
+
+    Worker._run = recorded  # type: ignore[method-assign]
+
+
+async def soak(db: Path, seconds: float, seed: int) -> int:
+    rng = random.Random(seed)
+    failures: list[str] = []
+    record_failures(failures)
+    app = ArenaApp(db, "Ann")
+    app.jobs = Jobs(db, IDLE)
+    watch = Watch()
+    threading.Thread(target=watch.look, daemon=True).start()
+    seen: Counter[str] = Counter()
+    memory: list[float] = []
+    pressed: list[str] = []
+    areas = [area.key for area in AREAS]
+    start = time.monotonic()
+    async with app.run_test(size=(80, 24)) as pilot:
+        turns = asyncio.create_task(watch.turns())
+        while (passed := time.monotonic() - start) < seconds and app._exception is None and app.is_running:
+            kind = rng.random()
+            if kind < 0.01:
+                await pilot.resize_terminal(*rng.choice(SIZES))
+            else:
+                keys = areas if kind < 0.08 else MOVES if kind < 0.6 else LETTERS if kind < 0.92 else SIGNS
+                pressed.append(rng.choice(keys))
+                await pilot.press(pressed[-1])
+            seen[type(app.screen).__name__] += 1
+            if len(pressed) % 50 == 0:
+                gc.collect()
+                memory.append(memory_mib())
+                print(f"{passed:6.0f} s {len(pressed):6} keys {memory[-1]:6.0f} MiB", file=sys.stderr, flush=True)
+        ended = not app.is_running
+        turns.cancel()
+    watch.end()
+    for job in app.jobs.all():
+        app.jobs.kill(job.id)
+    first = max(memory[: max(1, int(len(memory) * SETTLED))], default=0.0)
+    growth = max(memory[int(len(memory) * SETTLED) :], default=first) - first
+    print(f"{len(pressed):,} keys over {len(seen)} screens in {time.monotonic() - start:.0f} s")
+    print("screens: " + ", ".join(f"{name} {count}" for name, count in seen.most_common()))
+    print(
+        f"memory: {growth:+.0f} MiB after {SETTLED:.0%} of the time, {memory[-1] if memory else 0:.0f} MiB at the end"
+    )
+    print(f"held up {len(watch.held)} times, longest {max((busy for busy, _ in watch.held), default=0):.3f} s")
+    for place, count in Counter(place for _, place in watch.held).most_common(8):
+        print(f"  {count} × {place}")
+    for failure in failures[:5]:
+        print(failure)
+    if ended:
+        print(f"the app ended after {pressed[-5:]}")
+    return 1 if failures or ended or growth > GROWTH_MIB else 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # what is exported lands here
+        db = Path(folder) / "league.db"
+        fill(db, 0.002)
+        status = asyncio.run(soak(db, 60 * options.minutes, options.seed))
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
