@@ -47,7 +47,7 @@ LESSONS = (
     Lesson(
         "Bellman's equation and the table of Q",
         (
-            "The recycling robot stands in the third of five places in a row. The left end pays 2, the fourth place 1 "
+            "The recycling robot stands in the second of five places in a row. The left end pays 2, the fourth place 1 "
             "each time, the right end 10. How good is a step to the right?",
             "Q(s, a) is the return to expect after action a in state s, if the best is done from then on. It need not "
             "be added up to the end of the game: it is the reward of the step plus γ times the best Q of the place "

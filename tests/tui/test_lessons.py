@@ -58,6 +58,8 @@ async def test_a_lesson_is_read_run_and_left(db: Path, monkeypatch: pytest.Monke
         await ready(pilot)
         await pilot.press("f9")
         await sees(pilot, f"Lesson 1 of {len(LESSONS)}", "Bellman", "space starts")
+        await pilot.press("space")
+        await sees(pilot, "TD error", "done; space runs it again")
         await pilot.press("right", "space")
         await sees(pilot, "Exploring", "ε falls from 1", "done; space runs it again")
         screen = app.screen

@@ -105,7 +105,7 @@ class LessonsScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.number = 0
-        self._running = False
+        self._at_work = False
         self.bench: Bench | None = None
 
     @property
@@ -160,7 +160,7 @@ class LessonsScreen(Screen[None]):
 
     def action_turn(self, change: int) -> None:
         self._end()
-        self._running = False
+        self._at_work = False
         self.number = (self.number + change) % len(LESSONS)
         self._show()
 
@@ -168,12 +168,12 @@ class LessonsScreen(Screen[None]):
         self.query_one(PlotPanel).toggle_numbers()
 
     def action_run(self) -> None:
-        running, self._running = self._running, False
+        running, self._at_work = self._at_work, False
         self._end()
         if running:
             self._say("ended; space starts it anew")
             return
-        self._running = True
+        self._at_work = True
         self._draw([])
         self._say("starting…")
         self.bench = Bench(self.lesson)
@@ -211,10 +211,10 @@ class LessonsScreen(Screen[None]):
             self._draw(message.series)
         failed = next((job for job in message.jobs if job.state == "failed"), None)
         if failed is not None:
-            self._running = False
+            self._at_work = False
             self._say(f"it failed: {failed.why}", "$error")
         elif all(job.state == "done" for job in message.jobs):
-            self._running = False
+            self._at_work = False
             self._say("done; space runs it again, → is the next lesson")
         else:
             told = [job.progress for job in message.jobs if job.state == "running" and job.progress is not None]
