@@ -27,6 +27,7 @@ from arena.records import (
     PackedPolicy,
     PairResult,
     Score,
+    columns,
     from_row,
 )
 from arena.replay_search import Search
@@ -256,8 +257,9 @@ class Store(RunStore, LeagueStore, TextStore):
 
     def pair_results(self, game: str, version: int | None = None) -> list[PairResult]:
         """All rated results, counted per ordered pair of agents: what ratings are computed from."""
-        sql = f"SELECT * FROM pair_results WHERE game = ?1 AND version = {_version('pair_results')}"
-        return [from_row(PairResult, row) for row in self._file.rows(sql, game, version)]
+        names = ", ".join(columns(PairResult))
+        sql = f"SELECT {names} FROM pair_results WHERE game = ?1 AND version = {_version('pair_results')}"
+        return [PairResult(*row) for row in self._file.rows(sql, game, version)]  # there may be a million of them
 
     def online_ratings(self, game: str, version: int | None = None) -> dict[int, OnlineRating]:
         """Agent id → its running Elo."""
