@@ -87,11 +87,3 @@ class OnlineDPOConfig(Config):
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm; 0: never", min=0.0)
     kl_budget: float = setting(0.0, "stop before a completion's mean KL exceeds so many nats; 0: never", min=0.0)
     end_penalty: float = setting(1.0, "log-odds that a completion loses by not ending", min=0.0)
-
-
-FEEDBACK_CONFIGS: dict[str, type[Config]] = {
-    "reward": RewardConfig,
-    "rlhf": RLHFConfig,
-    "dpo": DPOConfig,
-    "online_dpo": OnlineDPOConfig,
-}

@@ -41,6 +41,3 @@ class SFTConfig(LanguageModelConfig):
     learning_rate: float = setting(1e-3, "AdamW's step size after the warm-up", min=0.0, max=1.0)
     weight_decay: float = setting(0.0, "AdamW's decay of matrices", min=0.0, max=10.0)
     epochs: float = setting(3.0, "passes over the demonstrations", min=0.0, max=1000.0)
-
-
-TEXT_CONFIGS: dict[str, type[Config]] = {"pretrain": PretrainConfig, "sft": SFTConfig}
