@@ -84,7 +84,7 @@ class PlotPanel(Vertical):
         #plot-x { text-align: center; }
         #plot-area {
             height: 1fr;
-            .plot--axis, &:focus > .plot--axis { color: $panel-lighten-3; }
+            .plot--axis, &:focus > .plot--axis { color: $foreground-muted; }
             .plot--tick { color: $foreground-muted; text-style: none; }
         }
         &:focus-within #plot-head { background: $panel; }
