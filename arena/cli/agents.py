@@ -17,7 +17,7 @@ from arena.records import Agent
 from arena.store import Store
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
-app = group("The league's agents: list, show, rename, retire.")
+app = group("The league's agents: list, show, rename, retire; engines join, agents come and go as directories.")
 
 
 @app.command("list")
