@@ -30,7 +30,7 @@ from arena.locks import hold
 from arena.match import Evaluation, MatchResult
 from arena.records import Agent, League, LeagueFact, Run
 from arena.roster import enlist, game_spec
-from arena.run_names import agent_name, newest_agent
+from arena.run_names import agent_name, free_name, newest_agent
 from arena.standings import fitted_ratings
 from arena.store import Store
 from arena.training import Progress, TrainRequest, never, start_run
@@ -235,7 +235,7 @@ class _Round:
         request = TrainRequest(
             game=self.league.game,
             algorithm=member.algorithm,
-            name=self._run_name(member.name),
+            name=free_name(self.store, member.name),
             config=config_from(member.algorithm, member.settings),
             steps=member.steps,
             checkpoint_steps=member.steps,
@@ -245,10 +245,6 @@ class _Round:
             learner=learner,
         )
         return start_run(self.store, request)
-
-    def _run_name(self, base: str) -> str:
-        taken = {run.name for run in self.store.runs()}
-        return next(name for n in range(1, len(taken) + 2) if (name := f"{base}-{n}") not in taken)
 
     def _start(self, run: Run) -> int:
         """The step at which the run's newest agent was made."""

@@ -9,10 +9,10 @@ from arena.store import Store
 from envs.errors import UsageError
 
 
-def free_name(store: Store, algorithm: str) -> str:
-    """The algorithm and the next free number."""
+def free_name(store: Store, base: str) -> str:
+    """The base (an algorithm, a league's member) and the next free number."""
     taken = {run.name for run in store.runs()}
-    return next(name for number in itertools.count(1) if (name := f"{algorithm}-{number}") not in taken)
+    return next(name for number in itertools.count(1) if (name := f"{base}-{number}") not in taken)
 
 
 def step_label(step: int, digits: int = 0) -> str:

@@ -198,19 +198,14 @@ def continue_run(
     run: Run,
     should_stop: Callable[[], bool] = never,
     *,
-    until: int | None = None,
     deadline: float | None = None,
-    opponents: Opponents | None = None,
     allow_code: bool = False,
 ) -> Iterator[Progress]:
-    """Go on with a run from its last interval to its end, `until` steps or the `deadline` (on the monotonic clock).
-
-    With `until`, an agent is made only where the run gets there; one that is left half-way is kept as state alone.
-    """
+    """Go on with a run from its last interval to its end or the `deadline` (on the monotonic clock)."""
     with hold(store.path, f"run-{run.id}", f"run {run.name}"):
         run = store.run(run.name)
         try:
-            drive = _Drive(store, run, until, opponents, allow_code)
+            drive = _Drive(store, run, allow_code)
         except ArenaError as failure:
             store.finish_run(run.id, "failed", str(failure))
             raise
@@ -220,10 +215,8 @@ def continue_run(
 class _Drive:
     """One stretch of a run, from its last interval on."""
 
-    def __init__(
-        self, store: Store, run: Run, until: int | None, opponents: Opponents | None, allow_code: bool
-    ) -> None:
-        self.store, self.run, self.until = store, run, until
+    def __init__(self, store: Store, run: Run, allow_code: bool) -> None:
+        self.store, self.run = store, run
         self.started = time.monotonic()
         self.first_report: tuple[float, int] | None = None
         self.last_agent = newest_agent(store, run)
@@ -241,9 +234,10 @@ class _Drive:
             if digest(lessons) != settings["lessons_digest"]:
                 raise ArenaError(f"{source} is no longer what run {run.name} began to learn from; begin a new run")
         draw = POOL_DRAWS.get(getattr(config, "pool_draw", "uniform"))
-        if opponents is None and settings["opponents"]:
+        opponents: Opponents | None = None
+        if settings["opponents"]:
             opponents = frozen_opponents(store, run.game, settings["opponents"], run.device, draw or uniform)
-        elif opponents is None and draw is not None:
+        elif draw is not None:
             opponents = Opponents(draw=draw)
         keep_freed_memory()
         if run.device == "cpu":
@@ -281,11 +275,8 @@ class _Drive:
                 self.metrics.add(metrics)
                 report = self._report(metrics, deadline)
                 yield report
-                if metrics.policy is not None and self.until is not None and metrics.step >= self.until:
-                    break
-            else:
-                if report is not None and (report.step >= self.run.total_steps or not stop()):
-                    ended = "finished"
+            if report is not None and (report.step >= self.run.total_steps or not stop()):
+                ended = "finished"
         except ArenaError as failure:
             ended, error = "failed", str(failure)
             raise
@@ -332,16 +323,13 @@ class _Drive:
             values=values,
         )
 
-    def _commit(self, metrics: Metrics) -> str | None:
+    def _commit(self, metrics: Metrics) -> str:
         """One interval in one transaction; returns the new agent's name."""
         assert metrics.policy is not None
-        agent = match = None
-        episodes: list[Episode] = []
-        if self.until is None or metrics.step >= self.until:
-            name = agent_name(self.store, self.run, metrics.step)
-            agent = Agent(game=self.run.game, name=name, kind="checkpoint", run=self.run.id, step=metrics.step)
-            if self.recording is not None:
-                episodes = as_episodes(self.run.game, self.recording.take(), self.random_plies)
+        name = agent_name(self.store, self.run, metrics.step)
+        match, episodes = None, list[Episode]()
+        if self.recording is not None:
+            episodes = as_episodes(self.run.game, self.recording.take(), self.random_plies)
         if episodes:
             rules = {"greedy": False, "opening_plies": self.random_plies, "seed": self.run.seed, "run": self.run.name}
             match = Match(self.run.game, "training", rules)
@@ -351,15 +339,13 @@ class _Drive:
             self.run.seconds + time.monotonic() - self.started,
             metrics=self.metrics.take(),
             state=None if metrics.state is None else pack_state(self.store, self.run, metrics.step, metrics.state),
-            agent=agent,
-            policy=None if agent is None else pack_policy(metrics.policy),
+            agent=Agent(game=self.run.game, name=name, kind="checkpoint", run=self.run.id, step=metrics.step),
+            policy=pack_policy(metrics.policy),
             match=match,
             episodes=episodes,
         )
-        if agent is None:
-            return None
-        self.last_agent = agent.name
-        return agent.name
+        self.last_agent = name
+        return name
 
 
 def _watched(spec: GameSpec, config: Config) -> int:
