@@ -42,6 +42,7 @@ bench-table:
 
 soak: .venv/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak_league_kill.py --kills 20
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak_app.py --minutes 30
 
 bench-peers: .venv-peers/.installed
 

@@ -39,9 +39,10 @@ class ReplaysLoaded(Message):
 
 @dataclass
 class RunsLoaded(Message):
-    """The runs, the curves of those that are shown, and the end of the chosen one's log have been read."""
+    """The runs, the curves of those named, and the end of the chosen one's log have been read."""
 
     rows: list[RunRow]
+    names: list[str]
     curves: Curves
     tail: list[str]
 

@@ -60,6 +60,8 @@ class TrainingScreen(Screen[None]):
         self._rows: dict[str, RunRow] = {}
         self._curves = Curves()
         self._marked: list[str] = []
+        self._drawn: list[str] = []
+        self._tail: list[str] = []
         self._metric = 0
         self._timer: Timer | None = None
         self._next: str | None = None
@@ -142,24 +144,23 @@ class TrainingScreen(Screen[None]):
         arena = self.arena
         try:
             rows = read_runs(arena.db, arena.jobs)
-            curves = read_curves(arena.db, names or [row.name for row in rows[:1]], metric, panels)
+            if not names and rows:  # the cursor will stand on the first
+                names, job = [rows[0].name], rows[0].job.id if rows[0].job else None
+            curves = read_curves(arena.db, names, metric, panels)
             tail = arena.jobs.tail(job, TAIL) if job is not None else []
-            self.post_message(RunsLoaded(rows, curves, tail))
+            self.post_message(RunsLoaded(rows, names, curves, tail))
         except ArenaError as error:
             self.post_message(ReadFailed(str(error)))
 
     def on_runs_loaded(self, message: RunsLoaded) -> None:
-        first = not self._rows
         self._rows = {row.name: row for row in message.rows}
-        self._curves = message.curves
+        self._curves, self._drawn = message.curves, message.names
         self._tail = message.tail
         self._marked = [name for name in self._marked if name in self._rows]
         self._show()
         if self._next in self._rows:
             self.table.move_cursor(row=list(self._rows).index(self._next))
             self._next = None
-        if first and self._rows:
-            self.action_load()
 
     def on_read_failed(self, message: ReadFailed) -> None:
         self._say(message.problem, "$error")
@@ -231,7 +232,8 @@ class TrainingScreen(Screen[None]):
     @on(DataTable.RowHighlighted, "#runs")
     def _highlighted(self) -> None:
         self._tell()
-        self.action_load()
+        if self._compared != self._drawn:
+            self.action_load()
 
     @on(DataTable.RowSelected, "#runs")
     def _selected(self) -> None:
