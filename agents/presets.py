@@ -288,6 +288,7 @@ PRESETS: dict[str, Presets] = {
         "gridworld/cliff?start=any": {"reward_clip": 10.0, "random_plies": 0, "hidden_size": 64, "hidden_layers": 2},
         "gridworld/rooms": _ROOMS,
         "gridworld/trap": {"reward_scale": 500.0},
+        # To the planner all cells are alike: what it learns in some mazes holds in the next.
         "gridworld/maze": {
             "num_envs": 64,
             "num_steps": 8,
@@ -344,6 +345,20 @@ PRESETS: dict[str, Presets] = {
         },
     },
     "dqn": {
+        # As in the RL Zoo's Atari settings; eight games side by side in place of one.
+        "ALE/": _ATARI
+        | {
+            "learning_rate": 1e-4,
+            "anneal_learning_rate": False,
+            "batch_size": 32,
+            "buffer_size": 100_000,
+            "learning_starts": 20_000,
+            "train_ratio": 0.25,
+            "target_update": 250,
+            "exploration_share": 0.1,
+            "final_epsilon": 0.01,
+            "max_grad_norm": 10.0,
+        },
         **_PLANES,
         "gym/CartPole": _DQN_CARTPOLE,
         "cartpole": _DQN_CARTPOLE,
