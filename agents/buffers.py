@@ -1,4 +1,8 @@
-"""Replay memory: preallocated tensors on the env's device, written in batches, sampled uniformly or by priority."""
+"""Replay memory: preallocated tensors on the env's device, written in batches, sampled uniformly or by priority.
+
+Observations that are stacks of pictures are kept as the places of their pictures, each of which is kept once
+(agents/frame_store.py); `keep` says what stands for an observation in rows, and samples have observations again.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from agents.frame_store import FrameStore
 from envs.specs import GameSpec
+
+LOOKED_AT = 1024
+"""Rows, from the oldest on, in which those without their pictures are looked for; more than lie out of order."""
 
 
 class Transitions(NamedTuple):
@@ -47,25 +55,46 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """The latest `capacity` transitions, sampled uniformly. `len()` says how many there are."""
+    """The latest `capacity` transitions, sampled uniformly. `len()` says how many there are.
 
-    def __init__(self, spec: GameSpec, capacity: int, device: torch.device) -> None:
+    With a store of pictures the oldest rows go with their pictures.
+    """
+
+    def __init__(self, spec: GameSpec, capacity: int, device: torch.device, frames: FrameStore | None = None) -> None:
         assert spec.num_actions is not None
-        dtype = getattr(torch, spec.observation_dtype)
         self.capacity = capacity
-        self.size = 0
+        self.frames = frames
+        self.size = self.filled = 0  # rows that can be sampled; rows that were ever written
         self.cursor = 0  # where the next row goes
+        shape: tuple[int, ...] = spec.observation_shape
+        dtype = getattr(torch, spec.observation_dtype)
+        if frames is not None:
+            shape, dtype = (frames.depth,), torch.int32
+            self.oldest = torch.zeros(capacity, dtype=torch.int64, device=device)
         self.rows = Transitions(
-            observation=torch.zeros(capacity, *spec.observation_shape, dtype=dtype, device=device),
+            observation=torch.zeros(capacity, *shape, dtype=dtype, device=device),
             action=torch.zeros(capacity, dtype=torch.int64, device=device),
             reward=torch.zeros(capacity, device=device),
-            next_observation=torch.zeros(capacity, *spec.observation_shape, dtype=dtype, device=device),
+            next_observation=torch.zeros(capacity, *shape, dtype=dtype, device=device),
             next_mask=torch.zeros(capacity, spec.num_actions, dtype=torch.bool, device=device),
             discount=torch.zeros(capacity, device=device),
         )
 
     def __len__(self) -> int:
         return self.size
+
+    def keep(self, observation: Tensor, games: Tensor | None = None) -> Tensor:
+        """What stands in rows for observations [N, K, *obs] that are seen now: [N, K, …]; of other `games` anything."""
+        if self.frames is None:
+            return observation
+        num_games, num_slots = observation.shape[:2]
+        kept = torch.zeros(num_games, num_slots, self.frames.depth, dtype=torch.int32, device=observation.device)
+        chosen = torch.arange(num_games, device=kept.device) if games is None else games.nonzero().squeeze(1)
+        if len(chosen):
+            stream = (chosen.unsqueeze(1) * num_slots + torch.arange(num_slots, device=kept.device)).flatten()
+            places = self.frames.keep(observation[chosen].flatten(0, 1), stream)
+            kept[chosen] = places.view(len(chosen), num_slots, -1).int()
+        return kept
 
     def add(self, transitions: Transitions) -> Tensor:
         """Write the rows over the oldest ones → where they lie now, [B] int64 (the last `capacity` of them)."""
@@ -76,33 +105,69 @@ class ReplayBuffer:
         position = (self.cursor + torch.arange(count, device=self.rows.action.device)) % self.capacity
         for column, new in zip(self.rows, transitions, strict=True):
             column[position] = new
+        if self.frames is not None and count:
+            ends = (transitions.observation, transitions.next_observation)
+            self.oldest[position] = torch.minimum(*(self.frames.oldest(places) for places in ends))
         self.cursor = (self.cursor + count) % self.capacity
         self.size = min(self.size + count, self.capacity)
+        self.filled = max(self.filled, self.size)
         return position
 
     def sample(self, batch_size: int, generator: torch.Generator, beta: float = 1.0) -> Batch:
         """`batch_size` rows drawn with replacement. `beta` plays a part where priorities do."""
+        self._forget()
         device = self.rows.action.device
         index = torch.randint(self.size, (batch_size,), generator=generator, device=device)
+        if self.frames is not None:
+            index = (self.cursor - self.size + index) % self.capacity
         return Batch(self.at(index), index, torch.ones(batch_size, device=device))
 
     def at(self, index: Tensor) -> Transitions:
         """The rows that lie at index [B]."""
-        return Transitions(*(column[index] for column in self.rows))
+        found = Transitions(*(column[index] for column in self.rows))
+        if self.frames is None:
+            return found
+        return found._replace(
+            observation=self.frames.observations(found.observation),
+            next_observation=self.frames.observations(found.next_observation),
+        )
 
     def learnt(self, index: Tensor, error: Tensor) -> None:
         """Tell what errors [B] the rows at index [B] had; only priorities depend on it."""
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """(tensors of the rows in use, plain values) for `load`."""
-        tensors = {name: column[: self.size] for name, column in self.rows._asdict().items()}
+        tensors = {name: column[: self.filled] for name, column in self.rows._asdict().items()}
+        if self.frames is not None:
+            tensors |= {"oldest": self.oldest[: self.filled]}
+            tensors |= {f"store_{name}": value for name, value in self.frames.state().items()}
         return tensors, {"size": self.size, "cursor": self.cursor}
 
     def load(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Go on from `state` of a buffer of the same capacity."""
-        self.size, self.cursor = meta["size"], meta["cursor"]
+        self.size, self.cursor, self.filled = meta["size"], meta["cursor"], len(tensors["action"])
         for name, column in self.rows._asdict().items():
-            column[: self.size] = tensors[name].to(column.device)
+            column[: self.filled] = tensors[name].to(column.device)
+        if self.frames is not None:
+            self.oldest[: self.filled] = tensors["oldest"].to(self.oldest.device)
+            prefix = "store_"
+            self.frames.load({n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)})
+
+    def _forget(self) -> Tensor | None:
+        """Rows whose pictures are lost can be sampled no more: their places, None where there are none."""
+        if self.frames is None:
+            return None
+        gone = []
+        while self.size:
+            looked_at = torch.arange(min(self.size, LOOKED_AT), device=self.oldest.device)
+            index = (self.cursor - self.size + looked_at) % self.capacity
+            lost = self.frames.lost(self.oldest[index]).nonzero()
+            if not len(lost):
+                break
+            count = int(lost[-1]) + 1
+            gone.append(index[:count])
+            self.size -= count
+        return torch.cat(gone) if gone else None
 
 
 class PrioritisedReplay(ReplayBuffer):
@@ -115,8 +180,15 @@ class PrioritisedReplay(ReplayBuffer):
 
     LITTLE = 1e-6
 
-    def __init__(self, spec: GameSpec, capacity: int, device: torch.device, exponent: float) -> None:
-        super().__init__(spec, capacity, device)
+    def __init__(
+        self,
+        spec: GameSpec,
+        capacity: int,
+        device: torch.device,
+        exponent: float,
+        frames: FrameStore | None = None,
+    ) -> None:
+        super().__init__(spec, capacity, device, frames)
         self.exponent = exponent
         self.priorities = SumTree(capacity, device)
         self.largest = torch.ones((), dtype=torch.float64, device=device)
@@ -127,7 +199,10 @@ class PrioritisedReplay(ReplayBuffer):
         return position
 
     def sample(self, batch_size: int, generator: torch.Generator, beta: float = 1.0) -> Batch:
+        gone = self._forget()
         device = self.rows.action.device
+        if gone is not None:
+            self.priorities.put(gone, torch.zeros(len(gone), dtype=torch.float64, device=device))
         part = torch.arange(batch_size, device=device)
         within = torch.rand(batch_size, dtype=torch.float64, generator=generator, device=device)
         index = self.priorities.find((part + within) / batch_size)
@@ -141,13 +216,13 @@ class PrioritisedReplay(ReplayBuffer):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, meta = super().state()
-        return tensors | {"priority": self.priorities.leaves[: self.size], "largest": self.largest}, meta
+        return tensors | {"priority": self.priorities.leaves[: self.filled], "largest": self.largest}, meta
 
     def load(self, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         super().load(tensors, meta)
         device = self.largest.device
         self.largest = tensors["largest"].to(device)
-        self.priorities.put(torch.arange(self.size, device=device), tensors["priority"].to(device))
+        self.priorities.put(torch.arange(self.filled, device=device), tensors["priority"].to(device))
 
 
 class SumTree:

@@ -157,6 +157,7 @@ class DQNConfig(LearnerConfig):
     target_rate: float = setting(1.0, "how far it moves to the network at each; 1: it becomes a copy", min=0.0, max=1.0)
     double: bool = setting(True, "choose the next action with the network, value it with the target network")
     huber: bool = setting(True, "Huber loss instead of the squared error")
+    reward_clip: float = setting(0.0, "rewards are held within ± this, before any scaling; 0: they are not", min=0.0)
     epsilon: float = setting(1.0, "share of random moves at the start", min=0.0, max=1.0)
     final_epsilon: float = setting(0.05, "share of random moves after the exploration", min=0.0, max=1.0)
     exploration_share: float = setting(0.3, "share of the run in which epsilon falls", min=0.0, max=1.0)

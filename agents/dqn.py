@@ -43,6 +43,7 @@ from torch import Tensor, nn
 from agents import losses
 from agents.buffers import PrioritisedReplay, ReplayBuffer, Transitions
 from agents.configs import DQNConfig, config_from
+from agents.frame_store import FrameStore
 from agents.greedy import epsilon_greedy
 from agents.metrics import Metrics, PolicyWeights, TrainingState
 from agents.networks import Normaliser, build_trunk, compile_trunks, initialise, load_weights, prepare
@@ -109,31 +110,33 @@ class Pending:
 
     A decision waits until its seat decides for the n-th time after it, or until the game ends.
 
+    Args:
+        kept: a row [capacity, *kept] of what stands for observations in the memory.
+
     Attributes:
-        observation: [N, P, n, *obs]; action: [N, P, n]; waiting: [N, P, n] bool.
+        observation: [N, P, n, *kept]; action: [N, P, n]; waiting: [N, P, n] bool.
         age: [N, P, n] int64, the seat's decisions since.
         reward: [N, P, n], summed since, discounted by γ per own decision in between.
     """
 
-    def __init__(self, spec: GameSpec, num_envs: int, device: torch.device, num_steps: int, gamma: float) -> None:
+    def __init__(self, spec: GameSpec, num_envs: int, num_steps: int, gamma: float, kept: Tensor) -> None:
         assert spec.num_actions is not None
-        lead = (num_envs, spec.num_players, num_steps)
-        dtype = getattr(torch, spec.observation_dtype)
+        lead, device = (num_envs, spec.num_players, num_steps), kept.device
         self.num_steps = num_steps
         self.discounts = gamma ** torch.arange(num_steps + 1, device=device)
-        self.observation = torch.zeros(*lead, *spec.observation_shape, dtype=dtype, device=device)
+        self.observation = torch.zeros(*lead, *kept.shape[1:], dtype=kept.dtype, device=device)
         self.action = torch.zeros(lead, dtype=torch.int64, device=device)
         self.reward = torch.zeros(lead, device=device)
         self.age = torch.zeros(lead, dtype=torch.int64, device=device)
         self.waiting = torch.zeros(lead, dtype=torch.bool, device=device)
         self.all_legal = torch.ones(spec.num_actions, dtype=torch.bool, device=device)
 
-    def decided(self, turn: Turn, action: Tensor, learner: Tensor) -> None:
-        """The slots where `learner` [N, K] chose action [N, K] start to wait."""
+    def decided(self, turn: Turn, kept: Tensor, action: Tensor, learner: Tensor) -> None:
+        """The slots where `learner` [N, K] chose action [N, K] start to wait; kept [N, K, *kept] is what they saw."""
         game, slot = learner.nonzero(as_tuple=True)
         seat = turn.player[game, slot]
         place = (game, seat, self.waiting[game, seat].int().argmin(-1))
-        self.observation[place] = turn.observation[game, slot]
+        self.observation[place] = kept[game, slot]
         self.action[place] = action[game, slot]
         self.reward[place] = 0.0
         self.age[place] = 0
@@ -143,11 +146,11 @@ class Pending:
         """Every seat got rewards [N, P]."""
         self.reward += rewards.unsqueeze(2) * self.discounts[self.age]
 
-    def followed_by(self, turn: Turn, cut: Tensor | None = None) -> Transitions:
+    def followed_by(self, turn: Turn, kept: Tensor, cut: Tensor | None = None) -> Transitions:
         """The seats whose turn it is are about to decide: the transitions of their decisions that waited for this.
 
-        With `cut` [N] the turn is the last of the games in it: all decisions there that wait for these seats go on
-        from it, and seats in other games are left alone.
+        kept: [N, K, *kept], what stands for the turn's observations. With `cut` [N] the turn is the last of the games
+        in it: all decisions there that wait for these seats go on from it, and seats in other games are left alone.
         """
         assert turn.legal_action_mask is not None
         to_move = turn.player >= 0
@@ -166,7 +169,7 @@ class Pending:
             self.observation[at],
             self.action[at],
             self.reward[at],
-            turn.observation[game, slot],
+            kept[game, slot],
             turn.legal_action_mask[game, slot],
             self.discounts[self.age[at]],
         )
@@ -183,11 +186,16 @@ class Pending:
         return {name: getattr(self, name) for name in ("observation", "action", "reward", "age", "waiting")}
 
 
-def make_memory(spec: GameSpec, config: DQNConfig, device: torch.device) -> ReplayBuffer:
-    """The replay memory that the config asks for."""
+def make_memory(spec: GameSpec, config: DQNConfig, num_envs: int, device: torch.device) -> ReplayBuffer:
+    """The replay memory that the config asks for; of stacked pictures each is kept once, and a few more than rows."""
+    frames = None
+    if spec.frames > 1:
+        num_streams = num_envs * spec.num_slots
+        spare = num_streams * (config.n_steps + spec.frames) * spec.frames
+        frames = FrameStore(spec, config.buffer_size + spare, num_streams, device)
     if config.priority_exponent > 0:
-        return PrioritisedReplay(spec, config.buffer_size, device, config.priority_exponent)
-    return ReplayBuffer(spec, config.buffer_size, device)
+        return PrioritisedReplay(spec, config.buffer_size, device, config.priority_exponent, frames)
+    return ReplayBuffer(spec, config.buffer_size, device, frames)
 
 
 class Learner:
@@ -213,8 +221,8 @@ class Learner:
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), config.learning_rate, eps=config.adam_eps, fused=True
         )
-        self.buffer = make_memory(spec, config, device)
-        self.pending = Pending(spec, env.num_envs, device, config.n_steps, config.gamma)
+        self.buffer = make_memory(spec, config, env.num_envs, device)
+        self.pending = Pending(spec, env.num_envs, config.n_steps, config.gamma, self.buffer.rows.observation)
         self.generator = torch_generator(seeds["policy"], device)
         self.rng = np.random.default_rng(seeds["games"])
         opponents_rng = np.random.default_rng(seeds["opponents"])
@@ -278,6 +286,8 @@ class Learner:
             self.buffer.load(memory, meta["memory"])
         for name, kept in unpack("pending", tensors).items():
             getattr(self.pending, name).copy_(kept)
+        if not memory and self.buffer.frames is not None:
+            self.pending.waiting.zero_()  # what they saw is lost
         games = unpack("games", tensors)
         self.generator.set_state(games["generator"])
         self.tally.return_so_far.copy_(games["return_so_far"])
@@ -333,7 +343,8 @@ def collect(learner: Learner, epsilon: float) -> None:
     learner.restart_games_if_due()
     config, env, turn, pending = learner.config, learner.env, learner.turn, learner.pending
     assert turn.legal_action_mask is not None
-    learner.buffer.add(pending.followed_by(turn))
+    kept = learner.buffer.keep(turn.observation)
+    learner.buffer.add(pending.followed_by(turn, kept))
 
     q_values = learner.network(turn.observation.flatten(0, 1))
     probabilities = epsilon_greedy(q_values, turn.legal_action_mask.flatten(0, 1), epsilon)
@@ -345,7 +356,7 @@ def collect(learner: Learner, epsilon: float) -> None:
         logits.masked_fill_(opening.unsqueeze(2), 0.0)
         decides &= ~opening
     action = losses.sample_masked(logits, turn.legal_action_mask, learner.generator)
-    pending.decided(turn, action, decides)
+    pending.decided(turn, kept, action, decides)
     if learner.network.normaliser is not None and bool(decides.any()):
         learner.network.normaliser.update(prepare(turn.observation[decides], env.spec.scale))
 
@@ -354,9 +365,12 @@ def collect(learner: Learner, epsilon: float) -> None:
     if learner.shaping:
         shaped = learner.shaping(turn.observation[:, 0], action[:, 0], rewards[:, 0], step.final.observation[:, 0])
         rewards = shaped.unsqueeze(1)
+    if config.reward_clip > 0:
+        rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
     pending.rewarded(rewards)
     learner.buffer.add(pending.ended(step.terminated))
-    learner.buffer.add(pending.followed_by(step.final, step.truncated))
+    kept_final = learner.buffer.keep(step.final.observation, step.truncated)
+    learner.buffer.add(pending.followed_by(step.final, kept_final, step.truncated))
     ended = step.terminated | step.truncated
     pending.waiting &= ~ended.view(-1, 1, 1)
     learner.tally.count(step.rewards, ended)

@@ -102,6 +102,7 @@ def _spec(variant: Variant, options: dict[str, Any], rom: Path) -> GameSpec:
         observation_dtype="uint8",
         action_names=names,
         max_steps=-(-MAX_FRAMES // options["frame_skip"]),
+        frames=options["stack"],
         scale=255.0,
     )
 

@@ -56,6 +56,7 @@ class AtariPlayers(WrappedGame):
             observation_dtype="uint8",
             action_names=tuple(ale_py.Action(int(action)).name.lower() for action in actions),
             max_steps=-(-self._env.unwrapped.max_cycles // self._frame_skip),
+            frames=self._depth if self._mirrored else 1,
             scale=255.0,
         )
         self._aim = Aim(self.spec.game, self.spec.action_names)

@@ -79,6 +79,7 @@ class GameSpec:
         perfect_information: nothing is hidden or simultaneous, so that a match needs sampled openings to vary.
         max_steps: truncation after so many steps, None for never.
         opening_plies: how many random plies a match's sampled opening has (0: the seed alone varies the game).
+        frames: how many pictures, the oldest first, an observation's channels are; each step adds one. 1: no stack.
         scale: what a uint8 observation is divided by before a network (255 for pixels, 1 for planes).
     """
 
@@ -94,6 +95,7 @@ class GameSpec:
     perfect_information: bool = False
     max_steps: int | None = None
     opening_plies: int = 0
+    frames: int = 1
     scale: float = 1.0
     action_shape: tuple[int, ...] = ()
     action_low: float = -1.0
@@ -207,6 +209,7 @@ GAMES: tuple[Game, ...] = (
             Option("superko", False, "no position may come back, not only the one before"),
         ),
     ),
+    Game("kuhn_poker", 1, 2, "turn-based", "6 bits", "pass, bet", "poker with three cards", "envs.cards.kuhn"),
     Game("cartpole", 1, 1, "one player", "4 numbers", "left, right", "keep the pole upright", "envs.cartpole"),
     Game(
         "gridworld/recycling",

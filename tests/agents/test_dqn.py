@@ -256,6 +256,14 @@ def test_shaping_changes_what_is_learnt_but_not_what_is_reported() -> None:
         next(train(config(), make("tic_tac_toe", 4), seed=0, total_steps=10, reward=lambda o, a, r, n: r))
 
 
+def test_rewards_are_held_within_a_range_but_reported_as_they_are() -> None:
+    env = make("gridworld/recycling", 4)
+    *_, last = train(config(report_steps=400, reward_clip=1.0), env, seed=0, total_steps=400)
+    assert last.state is not None
+    assert set(last.state.tensors["memory/reward"].tolist()) == {0.0, 1.0}
+    assert last.values["charts/episodic_return"] > 1
+
+
 @pytest.mark.parametrize("values", [{}, {"reward_scale": 5.0}, {"priority_exponent": 0.4}, {"n_steps": 3}])
 def test_the_residual_is_the_mean_over_the_memory_in_the_games_units(values: dict[str, Any]) -> None:
     env = make("gridworld/recycling", 4)
