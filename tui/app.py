@@ -48,6 +48,7 @@ class ArenaApp(App[None]):
     TITLE = "Arena"
     CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "screens/home.tcss"]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [*keymap.EVERYWHERE]
     DEFAULT_MODE = "lobby"
 

@@ -112,3 +112,18 @@ async def test_the_app_starts_with_a_bad_keymap(db: Path, configuration: Path) -
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await sees(pilot, "the usual keys are bound", "connect_four")
         assert app.keys == {}
+
+
+@pytest.mark.slow
+async def test_every_area_opens_and_its_footer_fits(league: Path) -> None:
+    app = ArenaApp(league)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        for area in AREAS[1:]:
+            app.go(area.name)
+            await until(pilot, lambda area=area: app.current_mode == area.name and app.screen.query("FooterKey"))
+            assert max(key.region.right for key in app.screen.query("FooterKey")) <= SIZE[0], area.name
+            assert app.screen.query(AreaBar)
+            assert area.title in shown(app).splitlines()[0]
+            await pilot.press("escape")
+            await until(pilot, lambda: app.current_mode == "lobby")

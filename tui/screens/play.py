@@ -20,6 +20,7 @@ from tui.screens.dialogs import ConfirmScreen
 from tui.screens.session_screen import COMMON, SessionScreen
 from tui.text import inert, natural
 from tui.widgets import panels
+from tui.widgets.area_bar import AreaBar
 from tui.widgets.board import ARROWS, BoardView
 
 
@@ -81,6 +82,7 @@ class PlayScreen(SessionScreen):
         return len(self.seats) == 2 and find_game(self.game.partition("?")[0]).turns == "turn-based"
 
     def compose(self) -> ComposeResult:
+        yield AreaBar()
         yield Static(id="banner")
         with Horizontal():
             with Vertical(id="left"):

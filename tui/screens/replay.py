@@ -21,6 +21,7 @@ from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.screens.session_screen import COMMON, SessionScreen
 from tui.text import inert
 from tui.widgets import panels
+from tui.widgets.area_bar import AreaBar
 from tui.widgets.board import BoardView
 
 
@@ -50,6 +51,7 @@ class ReplayScreen(SessionScreen):
         self._thoughts: Annotated | None = None
 
     def compose(self) -> ComposeResult:
+        yield AreaBar()
         yield Static(id="banner")
         with Horizontal():
             with Vertical(id="left"):
