@@ -15,7 +15,7 @@ from typing import Any, Literal
 from agents.configs import ActorCriticConfig, Config, config_from, default_config
 from arena.config import MAX_FILE_BYTES
 from arena.matchmaking import LeagueDraw, Role
-from envs.errors import UnknownNameError, UsageError
+from envs.errors import ArenaError, UnknownNameError, UsageError
 from envs.specs import find_game
 
 Strategy = Literal["league", "copy-best", "independent"]
@@ -170,7 +170,17 @@ def to_json(config: LeagueConfig) -> dict[str, Any]:
 
 
 def from_json(values: Mapping[str, Any]) -> LeagueConfig:
-    """What a stored league's `config` says; those from before there were roles are of main agents."""
+    """What a stored league's `config` says; those from before there were roles are of main agents.
+
+    Raises ArenaError for what `to_json` does not write.
+    """
+    try:
+        return _from_json(values)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise ArenaError(f"the league's settings are not Arena's ({type(error).__name__}: {error})") from None
+
+
+def _from_json(values: Mapping[str, Any]) -> LeagueConfig:
     if "learners" in values:
         members = tuple(
             MemberConfig(
@@ -180,9 +190,10 @@ def from_json(values: Mapping[str, Any]) -> LeagueConfig:
         )
         kept = {name: values[name] for name in ("games", "device", "veterans")}
         return LeagueConfig(members, **kept)
-    gate = Gate(**values["gate"])
     members = tuple(MemberConfig(**member) for member in values["members"])
-    return LeagueConfig(**{**values, "gate": gate, "members": members})
+    if not all(member.role in typing.get_args(Role) and isinstance(member.settings, dict) for member in members):
+        raise ValueError("a member has no known role")
+    return LeagueConfig(**{**values, "gate": Gate(**values["gate"]), "members": members})
 
 
 def steady(config: Config) -> Config:

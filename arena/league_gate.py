@@ -128,6 +128,9 @@ def conclude(
         copies, states = _copies(store, league, config, newest)
         facts += copies
     store.advance_league(league.id, league.round + 1, facts, states)
+    for fact in facts:
+        if fact.kind == "reset":  # what it would go on from is for `arena db gc` now
+            store.finish_run(newest[fact.learner].run or 0)
 
 
 def _copies(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from arena.league_config import default_league, from_json, load_league, to_json, to_toml
-from envs.errors import UsageError
+from envs.errors import ArenaError, UsageError
 
 GAME = "tic_tac_toe"
 
@@ -114,3 +114,18 @@ def test_who_plays_alone_exploits_nobody(tmp_path: Path) -> None:
         load(tmp_path, '[[members]]\n\n[[members]]\nrole = "league-exploiter"', "gridworld/tiny")
     with pytest.raises(UsageError, match="cannot be read"):
         load_league(tmp_path / "nowhere.toml", GAME)
+
+
+def test_stored_settings_that_are_not_ours_are_refused() -> None:
+    whole = to_json(default_league(GAME))
+    strange = [
+        {},
+        {"members": 3},
+        whole | {"more": 1},
+        whole | {"gate": None},
+        whole | {"members": [whole["members"][0] | {"role": "king"}]},
+        {"learners": [{"algorithm": "ppo"}]},
+    ]
+    for values in strange:
+        with pytest.raises(ArenaError, match="not Arena's"):
+            from_json(values)
