@@ -30,7 +30,7 @@ from tui.screens.lens import LensScreen
 from tui.screens.samples import SamplesScreen
 
 SMALL = (80, 24)
-SIZES = [SMALL, pytest.param((160, 50), marks=pytest.mark.slow)]
+LARGE = (160, 50)
 FILES = {"config.json": b"{}"}
 PROMPT = "my [b]lamp[/b]\x1b hums"
 WAITS = """
@@ -104,9 +104,8 @@ async def choose(pilot: Pilot[Any], screen: LabScreen, name: str) -> None:
     await until(pilot, lambda: screen._lab is not None and screen._lab.curves.run == name)
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_stages_runs_and_curves(app: ArenaApp, size: tuple[int, int]) -> None:
-    async with app.run_test(size=size) as pilot:
+async def test_stages_runs_and_curves(app: ArenaApp) -> None:
+    async with app.run_test(size=SMALL) as pilot:
         screen = await open_lab(pilot)
         await sees(
             pilot, "✓sample 2", "✓ppo", "arena rlhf dpo --name dpo-1 --resume", "■ stopped", "stopped at 200 of 400"
@@ -114,15 +113,17 @@ async def test_stages_runs_and_curves(app: ArenaApp, size: tuple[int, int]) -> N
         assert "✓reward" not in shown(app)
         await choose(pilot, screen, "ppo-1")
         await sees(pilot, "● ppo-1", "reward", "completions", "from sft")
-        if size == SMALL:
-            assert "KL, nats" not in shown(app)
-            await pilot.press("m")
-        else:
-            await sees(pilot, "entropy", "my [b]lamp[/b]\\x1b hums", "after 300 completions", "unplug it\\x1b[2J.")
+        assert "KL, nats" not in shown(app)
+        await pilot.press("m")
         await sees(pilot, "KL, nats")
         await pilot.press("t")
         await sees(pilot, "t curves")
         assert screen.query_one("#plot-0 #plot-numbers", DataTable).row_count == 2
+        await pilot.press("t")
+        await pilot.resize_terminal(*LARGE)
+        await sees(
+            pilot, "KL, nats", "entropy", "my [b]lamp[/b]\\x1b hums", "after 300 completions", "unplug it\\x1b[2J."
+        )
         await choose(pilot, screen, "sft")
         await sees(pilot, "sft · SFT")
 
@@ -251,9 +252,9 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
     return found
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_models_answer_beside_each_other(app: ArenaApp, models: Models, size: tuple[int, int]) -> None:
-    async with app.run_test(size=size) as pilot:
+@pytest.mark.slow
+async def test_models_answer_beside_each_other(app: ArenaApp, models: Models) -> None:
+    async with app.run_test(size=SMALL) as pilot:
         await open_lab(pilot)
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "PPO: ppo-1" in shown(app))
@@ -262,8 +263,13 @@ async def test_models_answer_beside_each_other(app: ArenaApp, models: Models, si
         await pilot.press("d")
         await sees(pilot, "ppo-1 [red]says\\x1b[31m 1", "drawn by chance, seed 1")
         assert models.asked == [("dim?", ["sft", "ppo-1"], 0.0, 0), ("dim?", ["sft", "ppo-1"], 1.0, 1)]
-        top = {app.screen.query_one(f"#pane-{number}").region.y for number in range(2)}
-        assert len(top) == (2 if size == SMALL else 1), "below one another where it is narrow, else side by side"
+
+        def rows() -> int:
+            return len({app.screen.query_one(f"#pane-{number}").region.y for number in range(2)})
+
+        assert rows() == 2, "below one another where it is narrow"
+        await pilot.resize_terminal(*LARGE)
+        await until(pilot, lambda: rows() == 1)
         models.problem = "out of [memory]"
         await pilot.press("p")
         await sees(pilot, "out of [memory]")

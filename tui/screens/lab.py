@@ -149,6 +149,8 @@ class LabScreen(Screen[None]):
 
     def on_lab_loaded(self, message: LabLoaded) -> None:
         known = {row.name for row in self._lab.rows} if self._lab else set()
+        if self._lab is not None and [job.id for job in self._lab.jobs] != [job.id for job in message.lab.jobs]:
+            self._said = ""  # what was asked for has come about
         self._lab = message.lab
         self._show()
         new = [number for number, row in enumerate(self._lab.rows) if row.name not in known]
