@@ -183,7 +183,7 @@ async def test_hint_and_mind(db: Path) -> None:
         await pilot.press("m")
         await until(pilot, lambda: shown(app).count("minimax") == before + 1)
         await sees(pilot, "value +0.00")
-        await sees(pilot, "5 ██████████ 100%")
+        await sees(pilot, "5 ████████ 100%")
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from tui.text import inert, shorten, winner_name
 
 SEAT_STYLES = ("bold $primary", "bold $secondary", "bold $warning", "bold $error")
 BAR = 10
+MAX_MOVES = 5
 
 
 def seat_style(seat: int) -> str:
@@ -71,21 +72,22 @@ def outcome(position: Position, people: tuple[int, ...]) -> Content:
 
 
 def thoughts(title: str, mind: Mind, seat: int) -> Content:
-    """An agent's mind: the value it expects and its likeliest moves as bars."""
+    """An agent's mind: the value it expects, its likeliest moves as bars, what it expects of each where it says so."""
     value = "no opinion" if mind.value is None else f"{mind.value:+.2f}"
     parts: list[str | tuple[str, str]] = [(shorten(title, 26), seat_style(seat)), f"\nvalue {value}"]
-    wide = max((len(name) for name, _ in mind.top), default=1)
-    wide = min(wide, 8)
-    for name, probability in mind.top:
-        bar = "█" * round(BAR * probability) or "▏"
+    q_values = dict(mind.q)
+    moves = list(mind.top)
+    if len(q_values) <= MAX_MOVES:  # few enough for all of them
+        moves += [(name, 0.0) for name in q_values if name not in dict(mind.top)]
+    wide = min(max((len(name) for name, _ in moves), default=1), 8)
+    bars = BAR - 2 * bool(q_values)
+    for name, probability in moves:
+        bar = "█" * round(bars * probability) or "▏"
         parts.append(f"\n{shorten(name, wide):>{wide}} ")
-        parts.append((f"{bar:{BAR}}", seat_style(seat)))
+        parts.append((f"{bar:{bars}}", seat_style(seat)))
         parts.append(f" {100 * probability:3.0f}%")
-    if mind.q:
-        parts.append(("\naction values", "$text-muted"))
-        best = max(expected for _, expected in mind.q)
-        for name, expected in mind.q:
-            parts.append((f"\n{shorten(name, 8):>8} {expected:+.3g}", "bold" if expected == best else ""))
+        if name in q_values:
+            parts.append(f" {q_values[name] + 0.0:+.3g}")  # never −0
     return Content.assemble(*parts)
 
 
