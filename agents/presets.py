@@ -119,7 +119,7 @@ BUDGETS: dict[str, dict[str, int]] = {
     | {"gridworld/maze": 2_000_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
     | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000},
     "vpg": _SHORT_RUNS
-    | {"gridworld/maze": 200_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
+    | {"gridworld/maze": 400_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
     | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
     "q_learning": _TABLE_RUNS | {"gridworld/cliff": 40_000, "gridworld/rooms": 100_000},
     "sarsa": _TABLE_RUNS,
