@@ -20,7 +20,7 @@ from envs.scaling import Picture
 
 IDLE = ("noop", "stay")
 """What a seat does of which nothing is wanted; in games without such an action it goes on as before."""
-BOOKMARK_STEPS = 40
+BOOKMARK_STEPS = 20
 """A replay goes back to the nearest bookmark and steps on from there: at most so many steps."""
 PREPARED_AT_ONCE = 8
 

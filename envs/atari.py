@@ -264,12 +264,11 @@ class AtariGame(WrappedGame):
         return self._aim(self._ale.getRAM(), seat, pointer)
 
     def bookmark(self) -> Any:
-        raw = [frame.copy() for frame in self._raw]
-        return self._ale.cloneState(include_rng=True), raw, self._stack, self._frames, self._lives
+        return self._ale.cloneState(include_rng=True), tuple(self._raw), self._stack, self._frames, self._lives
 
     def return_to(self, bookmark: Any) -> None:
         state, raw, self._stack, self._frames, self._lives = bookmark
-        self._raw = [frame.copy() for frame in raw]
+        self._raw = list(raw)
         self._ale.restoreState(state)
         self._shown = []
 
