@@ -34,10 +34,16 @@ def row_of(app: ArenaApp, name: str) -> int:
 
 
 async def press(pilot, screen: PlayScreen, *keys: str) -> None:
-    """Press keys, waiting after each until the session has answered."""
+    """Press keys, waiting after each until the session has been asked and has answered; typed letters ask nothing."""
+
+    def asked() -> int:
+        return len(getattr(screen.session, "requests", ()))
+
     for key in keys:
+        before = asked()
         await pilot.press(key)
-        await until(pilot, lambda: screen._waiting is None)
+        typing = screen.query_one("#typed")
+        await until(pilot, lambda b=before, t=typing: (t.display or asked() > b) and screen._waiting is None)
 
 
 async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
