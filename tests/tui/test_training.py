@@ -113,9 +113,12 @@ async def test_the_form_starts_what_it_says(app: ArenaApp, size: tuple[int, int]
         await until(pilot, lambda: isinstance(app.screen, TrainForm) and "arena train tic_tac_toe" in shown(app))
         form = app.screen
         assert isinstance(form, TrainForm)
-        form.put("game", "gridworld/cliff")
+        await until(pilot, lambda: form.fields["name"].value == "ppo-1" and not form.problem)
+        assert form.fields["game"].value == "tic_tac_toe"
+        await pilot.press(*"gridworld/cliff")
         await until(pilot, lambda: form._game == "gridworld/cliff" and "arena train gridworld/cliff" in shown(app))
-        form.put("algorithm", "q_learning")
+        while form._algorithm != "q_learning":
+            await pilot.press(*(["down"] if form.field.name == "game" else ["space"]))
         await until(pilot, lambda: "initial_values" in form.fields)
         await until(pilot, lambda: form.fields["name"].value == "q_learning-1")
         assert form.fields["steps"].value == "40_000"
@@ -133,7 +136,8 @@ async def test_the_form_starts_what_it_says(app: ArenaApp, size: tuple[int, int]
             form.put(name, before)
             await until(pilot, lambda told=told: told not in str(form.problem))
         form.put("gamma", "0.9")
-        form.put("minutes", "2")
+        await pilot.press("down", "down", "down", *"12", "backspace", "backspace", *"2")
+        assert (form.field.name, form.fields["minutes"].value) == ("minutes", "2")
         await sees(pilot, "--set gamma=0.9")
         await pilot.press("ctrl+s")
         job = await job_is(pilot, app, "running")

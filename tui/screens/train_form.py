@@ -57,6 +57,26 @@ class NameFound(Message):
         self.name = name
 
 
+MOVES = {"down": 1, "tab": 1, "enter": 1, "up": -1, "shift+tab": -1, "pagedown": 10, "pageup": -10}
+
+
+class Line(Input):
+    """The line of input. It handles the keys that leave a field itself, after all that was typed before them."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        form = cast("TrainForm", self.screen)
+        if event.key in MOVES:
+            form.action_next(MOVES[event.key])
+        elif event.key == "ctrl+s":
+            form.action_start()
+        elif event.key == "space" and form.field.choices:
+            form.turn()
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+
 class TrainForm(Screen[tuple[str, list[str]] | None]):
     """Answers (the run's name, the words of the command after `arena`), or None.
 
@@ -65,11 +85,11 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
 
     CSS_PATH = "train_form.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,tab,enter", "next(1)", "Next", id="form.next", priority=True, key_display="↓"),
-        Binding("up,shift+tab", "next(-1)", "Before", id="form.before", priority=True, key_display="↑"),
-        Binding("pagedown", "next(10)", "Ten on", show=False, id="form.page_down", priority=True),
-        Binding("pageup", "next(-10)", "Ten back", show=False, id="form.page_up", priority=True),
-        Binding("ctrl+s,f10", "start", "Start", id="form.start", priority=True, key_display="^s"),
+        Binding("down,tab,enter", "next(1)", "Next", id="form.next", key_display="↓"),
+        Binding("up,shift+tab", "next(-1)", "Before", id="form.before", key_display="↑"),
+        Binding("pagedown", "next(10)", "Ten on", show=False, id="form.page_down"),
+        Binding("pageup", "next(-10)", "Ten back", show=False, id="form.page_up"),
+        Binding("ctrl+s,f10", "start", "Start", id="form.start", key_display="^s"),
         Binding(
             "ctrl+r", "reset", "Presets", id="form.reset", priority=True, tooltip="all settings as the game has them"
         ),
@@ -82,6 +102,7 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
         self._algorithm = algorithms(game)[0]
         self._config: Config = default_config(self._algorithm, game)
         self._named = False
+        self._editing = "game"
         self.fields: dict[str, Field] = {}
         for field in (
             Field("game", game, "with its options, such as gridworld/maze?size=9"),
@@ -113,7 +134,7 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
         yield table
         with Horizontal(id="edit"):
             yield Static(id="label")
-            yield Input(id="value", compact=True, max_length=200)
+            yield Line(self._game, id="value", compact=True, max_length=200)
         yield Static(id="problem")
         yield Static(id="command")
         yield Footer(compact=True, show_command_palette=False)
@@ -156,29 +177,47 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
 
     def on_name_found(self, message: NameFound) -> None:
         if not self._named:
-            self.fields["name"].value = message.name
-            self._check(self.fields["name"])
-            self._fill()
+            self.put("name", message.name)
+            self._named = False
 
     @on(DataTable.RowHighlighted)
     def _edit(self) -> None:
         """Bring the field under the cursor into the line of input."""
+        self._take()
         field, line = self.field, self.query_one(Input)
         self.query_one("#label", Static).update(Content(f"{field.name} ="))
-        if line.value != field.value:
-            with self.prevent(Input.Changed):
+        if field.name != self._editing or line.value != field.value:
+            self._editing = field.name
+            with line.prevent(Input.Changed):
                 line.value = field.value
-        line.select_all()
+            line.select_all()
         games = known_games(self.arena.league.games)
         suggested = games if field.name == "game" else field.choices
         line.suggester = SuggestFromList(suggested) if suggested else None
         self._tell()
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        self.put(self.field.name, event.value)
+    def _take(self) -> None:
+        """Put what stands in the line into its field."""
+        typed = self.query_one(Input).value
+        if self._editing in self.fields and typed != self.fields[self._editing].value:
+            self._put(self._editing, typed)
 
     def put(self, name: str, value: str) -> None:
+        """Give a field a value, as if it had been typed."""
+        self._put(name, value)
+        line = self.query_one(Input)
+        if name == self._editing and line.value != value:
+            with line.prevent(Input.Changed):
+                line.value = value
+
+    def turn(self) -> None:
+        """The next one of a field's choices."""
+        field = self.field
+        at = field.choices.index(field.value) if field.value in field.choices else -1
+        self.put(field.name, field.choices[(at + 1) % len(field.choices)])
+
+    def _put(self, name: str, value: str) -> None:
         """Give a field a value; another game or algorithm brings other settings."""
         field = self.fields[name]
         field.value = value
@@ -193,8 +232,6 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
             row = list(self.fields).index(one)
             for column, cell in enumerate(self._cells(self.fields[one])):
                 table.update_cell_at(Coordinate(row, column), cell)
-        if name == self.field.name and self.query_one(Input).value != value:
-            self._edit()
         self._tell()
 
     def _choose(self, game: str, algorithm: str) -> None:
@@ -206,14 +243,6 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
         self._offer()
         self._fill()
         self._find_name()
-
-    def on_key(self, event: events.Key) -> None:
-        field = self.field
-        if event.key == "space" and field.choices:
-            event.stop()
-            event.prevent_default()
-            at = field.choices.index(field.value) if field.value in field.choices else -1
-            self.put(field.name, field.choices[(at + 1) % len(field.choices)])
 
     def on_click(self, event: events.Click) -> None:
         self.query_one(Input).focus()
@@ -288,15 +317,21 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
 
     def action_next(self, change: int) -> None:
         table = self.query_one(DataTable)
+        self._take()
         table.move_cursor(row=max(0, min(len(self.fields) - 1, table.cursor_row + change)))
+        self._edit()
 
     def action_reset(self) -> None:
         for field in self.fields.values():
             if field.default is not None:
                 field.value, field.problem = field.default, ""
+        line = self.query_one(Input)
+        with line.prevent(Input.Changed):
+            line.value = self.fields[self._editing].value
         self._fill()
 
     def action_start(self) -> None:
+        self._take()
         if problem := self.problem:
             self.notify(inert(problem), severity="error", markup=False)
             return
