@@ -13,12 +13,12 @@ from arena.episodes import Frame, Recorder, decode_actions, frames, scores_of, s
 from arena.records import Agent, EndReason, Match
 from arena.roster import SOLVERS, Contender, resolve
 from arena.session_client import Mind, Position, Result
+from arena.session_map import draw_map, newest_of_run
 from arena.session_start import Start, forget_unfinished, save_unfinished
 from arena.standings import score_table, standings
 from arena.store import Store
 from envs.errors import ArenaError, IllegalActionError, UsageError
-from envs.gridworld.drawing import draw_policy_over
-from envs.gridworld.dynamics import Dynamics, exact_dynamics, state_index
+from envs.gridworld.dynamics import Dynamics, exact_dynamics
 from envs.protocol import check_legal
 from envs.registry import make
 from envs.rendering import Drawing
@@ -227,24 +227,11 @@ class LiveGame:
             self._rated = self._rated and not self._people
 
     def _draw_map(self, dynamics: Dynamics, contender: Contender) -> Drawing:
-        """The map by the newest agent of the contender's run: it changes while the run learns."""
-        agent = contender.agent
-        siblings = [a for a in self._store.agents(self.spec.game) if a.run == agent.run and a.checkpoint]
-        if agent.run is not None and siblings:
-            contender = resolve(self._store, self.spec.game, max(siblings, key=lambda a: a.step or 0).name)
-        observation, legal = torch.from_numpy(dynamics.observation), torch.from_numpy(dynamics.legal)
-        decision = contender.policy(observation, legal)
-        values = decision.value
-        if values is None and decision.q_values is not None:
-            values = decision.q_values.masked_fill(~legal, -torch.inf).amax(-1)
-        if values is None:
-            values = torch.zeros(len(observation))
-        shown = self._env.draw(0, None)
-        state = int(state_index(self._turn.observation[0, 0], dynamics.num_states))
-        row, column = dynamics.cell[state].tolist()
+        """The map as the newest agent of the contender's run sees it, and its thoughts of this cell."""
+        contender = newest_of_run(self._store, self.spec.game, contender)
         if self._result is None and bool(self._turn.player[0, 0] >= 0):
             self._minds[0] = self._think(0, contender)[1]
-        return draw_policy_over(dynamics, values, decision.probabilities, (row, column), shown.caption)
+        return draw_map(self._env, self._turn, dynamics, contender)
 
     def _restart(self, actions: Sequence[Sequence[int]]) -> None:
         """Play the game anew from its seed up to these actions."""
