@@ -393,6 +393,7 @@ def run(
     opponents: Sequence[str] = (),
     seat: int = 0,
     seed: int | None = None,
+    race: str | None = None,
     label: Mapping[str, Any] | None = None,
 ) -> None:
     """Open the app on a league, at home, straight in a game or labelling; returns when it is closed.
@@ -401,7 +402,7 @@ def run(
     """
     app = ArenaApp(Path(db), valid_name(user, "player") if user is not None else None)
     if game is not None:
-        app.start_with(lambda: app.play_game(game, opponents, seat, seed))
+        app.start_with(lambda: app.play_game(game, opponents, seat, seed, **({"race": race} if race else {})))
     if label is not None:
         app.plays = False  # who came to label needs no session in waiting
         app.start_with(lambda: app.open_label(**label))

@@ -21,6 +21,10 @@ def play(
         list[str] | None,
         typer.Option("--vs", metavar="AGENT", help="Whom you play; may be repeated where more than two play."),
     ] = None,
+    race: Annotated[
+        str | None,
+        typer.Option(metavar="AGENT", help="In the app: an Atari game for one player side by side with this agent's."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Your name; else the one you gave in the app.")
     ] = None,
@@ -39,6 +43,7 @@ def play(
     Example:
       arena play connect_four --vs ppo-1@latest
       arena play tic_tac_toe --vs minimax --seat 1 --text
+      arena play ALE/Breakout-v5 --race random
     """
     players = find_game(game.partition("?")[0]).num_players
     opponents = list(vs or [])
@@ -48,6 +53,8 @@ def play(
         raise UsageError(f"{game} has {players} players: name {players - 1} with --vs, such as --vs random")
     if seat > len(opponents):
         raise UsageError(f"--seat {seat}: {game} has the seats 0 to {len(opponents)}")
+    if race is not None and (players != 1 or not game.startswith("ALE/") or text):
+        raise UsageError("--race is for Atari games for one player in the app, such as ALE/Breakout-v5")
     if text or not (sys.stdin.isatty() and sys.stdout.isatty()):
         from arena.cli.play_text import play_text
 
@@ -57,7 +64,7 @@ def play(
     else:
         from arena.cli.app import open_app
 
-        open_app(db, name, game=game, opponents=opponents, seat=seat, seed=seed)
+        open_app(db, name, game=game, opponents=opponents, seat=seat, seed=seed, race=race)
 
 
 def your_name(db: Path) -> str:

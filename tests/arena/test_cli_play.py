@@ -131,3 +131,11 @@ def test_a_real_game_is_recorded(tmp_path: Path) -> None:
     lost = CliRunner().invoke(app, ["play", "tic_tac_toe", "--vs", "nobody", "--text", *db])
     assert lost.exit_code in (1, 2)
     assert "nobody" in lost.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["tic_tac_toe", "--vs", "random"], ["gridworld/maze"], ["ALE/Pong-v5", "--text"]]
+)
+def test_a_race_is_an_atari_game_of_one_player_in_the_app(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, ["play", *arguments, "--race", "random"])
+    assert (result.exit_code, result.stderr[:29]) == (2, "Error: --race is for Atari ga")
