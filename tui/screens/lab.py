@@ -46,9 +46,10 @@ EXTRAS = ("curve", "demo")
 
 @dataclass
 class LabLoaded(Message):
-    """Everything that the lab shows has been read."""
+    """Everything that the lab shows has been read, as the `number`th reading that was asked for."""
 
     lab: Lab
+    number: int
 
 
 class LabScreen(Screen[None]):
@@ -80,6 +81,7 @@ class LabScreen(Screen[None]):
         self._lab: Lab | None = None
         self._metric = 0
         self._ticks = 0
+        self._asked = self._shown = 0
         self._timer: Timer | None = None
         self._said = ""
 
@@ -138,16 +140,20 @@ class LabScreen(Screen[None]):
     def action_load(self) -> None:
         """Read everything anew."""
         row = self.row
-        self._read(row.name if row is not None else None)
+        self._asked += 1
+        self._read(row.name if row is not None else None, self._asked)
 
     @work(thread=True, exclusive=True, group="lab", exit_on_error=False)
-    def _read(self, name: str | None) -> None:
+    def _read(self, name: str | None, number: int) -> None:
         try:
-            self.post_message(LabLoaded(read_lab(self.arena.db, self.arena.jobs, name)))
+            self.post_message(LabLoaded(read_lab(self.arena.db, self.arena.jobs, name), number))
         except ArenaError as error:
             self.post_message(ReadFailed(str(error)))
 
     def on_lab_loaded(self, message: LabLoaded) -> None:
+        if message.number < self._shown:
+            return  # overtaken by a later reading
+        self._shown = message.number
         known = {row.name for row in self._lab.rows} if self._lab else set()
         if self._lab is not None and [job.id for job in self._lab.jobs] != [job.id for job in message.lab.jobs]:
             self._said = ""  # what was asked for has come about
@@ -163,7 +169,10 @@ class LabScreen(Screen[None]):
 
     @on(DataTable.RowHighlighted, "#runs")
     def _highlighted(self) -> None:
-        if self._lab is not None and self.row is not None and self.row.name != self._lab.curves.run:
+        if self._lab is None or self.row is None:
+            return
+        self._tell(self._said or self._about(self.row))
+        if self.row.name != self._lab.curves.run:
             self._said = ""
             self.action_load()
 
