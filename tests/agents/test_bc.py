@@ -71,6 +71,7 @@ def test_it_chooses_as_it_was_shown(store: Store) -> None:
     assert float(errors) < 0.5 * float(lessons.value.var()), "its value knows something of how games end"
 
 
+@pytest.mark.slow
 def test_it_goes_on_as_if_never_stopped(store: Store) -> None:
     lessons = read_lessons(store, GAME, "episodes")
     config, env = BCConfig(**SMALL), make(GAME, 1)
