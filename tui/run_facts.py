@@ -92,7 +92,8 @@ def run_row(db: Path, run: Run, job: Job | None, values: Mapping[str, float]) ->
     """A run as it stands: what its job and its lock say counts before what it says of itself."""
     state, why, step, left = str(run.state), run.error or "", run.step, ""
     if job is not None and job.state == "running":
-        state = "running" if run.state == "running" else "starting"
+        over = run.state != "running" and run.updated_at > job.started_at  # its process tidies up
+        state = run.state if over or run.state == "running" else "starting"
         if job.progress is not None and job.progress.part == run.name:
             step = max(step, job.progress.done)
             left = job.progress.words.rpartition(" · ")[2]

@@ -21,7 +21,6 @@ from tui.screens.league import LeagueScreen
 from tui.screens.replays import ReplaysScreen
 from tui.widgets.heat_grid import HeatGrid
 
-SIZES = [(80, 24), pytest.param((160, 50), marks=pytest.mark.slow)]
 PROGRAM = (
     sys.executable,
     "-c",
@@ -52,9 +51,9 @@ def app(table: Path) -> Iterator[ArenaApp]:
         made.jobs.kill(job.id)
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_every_view_of_a_game(app: ArenaApp, size: tuple[int, int]) -> None:
-    async with app.run_test(size=size) as pilot:
+@pytest.mark.slow
+async def test_every_view_of_a_game(app: ArenaApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("f4")
         await sees(pilot, "minimax", "tactician", "random", "form", "no league yet")
@@ -92,6 +91,7 @@ async def test_every_view_of_a_game(app: ArenaApp, size: tuple[int, int]) -> Non
         await sees(pilot, "meets nobody")
 
 
+@pytest.mark.slow
 async def test_a_league_is_started_watched_and_paused(app: ArenaApp) -> None:
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot)

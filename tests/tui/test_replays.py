@@ -29,6 +29,7 @@ def app(league: Path) -> Iterator[ArenaApp]:
         made.jobs.kill(job.id)
 
 
+@pytest.mark.slow
 async def test_episodes_are_searched(app: ArenaApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)

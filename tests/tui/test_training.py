@@ -25,7 +25,7 @@ from tui.screens.train_form import TrainForm
 from tui.screens.training import TrainingScreen
 from tui.widgets.plot import PlotPanel
 
-SIZES = [(80, 24), pytest.param((160, 50), marks=pytest.mark.slow)]
+SIZES = [(80, 24), (160, 50)]
 PROGRAM = (
     sys.executable,
     "-c",
@@ -81,6 +81,7 @@ async def job_is(pilot: Pilot[Any], app: ArenaApp, state: str) -> Job:
     return app.jobs.all()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_runs_with_their_curves_are_listed_and_compared(app: ArenaApp, size: tuple[int, int]) -> None:
     add_run(app.db, "first", gamma=0.9)
@@ -105,9 +106,9 @@ async def test_runs_with_their_curves_are_listed_and_compared(app: ArenaApp, siz
         await until(pilot, lambda: app.current_mode == "lobby")
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_the_form_starts_what_it_says(app: ArenaApp, size: tuple[int, int]) -> None:
-    async with app.run_test(size=size, notifications=True) as pilot:
+@pytest.mark.slow
+async def test_the_form_starts_what_it_says(app: ArenaApp) -> None:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await training(pilot)
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, TrainForm) and "arena train tic_tac_toe" in shown(app))
@@ -166,6 +167,7 @@ async def test_a_failure_is_told_with_its_log(app: ArenaApp) -> None:
         await until(pilot, lambda: isinstance(app.screen, TrainingScreen))
 
 
+@pytest.mark.slow
 async def test_what_was_killed_is_shown_and_gone_on_with(app: ArenaApp) -> None:
     killed = add_run(app.db, "killed", "running")
     async with app.run_test(size=(160, 50), notifications=True) as pilot:

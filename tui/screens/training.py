@@ -171,7 +171,9 @@ class TrainingScreen(Screen[None]):
         self._tell()
         height = max(1, self.query_one("#log").size.height - 2)
         lines = [inert(line) for line in self._tail[-height:]]
-        self.query_one("#log", Static).update(Content("\n".join(lines) or "no log: it was not started from the app"))
+        ours = self.row is not None and self.row.job is not None
+        nothing = "nothing printed yet" if ours else "no log: it was not started from the app"
+        self.query_one("#log", Static).update(Content("\n".join(lines) or nothing))
 
     def _fill(self) -> None:
         wide = self.wide
