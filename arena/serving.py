@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import hmac
 import ipaddress
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -67,6 +68,10 @@ class GuardedServer(Server):
 
         app.middlewares.append(guard)
         return app
+
+    def initialize_logging(self) -> None:
+        """Warnings alone: a line for each request would show the token."""
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     async def on_startup(self, app: web.Application) -> None:
         """Say nothing: the command has said where the app is."""
