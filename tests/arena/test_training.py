@@ -15,6 +15,7 @@ from agents.selfplay import SelfPlay
 from arena.locks import hold
 from arena.roster import known_names, resolve
 from arena.run_names import step_label
+from arena.starters import starters
 from arena.store import Store
 from arena.training import Progress, TrainRequest, train_agent
 from envs.errors import ArenaError, UnknownNameError, UsageError
@@ -213,9 +214,11 @@ def test_names_of_agents(store: Store) -> None:
 def test_names_of_players(store: Store) -> None:
     game = "tic_tac_toe"
     scripts = ["random", "first-legal", "tactician", "minimax", "mcts-100", "mcts-1000", "mcts-10000"]
-    assert known_names(store, game) == scripts
+    before = known_names(store, game)
+    assert before[:7] == scripts
+    assert before[7:] == [starter.name for starter in starters(game)]
     train(store, request())
-    assert known_names(store, game)[7:] == ["x@256", "x@512", "x@768", "x@1.0k"]
+    assert known_names(store, game)[len(before) :] == ["x@256", "x@512", "x@768", "x@1.0k"]
     assert resolve(store, game, "x").name == resolve(store, game, "x@latest").name == "x@1.0k"
     assert resolve(store, game, "x@512").policy is resolve(store, game, "x@512").policy, "loaded once"
     store.retire_agent(game, "x@512")
