@@ -87,9 +87,9 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 def test_keys_and_quitting(terminal: Terminal, tmp_path: Path) -> None:
     assert b"\x1b[?1049h" in terminal.output
     terminal.press(b"l")
-    terminal.wait_for(b"Leaderboard")
+    terminal.wait_for(b"Matches")  # a tab of the league
     terminal.press(b"\x1b")
-    terminal.wait_for(b"Watch")  # the home screen's footer; a q right behind the escape would be another key
+    terminal.wait_for(b"Set up")  # the lobby's footer; a q right behind the escape would be another key
     terminal.press(b"q")
     assert terminal.end() == 0
     for sequence in RESTORED:
