@@ -29,8 +29,8 @@ def list_starters(game: SomeGame = None, json: Json = False) -> None:
     if json:
         print_json([{**starter.__dict__, "provenance": provenance(starter)} for starter in found])
         return
-    rows = [(s.name, s.game, f"{s.elo:+.0f} ±{(s.high - s.low) / 2:.0f}", f"{s.step:,}", s.strength) for s in found]
-    print_table(("agent", "game", "Elo", "steps", "measured"), rows, "no starters for this game", left=2)
+    rows = [(s.name, s.game, s.strength, f"{s.elo:+.0f} ±{(s.high - s.low) / 2:.0f}", f"{s.step:,}") for s in found]
+    print_table(("agent", "game", "measured", "Elo", "steps"), rows, "no starters for this game", left=3)
 
 
 @app.command()
