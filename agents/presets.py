@@ -125,7 +125,7 @@ BUDGETS: dict[str, dict[str, int]] = {
     "sarsa": _TABLE_RUNS,
     "monte_carlo": _TABLE_RUNS,
     "dqn": dict.fromkeys(_SHORT_RUNS, 3_000)
-    | {"gridworld/maze": 160_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
+    | {"gridworld/maze": 250_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
     | {"gridworld/cliff": 20_000, "gridworld/rooms": 20_000, "cartpole": 60_000, "gym/CartPole": 60_000},
 }
 
