@@ -32,11 +32,11 @@ CASES = [
     ("ppo", "tic_tac_toe", PPO),
     ("ppo", "gridworld/sumo", PPO | {"network": "mlp"}),
     ("ppo", "gym/CartPole-v1", PPO | NORMALISED),
-    ("ppo", "gym/Pendulum-v1", PPO | NORMALISED),
+    ("ppo", "gym/Pendulum-v1", PPO | NORMALISED | {"num_envs": 4}),
     ("vpg", "tic_tac_toe", ACTOR_CRITIC),
     ("vpg", "gridworld/sumo", ACTOR_CRITIC | {"network": "mlp", "baseline": False}),
     ("vpg", "gridworld/recycling", ACTOR_CRITIC | NORMALISED),
-    ("vpg", "gym/Pendulum-v1", ACTOR_CRITIC | NORMALISED),
+    ("vpg", "gym/Pendulum-v1", ACTOR_CRITIC | NORMALISED | {"num_envs": 4}),
     ("dqn", "gridworld/recycling", DQN | {"normalise_observations": True}),
     ("dqn", "tic_tac_toe", DQN),
     ("dqn", "gridworld/sumo", DQN | {"network": "mlp"}),
@@ -47,7 +47,7 @@ CASES = [
     ("monte_carlo", "gridworld/rooms", TABLE | {"off_policy": True, "settle_share": 0.5}),
     ("td0", "gridworld/tiny", TABLE),
 ]
-STEPS = 1600
+STEPS = 800
 VALUE_KEYS = {"losses/value_loss", "losses/explained_variance"}
 _COMMON = {"charts/episodic_return", "charts/episodic_length", "charts/SPS"}
 _TABLE_KEYS = _COMMON | {"charts/epsilon", "losses/td_error"}
@@ -79,9 +79,9 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case[:2]))
 def test_contract(case: tuple[str, str, dict[str, Any]]) -> None:
-    whole = list(reports(case, checkpoint_steps=800))
+    whole = list(reports(case, checkpoint_steps=400))
     first, *_, last = [report for report in whole if report.policy is not None]
-    assert (first.step, last.step) == (800, STEPS)
+    assert (first.step, last.step) == (400, STEPS)
     assert [report.step for report in whole] == sorted({report.step for report in whole})
     assert last.policy is not None
     assert last.state is not None
@@ -92,7 +92,7 @@ def test_contract(case: tuple[str, str, dict[str, Any]]) -> None:
     kept = TrainingState(
         {k: v.clone() for k, v in first.state.tensors.items()}, json.loads(json.dumps(first.state.meta))
     )
-    *_, resumed = reports(case, checkpoint_steps=800, resume=kept, seed=99)
+    *_, resumed = reports(case, checkpoint_steps=400, resume=kept, seed=99)
     assert resumed.policy is not None
     assert resumed.state is not None
     assert same(resumed.policy.tensors, last.policy.tensors)
@@ -100,8 +100,8 @@ def test_contract(case: tuple[str, str, dict[str, Any]]) -> None:
     assert resumed.state.meta == last.state.meta
     assert not same(first.policy.tensors, last.policy.tensors)  # type: ignore[union-attr]
 
-    *_, again = reports(case, checkpoint_steps=800)
-    *_, other = reports(case, checkpoint_steps=800, seed=1)
+    *_, again = reports(case, checkpoint_steps=400)
+    *_, other = reports(case, checkpoint_steps=400, seed=1)
     assert again.policy is not None
     assert other.policy is not None
     assert same(again.policy.tensors, last.policy.tensors)

@@ -63,6 +63,7 @@ def test_planners_agree_and_satisfy_bellmans_equation(game: str) -> None:
     assert worse @ dynamics.start < by_value.values @ dynamics.start
 
 
+@pytest.mark.slow
 def test_values_without_end_are_refused() -> None:
     dynamics = dynamics_of("gridworld/recycling")
     for_ever = np.array([[0, 1], [0, 1], [0, 1], [1, 0], [0, 1]], dtype=float)

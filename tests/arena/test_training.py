@@ -124,6 +124,7 @@ def test_a_run_in_use_is_refused(store: Store) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_minutes_end_a_run(store: Store) -> None:
     last = train(store, request(steps=10**9, minutes=0.02))
     assert last.state == "stopped"

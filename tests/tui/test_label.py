@@ -120,6 +120,7 @@ async def test_the_stored_side_is_the_one_that_was_shown(texts: Path) -> None:
     assert {row.left for row in rows} == {"a", "b"}, "sides are shuffled"
 
 
+@pytest.mark.slow
 async def test_undo_goes_back_across_restarts(texts: Path) -> None:
     app = ArenaApp(texts, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -296,6 +297,7 @@ async def test_the_name_is_asked_for_first(texts: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, LabelScreen) and "Ann" in shown(app))
 
 
+@pytest.mark.slow
 async def test_completions_are_ranked_with_ties(db: Path) -> None:
     with Store(db) as store:
         for prompt in store.add_prompts(["how?", "why?"]):

@@ -50,6 +50,7 @@ class FakeBench(Bench):
         return [Series(curve.name, [0.0, 100.0], [1.0, 2.0]) for curve in self.lesson.curves]
 
 
+@pytest.mark.slow
 async def test_a_lesson_is_read_run_and_left(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lessons, "Bench", FakeBench)
     monkeypatch.setattr(lessons, "REFRESH_SECONDS", 0.01)

@@ -130,6 +130,7 @@ async def test_typed_moves_and_what_is_no_move(db: Path) -> None:
         assert app.screen is screen
 
 
+@pytest.mark.slow
 async def test_undo_asks_and_makes_the_game_unrated(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -175,6 +176,7 @@ async def test_resigning_asks_and_a_rematch_changes_seats(db: Path) -> None:
         assert [episode.reason for episode in store.episodes()] == ["resigned"]
 
 
+@pytest.mark.slow
 async def test_hint_and_mind(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -206,6 +208,7 @@ async def test_gridworlds_are_walked_by_arrow_keys(db: Path) -> None:
         assert (score.mean, score.episodes) == (11.0, 1)
 
 
+@pytest.mark.slow
 async def test_watching_two_agents(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_screen, "PERIODS", (3600.0, 3600.0, 3600.0, 3600.0, 3600.0, 0.04))
     app = ArenaApp(db, "Ann")
@@ -264,6 +267,7 @@ async def test_what_cannot_be_opened_is_said(db: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
+@pytest.mark.slow
 async def test_a_session_that_is_used_again_does_not_show_its_last_game(
     db: Path, sessions: list[LocalSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +287,7 @@ async def test_a_session_that_is_used_again_does_not_show_its_last_game(
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+@pytest.mark.slow
 async def test_every_key_of_the_footer_fits(db: Path, size: tuple[int, int]) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=size) as pilot:

@@ -117,6 +117,7 @@ async def go(pilot: Pilot[Any], screen: RealtimeScreen, seconds: float) -> None:
     await until(pilot, lambda: screen.scene is not None and screen.scene.number == session._memory.number)
 
 
+@pytest.mark.slow
 async def test_tron_against_an_agent_from_the_first_key_to_the_rating(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -234,6 +235,7 @@ async def test_two_at_one_keyboard_have_a_hand_each(db: Path) -> None:
         assert screen.scene.positions[0].last == {0: "right", 1: "up"}
 
 
+@pytest.mark.slow
 async def test_a_dead_session_is_told_and_begun_anew(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:

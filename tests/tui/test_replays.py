@@ -55,6 +55,7 @@ async def test_episodes_are_searched(app: ArenaApp) -> None:
         assert screen.wanted == ReplayFilter()
 
 
+@pytest.mark.slow
 async def test_an_episode_is_verified_and_written(app: ArenaApp, tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)

@@ -97,6 +97,7 @@ async def test_replays_of_one_game_and_one_player(league: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and "None fits" in shown(app))
 
 
+@pytest.mark.slow
 async def test_a_long_list_is_read_page_by_page(league: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(league) as store:
         episode, match = store.episode(1), store.match(1)
@@ -171,6 +172,7 @@ async def test_a_name_given_on_the_command_line_is_not_kept(league: Path) -> Non
         run(league, "-x")
 
 
+@pytest.mark.slow
 async def test_a_key_is_rebound_and_stays_so(league: Path) -> None:
     app = ArenaApp(league)
     async with app.run_test(size=SIZE) as pilot:

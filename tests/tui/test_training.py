@@ -152,6 +152,7 @@ async def test_the_form_starts_what_it_says(app: ArenaApp) -> None:
         await sees(pilot, "■ stopped")
 
 
+@pytest.mark.slow
 async def test_a_failure_is_told_with_its_log(app: ArenaApp) -> None:
     app.jobs.start(["train", "tic_tac_toe", "broken"], "training x", "run x")
     await_state = app.jobs
