@@ -51,6 +51,7 @@ def test_the_rules_are_the_games(game: str) -> None:
 
 
 @pytest.mark.parametrize("game", GAMES)
+@pytest.mark.slow
 def test_play_outs_end_and_neither_side_always_wins(game: str) -> None:
     env = make(game, 1)
     code, size = CODES[game.partition("?")[0]], int("size=" in game and game[-1])

@@ -32,6 +32,7 @@ def test_every_slot_draws_from_its_own_mask() -> None:
     assert torch.equal(seen, mask)
 
 
+@pytest.mark.slow
 def test_a_profile_adds_up_and_leaves_nothing_patched() -> None:
     forward, config = ActorCritic.forward, default_config("ppo", "tic_tac_toe")
     assert isinstance(config, LearnerConfig)

@@ -68,6 +68,7 @@ def test_equal_policies_have_equal_bytes() -> None:
     assert checkpoints.pack_policy(changed).sha256 != checkpoints.pack_policy(one).sha256
 
 
+@pytest.mark.slow
 def test_the_bytes_are_the_same_in_another_process() -> None:
     script = """
 import torch

@@ -89,6 +89,7 @@ def test_a_paused_league_stops_and_waits(db: Path) -> None:
     assert call(db, "run", "independent", "--rounds", 1).stdout.startswith("independent: 4 rounds played")
 
 
+@pytest.mark.slow
 def test_a_configuration_is_shown_and_read_back(tmp_path: Path) -> None:
     db, file = tmp_path / "new.db", tmp_path / "league.toml"
     file.write_text(call(db, "new", "x", GAME, "--show-config").stdout)

@@ -91,6 +91,7 @@ def weights(store: Store, name: str) -> bytes:
 
 
 @pytest.mark.parametrize("algorithm", ["rlhf", "dpo", "online_dpo", "sft"])
+@pytest.mark.slow
 def test_a_stopped_run_resumed_equals_one_that_was_not(store: Store, algorithm: str) -> None:
     store.add_demonstrations([(prompt, "six seven .") for prompt in PROMPTS])
 
@@ -133,6 +134,7 @@ def test_metrics_can_be_watched_before_the_first_checkpoint(store: Store, monkey
     reports.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_what_was_trained_but_not_kept_is_kept_on_resuming(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the process were killed between the last report and the model."""
 
@@ -267,6 +269,7 @@ def test_evaluation_judges_and_a_person_judges_blind(store: Store, tiny_model: T
     assert feedback_eval.person_wins(store, "sft", "other")["dora"].share == 0.0
 
 
+@pytest.mark.slow
 def test_status_leads_round_by_round(tmp_path: Path, tiny_model: Tiny, store: Store) -> None:
     with Store(tmp_path / "new.db") as empty:
         assert feedback_status(empty).next == "arena rlhf pretrain"

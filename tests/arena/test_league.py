@@ -78,6 +78,7 @@ def test_a_round_trains_snapshots_and_matches_everybody(whole: Store) -> None:
 
 
 @pytest.mark.parametrize("stops", [(1, 2, 3), (5, 3, 9, 2), (11, 1, 1, 14)])
+@pytest.mark.slow
 def test_a_league_that_was_torn_down_ends_the_same(store: Store, whole: Store, stops: tuple[int, ...]) -> None:
     """Closing the iterator leaves the file as a kill does: at the last transaction."""
     played: list[tuple[int, int]] = []
@@ -140,12 +141,14 @@ def test_one_process_at_a_time(store: Store) -> None:
     assert [league.name for league in store.leagues()] == [GAME]
 
 
+@pytest.mark.slow
 def test_minutes_end_a_league(store: Store) -> None:
     *_, last = begin(store, rounds=None, minutes=0.02)
     assert last.kind == "end"
     assert store.check() == []
 
 
+@pytest.mark.slow
 def test_one_player_leagues_keep_scores(store: Store) -> None:
     game = "gridworld/tiny"
     events = list(run_league(store, game, rounds=2, learners=("ppo",), slice_steps=SLICES, games=3))

@@ -64,6 +64,7 @@ def test_a_game_against_minimax_to_the_end(session: Session, db: str) -> None:
     assert session.verify().ok
 
 
+@pytest.mark.slow
 def test_a_changed_episode_is_named(session: Session, db: str) -> None:
     position = session.open(db, "tic_tac_toe", ["first-legal", "first-legal"], seed=7)
     while not position.over:

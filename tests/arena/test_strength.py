@@ -108,6 +108,7 @@ def test_other_games_are_refused(store: Store) -> None:
             check_strength(game, resolve(store, game, "random").policy)
 
 
+@pytest.mark.slow
 def test_poker_agents_one_by_one_and_together(tmp_path: Path) -> None:
     db = str(tmp_path / "league.db")
 

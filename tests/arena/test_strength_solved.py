@@ -66,6 +66,7 @@ def test_a_better_player_keeps_more() -> None:
     assert shares[0] + 0.05 < shares[1] < 1
 
 
+@pytest.mark.slow
 def test_the_command_reports_it(tmp_path: Path) -> None:
     Store(tmp_path / "league.db").close()
     words = ["strength", "connect_four", "tactician", "--games", "50", "--db", str(tmp_path / "league.db")]

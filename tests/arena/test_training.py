@@ -151,6 +151,7 @@ def test_a_failed_run_says_why(store: Store, tmp_path: Path, monkeypatch: pytest
     assert train(store, dataclasses.replace(again, allow_code=True)).step == 2048
 
 
+@pytest.mark.slow
 def test_outside_opponents_are_kept_with_the_run(store: Store) -> None:
     with pytest.raises(UnknownNameError, match="did you mean minimax"):
         train(store, request(opponents=("minimx",)))

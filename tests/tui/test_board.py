@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.app import App, ComposeResult
 
 from envs.rendering import Drawing, draw_grid, grid_box
@@ -86,6 +87,7 @@ async def test_a_games_own_keys_come_first() -> None:
         assert app.chosen == [0, 1]
 
 
+@pytest.mark.slow
 async def test_a_board_larger_than_its_space_scrolls_to_the_cursor() -> None:
     app = BoardApp()
     size = 20

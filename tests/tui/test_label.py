@@ -105,6 +105,7 @@ async def test_one_key_chooses_saves_and_goes_on(texts: Path, size: tuple[int, i
         assert all(row.milliseconds is not None for row in store.labels("Ann"))
 
 
+@pytest.mark.slow
 async def test_the_stored_side_is_the_one_that_was_shown(texts: Path) -> None:
     app = ArenaApp(texts, "Ann")
     seen = []
@@ -213,6 +214,7 @@ async def test_texts_stand_side_by_side_where_there_is_room(texts: Path, size: t
         assert "esc Back" in keys or stacked, keys
 
 
+@pytest.mark.slow
 async def test_hostile_text_is_shown_and_does_nothing(db: Path) -> None:
     hostile = "\x1b[31mred\x1b]0;title\x07 [bold]x[/] [link=y]z[/]\u202egnp.exe\u200b\ttab\nnext\r"
     some_pairs(db, [(hostile, "word " * 10_000), ("", "e" + "\u0301" * 1000)])
@@ -261,6 +263,7 @@ async def test_keys_that_come_too_early_answer_nothing(texts: Path) -> None:
         assert store.stats()["labels"] == 1, "the second key and the undo were dropped"
 
 
+@pytest.mark.slow
 async def test_nothing_to_label_says_where_pairs_come_from(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -330,6 +333,7 @@ def said_nothing(db: Path) -> bool:
         return not [row for row in store.labels() if row.annotator == "Ann"]
 
 
+@pytest.mark.slow
 async def test_completions_are_scored(texts: Path) -> None:
     app = ArenaApp(texts, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -353,6 +357,7 @@ async def test_the_modes_follow_each_other(texts: Path) -> None:
         assert len(app.screen_stack) == 2
 
 
+@pytest.mark.slow
 async def test_only_the_wanted_pairs_are_asked(texts: Path) -> None:
     with Store(texts) as store:
         store.add_label(1, "Bob", "a")

@@ -238,6 +238,7 @@ async def test_watching_two_agents(db: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert not screen.running
 
 
+@pytest.mark.slow
 async def test_the_death_of_the_games_process_is_told_and_survived(db: Path, sessions: list[LocalSession]) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -257,6 +258,7 @@ async def test_the_death_of_the_games_process_is_told_and_survived(db: Path, ses
         await press(pilot, screen, "5")
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_opened_is_said(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:

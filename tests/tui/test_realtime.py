@@ -198,6 +198,7 @@ async def test_a_race_shows_both_games(db: Path) -> None:
         assert all(view.display and view.cells[0] >= 28 for view in screen.query(FrameView))
 
 
+@pytest.mark.slow
 async def test_keys_that_are_let_go_where_the_terminal_says_so(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -221,6 +222,7 @@ async def test_keys_that_are_let_go_where_the_terminal_says_so(db: Path) -> None
         await until(pilot, lambda: session.wishes()[-1] is None)
 
 
+@pytest.mark.slow
 async def test_two_at_one_keyboard_have_a_hand_each(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:

@@ -116,6 +116,7 @@ async def test_a_long_list_is_read_page_by_page(league: Path, monkeypatch: pytes
         assert len({row.value for row in table.rows}) == 8
 
 
+@pytest.mark.slow
 async def test_stored_text_is_shown_as_it_is(db: Path) -> None:
     with Store(db) as store:
         store.add_agent(Agent("tic_tac_toe", "[red]x[/]", "scripted", policy="random"))
@@ -233,6 +234,7 @@ async def test_quitting(db: Path) -> None:
         assert app.return_code == 0
 
 
+@pytest.mark.slow
 async def test_a_variant_is_typed(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE, notifications=True) as pilot:

@@ -76,6 +76,7 @@ async def test_two_people_at_one_keyboard(db: Path) -> None:
         await sees(pilot, "Ann wins", "Bob:")
 
 
+@pytest.mark.slow
 async def test_what_is_watched_is_set_up_without_people(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
@@ -104,6 +105,7 @@ async def test_playing_on_from_a_replay(league: Path) -> None:
         await sees(pilot, "ply 2 of 5")  # back where one came from
 
 
+@pytest.mark.slow
 async def test_values_over_the_map(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:

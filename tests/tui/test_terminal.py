@@ -84,6 +84,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         terminal.close()
 
 
+@pytest.mark.slow
 def test_keys_and_quitting(terminal: Terminal, tmp_path: Path) -> None:
     assert b"\x1b[?1049h" in terminal.output
     terminal.press(b"l")

@@ -193,6 +193,7 @@ async def test_what_was_killed_is_shown_and_gone_on_with(app: ArenaApp) -> None:
         await sees(pilot, "‼ killed")
 
 
+@pytest.mark.slow
 async def test_why_a_run_failed_and_what_has_finished(app: ArenaApp) -> None:
     add_run(app.db, "bad", "failed")
     async with app.run_test(size=(80, 24)) as pilot:
