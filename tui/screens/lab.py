@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, on, work
@@ -15,8 +15,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import DataTable, Footer, Static
 
 from arena.feedback_status import ALGORITHMS
@@ -27,14 +25,12 @@ from tui.lab_jobs import start, typed
 from tui.messages import ReadFailed
 from tui.run_facts import SIGNS
 from tui.screens.dialogs import AskScreen, ChooseScreen
+from tui.screens.live_screen import LiveScreen
 from tui.screens.samples import changing
 from tui.text import inert, shorten
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
 
 REFRESH_SECONDS = 2.0
 IDLE_TICKS = 5
@@ -52,7 +48,7 @@ class LabLoaded(Message):
     number: int
 
 
-class LabScreen(Screen[None]):
+class LabScreen(LiveScreen):
     """Stages, models and runs, curves."""
 
     CSS_PATH = "lab.tcss"
@@ -82,12 +78,7 @@ class LabScreen(Screen[None]):
         self._metric = 0
         self._ticks = 0
         self._asked = self._shown = 0
-        self._timer: Timer | None = None
         self._said = ""
-
-    @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
 
     @property
     def table(self) -> DataTable[Text]:
@@ -116,16 +107,7 @@ class LabScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.table.focus()
-        self._timer = self.set_interval(REFRESH_SECONDS, self._tick)
-
-    def on_screen_resume(self) -> None:
-        if self._timer is not None:
-            self._timer.resume()
-        self.action_load()
-
-    def on_screen_suspend(self) -> None:
-        if self._timer is not None:
-            self._timer.pause()
+        self.refresh_every(REFRESH_SECONDS, self._tick)
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= 120, "-wide")
@@ -313,7 +295,7 @@ class LabScreen(Screen[None]):
             self.action_label()
             return
         self._say(f"arena {shlex.join(words)} has been started", "")
-        self._do(lambda: start(self.arena.jobs, self.arena.db, words))
+        self.do(lambda: start(self.arena.jobs, self.arena.db, words))
 
     def action_stop(self) -> None:
         row = self.row
@@ -326,7 +308,7 @@ class LabScreen(Screen[None]):
             self._say("nothing that was started here is at work")
             return
         self._say(f"{job.title} is asked to stop; everything is kept", "")
-        self._do(lambda: self.arena.jobs.stop(job.id))
+        self.do(lambda: self.arena.jobs.stop(job.id))
 
     def action_resume(self) -> None:
         row = self.row
@@ -336,16 +318,6 @@ class LabScreen(Screen[None]):
             self._say(f"{row.name} is at work already")
         else:
             self._go(["rlhf", ALGORITHMS[row.run.algorithm], "--name", row.name, "--resume"])
-
-    @work(thread=True, group="job", exit_on_error=False)
-    def _do(self, what: Callable[[], object]) -> None:
-        """Something with a job, in a thread; then everything is read anew."""
-        try:
-            what()
-        except ArenaError as error:
-            self.post_message(ReadFailed(str(error)))
-            return
-        self.app.call_from_thread(self.action_load)
 
     def action_output(self) -> None:
         from tui.screens.job_log import JobLogScreen

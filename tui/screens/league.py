@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from rich.text import Text
 from textual import on, work
@@ -14,8 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import DataTable, Footer, Static, TabbedContent, TabPane, Tree
 
 from arena.store import Store
@@ -36,14 +34,12 @@ from tui.league_facts import (
 )
 from tui.messages import ReadFailed
 from tui.screens.dialogs import ChooseScreen
+from tui.screens.live_screen import LiveScreen
 from tui.text import inert, shorten, versus
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill, fill_standings
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
 
 REFRESH_SECONDS = 5.0
 TITLES = {"table": "Table", "history": "History", "matrix": "Matrix", "family": "Family", "matches": "Matches"}
@@ -63,7 +59,7 @@ class ViewLoaded(Message):
     state: LeagueState
 
 
-class LeagueScreen(Screen[None]):
+class LeagueScreen(LiveScreen):
     """The leaderboard and what is behind it, of one game."""
 
     CSS_PATH = "league.tcss"
@@ -92,22 +88,13 @@ class LeagueScreen(Screen[None]):
         self._wanted = game
         self._state = LeagueState()
         self._player: str | None = None
-        self._timer: Timer | None = None
         self._problem = ""
         self.shown: dict[str, View] = {}
-
-    @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
 
     @property
     def game(self) -> str:
         """The game that is shown."""
         return self._wanted or self.arena.home.game
-
-    @property
-    def wide(self) -> bool:
-        return self.size.width >= 120
 
     @property
     def view(self) -> str:
@@ -141,17 +128,8 @@ class LeagueScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._wanted = self._wanted or self.arena.home.game
-        self._timer = self.set_interval(REFRESH_SECONDS, self._refresh)
+        self.refresh_every(REFRESH_SECONDS, self._refresh)
         self.table.focus()
-
-    def on_screen_resume(self) -> None:
-        if self._timer is not None:
-            self._timer.resume()
-        self.action_load()
-
-    def on_screen_suspend(self) -> None:
-        if self._timer is not None:
-            self._timer.pause()
 
     def _refresh(self) -> None:
         """While a league is at work its facts change."""
@@ -410,7 +388,7 @@ class LeagueScreen(Screen[None]):
                 words = LENGTHS[length][1]
                 name = leagues[which] if which < len(leagues) else self.game
                 verb = ["resume", name] if which < len(leagues) else ["run", self.game]
-                self._do(
+                self.do(
                     lambda: self.arena.jobs.start(
                         ["league", *verb, *words], f"league {name}", f"league {name}", ["league", "resume", name]
                     )
@@ -437,7 +415,7 @@ class LeagueScreen(Screen[None]):
         def pause(which: int | None) -> None:
             if which is not None:
                 db, name = self.arena.db, names[which]
-                self._do(lambda: _pause(db, name))
+                self.do(lambda: _pause(db, name))
 
         if len(names) > 1:
             self.app.push_screen(ChooseScreen("Pause which league?", names), pause)
@@ -453,16 +431,6 @@ class LeagueScreen(Screen[None]):
             self.app.push_screen(JobLogScreen(jobs[0].id, jobs[0].title))
         else:
             self._warn("No log: no league of this game was started from the app.")
-
-    @work(thread=True, group="job", exit_on_error=False)
-    def _do(self, what: Callable[[], object]) -> None:
-        """Something with a league, in a thread; then the view is read anew."""
-        try:
-            what()
-        except ArenaError as error:
-            self.post_message(ReadFailed(str(error)))
-            return
-        self.app.call_from_thread(self.action_load)
 
 
 def _pause(db: Path, name: str) -> None:

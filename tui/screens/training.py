@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, on, work
@@ -11,21 +10,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import DataTable, Footer, Static
 
 from envs.errors import ArenaError
 from tui.messages import ReadFailed, RunsLoaded
 from tui.run_facts import SIGNS, Curves, RunRow, read_curves, read_runs
 from tui.screens.dialogs import ChooseScreen, ConfirmScreen
+from tui.screens.live_screen import LiveScreen
 from tui.text import inert, shorten
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
 
 REFRESH_SECONDS = 2.0
 PANELS = 4
@@ -34,7 +29,7 @@ TAIL = 200
 MAX_COMPARED = 6
 
 
-class TrainingScreen(Screen[None]):
+class TrainingScreen(LiveScreen):
     """Runs, their curves, their logs."""
 
     CSS_PATH = "training.tcss"
@@ -63,16 +58,7 @@ class TrainingScreen(Screen[None]):
         self._drawn: list[str] = []
         self._tail: list[str] = []
         self._metric = 0
-        self._timer: Timer | None = None
         self._next: str | None = None
-
-    @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    @property
-    def wide(self) -> bool:
-        return self.size.width >= 120
 
     @property
     def table(self) -> DataTable[Text]:
@@ -98,17 +84,8 @@ class TrainingScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.table.focus()
-        self._timer = self.set_interval(REFRESH_SECONDS, self.action_load)
+        self.refresh_every(REFRESH_SECONDS, self.action_load)
         self._arrange()
-
-    def on_screen_resume(self) -> None:
-        if self._timer is not None:
-            self._timer.resume()
-        self.action_load()
-
-    def on_screen_suspend(self) -> None:
-        if self._timer is not None:
-            self._timer.pause()
 
     def on_resize(self, event: events.Resize) -> None:
         self._arrange()
@@ -299,7 +276,7 @@ class TrainingScreen(Screen[None]):
                 name, command = wanted
                 resume = ["train", command[1], "--name", name, "--resume"]
                 self._next = name
-                self._do(lambda: self.arena.jobs.start(command, f"training {name}", f"run {name}", resume))
+                self.do(lambda: self.arena.jobs.start(command, f"training {name}", f"run {name}", resume))
 
         game = self.row.game if self.row else self.arena.home.game
         self.app.push_screen(TrainForm(game), start)
@@ -310,7 +287,7 @@ class TrainingScreen(Screen[None]):
             self._warn(_not_ours(row, "stopped"))
             return
         number = row.job.id
-        self._do(lambda: self.arena.jobs.stop(number))
+        self.do(lambda: self.arena.jobs.stop(number))
         self.notify(inert(f"{row.name} is asked to stop; everything is kept"), markup=False)
 
     def action_kill(self) -> None:
@@ -322,7 +299,7 @@ class TrainingScreen(Screen[None]):
 
         def kill(sure: bool | None) -> None:
             if sure:
-                self._do(lambda: self.arena.jobs.kill(number))
+                self.do(lambda: self.arena.jobs.kill(number))
 
         self.app.push_screen(
             ConfirmScreen(f"End {row.name} at once? What came after its last checkpoint is lost."), kill
@@ -343,17 +320,7 @@ class TrainingScreen(Screen[None]):
         else:
             command = ["train", row.game, "--name", row.name, "--resume"]
         resume = ["train", row.game, "--name", row.name, "--resume"]
-        self._do(lambda: self.arena.jobs.start(command, f"training {row.name}", f"run {row.name}", resume))
-
-    @work(thread=True, group="job", exit_on_error=False)
-    def _do(self, what: Callable[[], object]) -> None:
-        """Something with a job, in a thread; then the list is read anew."""
-        try:
-            what()
-        except ArenaError as error:
-            self.post_message(ReadFailed(str(error)))
-            return
-        self.app.call_from_thread(self.action_load)
+        self.do(lambda: self.arena.jobs.start(command, f"training {row.name}", f"run {row.name}", resume))
 
 
 def _not_ours(row: RunRow | None, done: str) -> str:
