@@ -126,7 +126,7 @@ BUDGETS: dict[str, dict[str, int]] = {
     "monte_carlo": _TABLE_RUNS,
     "dqn": dict.fromkeys(_SHORT_RUNS, 3_000)
     | {"gridworld/maze": 250_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
-    | {"gridworld/cliff": 20_000, "gridworld/rooms": 20_000, "cartpole": 60_000, "gym/CartPole": 60_000},
+    | {"gridworld/cliff": 20_000, "gridworld/rooms": 20_000, "cartpole": 60_000, "gym/CartPole": 100_000},
 }
 
 # Two narrow layers unlearn the far rooms' last steps now and then; one wide layer and less entropy do not.
