@@ -78,6 +78,7 @@ def test_a_changed_episode_is_named(session: Session, db: str) -> None:
     assert "hash" in verdict.message
 
 
+@pytest.mark.slow
 def test_what_is_refused_leaves_the_position(session: Session, db: str) -> None:
     before = session.wait(session.open(db, "connect_four", [ANN, "random"], seed=7))
     for request, match in [

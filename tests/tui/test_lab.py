@@ -104,6 +104,7 @@ async def choose(pilot: Pilot[Any], screen: LabScreen, name: str) -> None:
     await until(pilot, lambda: screen._lab is not None and screen._lab.curves.run == name)
 
 
+@pytest.mark.slow
 async def test_stages_runs_and_curves(app: ArenaApp) -> None:
     async with app.run_test(size=SMALL) as pilot:
         screen = await open_lab(pilot)

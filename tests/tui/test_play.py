@@ -110,6 +110,7 @@ async def test_the_mouse_plays_where_it_is_clicked(db: Path) -> None:
         assert screen.position.ply == 2
 
 
+@pytest.mark.slow
 async def test_typed_moves_and_what_is_no_move(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:

@@ -143,6 +143,7 @@ async def test_what_is_no_league_is_told_and_left_alone(db: Path) -> None:
     assert db.read_text() == "my diary"
 
 
+@pytest.mark.slow
 async def test_the_name_is_asked_kept_and_changed(db: Path) -> None:
     app = ArenaApp(db)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
