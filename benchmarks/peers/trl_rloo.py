@@ -7,8 +7,10 @@ model, the prompts, the completions per rollout, tokens, passes and minibatches 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import resource
+import sys
 import tempfile
 import time
 
@@ -80,7 +82,8 @@ def main() -> None:
             processing_class=tokenizer,
             callbacks=[clock],
         )
-        trainer.train()
+        with contextlib.redirect_stdout(sys.stderr):  # it prints its own figures
+            trainer.train()
     seconds = (clock.marks[-1] - clock.marks[0]) / (len(clock.marks) - 1) / steps
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     print(json.dumps({"value": seconds, "unit": "s", "memory_mib": memory, "steps_per_rollout": steps}))
