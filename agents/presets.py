@@ -25,14 +25,6 @@ _SIMULTANEOUS: dict[str, Any] = {
     "final_entropy_coef": 0.0,
 }
 
-# Small planes: on a CPU a multilayer perceptron sees ten times as many games in the same time as convolutions do.
-_PLANES: Presets = {
-    "gridworld/maze": {"network": "mlp", "hidden_size": 256},
-    "gridworld/maze?level": {"network": "mlp", "hidden_size": 64},
-    "gridworld/sumo": {"network": "mlp", "hidden_size": 128},
-    "gridworld/tron": {"network": "mlp", "hidden_size": 128},
-}
-
 # Angles are small beside places and speeds: normalising the observations is what makes it quick. Values of 100 need the
 # squared error: Huber's loss lets the few transitions that end a game pull no harder than all the others.
 _DQN_CARTPOLE: dict[str, Any] = {
@@ -358,7 +350,6 @@ PRESETS: dict[str, Presets] = {
             "final_epsilon": 0.01,
             "max_grad_norm": 10.0,
         },
-        **_PLANES,
         "gym/CartPole": _DQN_CARTPOLE,
         "cartpole": _DQN_CARTPOLE,
         "gridworld/recycling": _DQN_TABLE,
