@@ -55,8 +55,8 @@ class LearnerConfig(Config):
     learning_rate: float = setting(1e-3, "Adam's step size at the start", min=0.0, max=1.0)
     network: str = setting(
         "auto",
-        "mlp, cnn (planes), nature (pixels), planner (a walker's map), or auto by the observation's shape",
-        choices=("auto", "mlp", "cnn", "nature", "planner"),
+        "mlp, cnn (planes), nature or dqn2013 (pixels), planner (a walker's map), or auto by the observation's shape",
+        choices=("auto", "mlp", "cnn", "nature", "dqn2013", "planner"),
     )
     hidden_size: int = setting(64, "units of each hidden layer", min=1, max=4096)
     hidden_layers: int = setting(2, "hidden layers after the observation or the convolutions", min=0, max=8)
