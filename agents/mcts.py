@@ -17,13 +17,16 @@ from agents.policy import Decision
 from envs.specs import GameSpec, parse_variant
 
 SIMULATIONS = (100, 1_000, 10_000)
+LINE = 8
+"""Moves of the principal line."""
 EXPLORATION = 1.4
 """C, for results between −1 and 1."""
 
 
 @njit(cache=True, nogil=True)
 def search(code, size, komi, root, allowed, simulations, seed):
-    """(visits, sums of results for the player to move) by action [A], from position `root` [length].
+    """(visits, sums of results for the player to move) by action [A], from position `root` [length], and the moves
+    tried most from there on [`LINE`], -1 after the last one.
 
     Args:
         allowed: [A] bool, the legal actions of the root.
@@ -86,7 +89,17 @@ def search(code, size, komi, root, allowed, simulations, seed):
     for child in range(first[0], first[0] + count[0]):
         tried[action[child]] = visits[child]
         won[action[child]] = total[child]
-    return tried, won
+    line, node = np.full(LINE, -1), 0
+    for ply in range(LINE):
+        best = -1
+        for child in range(first[node], first[node] + count[node]):
+            more = best < 0 or visits[child] > visits[best]
+            if visits[child] > 0 and (more or (visits[child] == visits[best] and action[child] < action[best])):
+                best = child
+        if best < 0:
+            break
+        line[ply], node = action[best], best
+    return tried, won, line
 
 
 class MctsPolicy:
@@ -105,21 +118,29 @@ class MctsPolicy:
 
     def __call__(self, observation: Tensor, legal_action_mask: Tensor) -> Decision:
         shown = observation.transpose(-1, -2) if self._transposed else observation
-        probabilities = torch.zeros(legal_action_mask.shape)
-        values = torch.zeros(len(shown))
-        known: dict[bytes, tuple[int, float]] = {}
+        shape = legal_action_mask.shape
+        probabilities, visits = torch.zeros(shape), torch.zeros(shape, dtype=torch.int64)
+        values, line = torch.zeros(len(shown)), torch.zeros(len(shown), LINE, dtype=torch.int64)
+        known: dict[bytes, int] = {}
         for row, (position, mask) in enumerate(
             zip(positions(self._code, shown), legal_action_mask.cpu().numpy(), strict=True)
         ):
-            key = position.tobytes() + mask.tobytes()
-            if key not in known:
-                known[key] = self._decide(position, mask)
-            move, values[row] = known[key]
-            probabilities[row, move] = 1.0
-        return Decision(probabilities.to(observation.device), values.to(observation.device))
+            same = known.setdefault(position.tobytes() + mask.tobytes(), row)
+            if same == row:
+                tried, won, moves = self._search(position, mask)
+                visits[row], line[row] = torch.from_numpy(tried), torch.from_numpy(moves)
+                values[row] = float(won.sum() / max(tried.sum(), 1))
+                probabilities[row, int(tried.argmax())] = 1.0
+            else:
+                for part in (visits, line, values, probabilities):
+                    part[row] = part[same]
+        device = observation.device
+        return Decision(probabilities.to(device), values.to(device), visits=visits, line=line)
 
-    def _decide(self, position: np.ndarray, mask: np.ndarray) -> tuple[int, float]:
+    def _search(self, position: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         seed = np.random.SeedSequence([self.simulations, *position.view(np.uint64).tolist()])
         start = seed.generate_state(1, np.uint64)[0]
-        visits, totals = search(self._code, self._size, self._komi, position, mask, self.simulations, start)
-        return int(visits.argmax()), float(totals.sum() / max(visits.sum(), 1))
+        found: tuple[np.ndarray, np.ndarray, np.ndarray] = search(
+            self._code, self._size, self._komi, position, mask, self.simulations, start
+        )
+        return found

@@ -38,6 +38,8 @@ class Decision(NamedTuple):
         normal: of continuous actions.
         gave_up: per row why the one who decides gives the game up there: RESIGNED, what went wrong ("timeout: …"), or
             "" where it plays on, as its distribution says; None: everybody plays on.
+        visits: [B, A] int64, how often a search tried each action; None where nothing was searched.
+        line: [B, L] int64, the moves that a search thinks both sides play from here, -1 after the last one; or None.
     """
 
     probabilities: Tensor
@@ -45,6 +47,8 @@ class Decision(NamedTuple):
     q_values: Tensor | None = None
     normal: Normal | None = None
     gave_up: tuple[str, ...] | None = None
+    visits: Tensor | None = None
+    line: Tensor | None = None
 
 
 class Policy(Protocol):

@@ -11,6 +11,8 @@ looked at. Ends of games count fully, while a network that discounts reports a l
 
 from __future__ import annotations
 
+import math
+import time
 from typing import NamedTuple, Protocol, cast
 
 import torch
@@ -27,6 +29,11 @@ EXPLORATION = 1.5
 UNIFORM = 0.1
 """How much of every prior is uniform over the legal moves."""
 MAX_SIMULATIONS = 100_000
+MAX_SECONDS = 60
+LINE = 8
+"""Moves of the principal line."""
+FIRST_NODES = 256
+"""Nodes that a tree begins with, at most."""
 
 
 class BoardRules(Rules, Protocol):
@@ -37,30 +44,70 @@ class BoardRules(Rules, Protocol):
 
 
 class Found(NamedTuple):
-    """What a search of B positions found: how often each action was tried [B, A], and the mean value [B]."""
+    """What a search of B positions found.
+
+    Attributes:
+        visits: [B, A] int64, how often each action was tried.
+        value: [B], the mean value.
+        line: [B, `LINE`] int64, the moves tried most from there on, -1 after the last one.
+        simulations: how many there were.
+    """
 
     visits: Tensor
     value: Tensor
+    line: Tensor
+    simulations: int
+
+
+class _Tree:
+    """B trees of the same number of nodes, in tensors [B, nodes, …] that grow as they fill."""
+
+    def __init__(self, state: State, legal: Tensor, nodes: int) -> None:
+        self.size = len(legal)
+        self.states = {name: value.new_zeros(self.size, nodes, *value.shape[1:]) for name, value in state.items()}
+        shape = (self.size, nodes, legal.shape[1])
+        self.children = torch.full(shape, -1)
+        self.visits, self.totals, self.priors = torch.zeros(shape), torch.zeros(shape), torch.zeros(shape)
+        self.values, self.player = torch.zeros(shape[:2]), torch.zeros(shape[:2], dtype=torch.int64)
+        self.ended = torch.zeros(shape[:2], dtype=torch.bool)
+
+    def grow(self) -> None:
+        """Make room for twice as many nodes."""
+        for name in ("children", "visits", "totals", "priors", "values", "player", "ended"):
+            old = getattr(self, name)
+            setattr(self, name, torch.cat([old, torch.full_like(old, -1 if name == "children" else 0)], 1))
+        self.states = {name: torch.cat([old, torch.zeros_like(old)], 1) for name, old in self.states.items()}
+
+    def line(self) -> Tensor:
+        """[B, `LINE`]: from the root on, the action tried most."""
+        rows, node = torch.arange(self.size), torch.zeros(self.size, dtype=torch.int64)
+        line = torch.full((self.size, LINE), -1)
+        for ply in range(LINE):
+            tried, choice = self.visits[rows, node].max(-1)
+            going = tried > 0
+            line[:, ply] = torch.where(going, choice, -1)
+            node = torch.where(going, self.children[rows, node, choice], node)
+            if not bool(going.any()):
+                break
+        return line
 
 
 @torch.no_grad()
-def search(rules: BoardRules, policy: Policy, state: State, legal: Tensor, simulations: int) -> Found:
+def search(
+    rules: BoardRules, policy: Policy, state: State, legal: Tensor, simulations: int, seconds: float | None = None
+) -> Found:
     """Search the positions `state` (B of them) with so many simulations each.
 
     Args:
         policy: gives priors and values; action values serve where it has no value.
         legal: [B, A] bool, the legal actions there.
+        seconds: after how many no further simulation begins; one there always is.
     """
-    size, num_actions = legal.shape
+    size = len(legal)
     rows = torch.arange(size)
-    nodes = simulations + 1
     seeds = torch.zeros(size, dtype=torch.int64)
-    states = {name: value.new_zeros(size, nodes, *value.shape[1:]) for name, value in state.items()}
-    children = torch.full((size, nodes, num_actions), -1)
-    visits, totals = torch.zeros(size, nodes, num_actions), torch.zeros(size, nodes, num_actions)
-    priors, values = torch.zeros(size, nodes, num_actions), torch.zeros(size, nodes)
-    ended = torch.zeros(size, nodes, dtype=torch.bool)
-    player = torch.zeros(size, nodes, dtype=torch.int64)
+    tree = _Tree(state, legal, min(simulations + 1, FIRST_NODES))
+    end = math.inf if seconds is None else time.monotonic() + seconds
 
     def write(node: int, state: State, legal: Tensor | None) -> Tensor:
         """Put positions into the tree; what the policy thinks they are worth to those who are to move."""
@@ -68,39 +115,45 @@ def search(rules: BoardRules, policy: Policy, state: State, legal: Tensor, simul
         mask = turn.legal_action_mask[:, 0] if legal is None else legal  # type: ignore[index]
         prior, value = _think(policy, turn.observation[:, 0], mask)
         for name, part in state.items():
-            states[name][:, node] = part
+            tree.states[name][:, node] = part
         # An illegal action's prior is −1: its score stays below every legal one's.
-        priors[:, node] = torch.where(mask, prior, -1.0)
-        player[:, node] = turn.player[:, 0]
+        tree.priors[:, node] = torch.where(mask, prior, -1.0)
+        tree.player[:, node] = turn.player[:, 0]
         return value
 
-    values[:, 0] = write(0, state, legal)
-    for new in range(1, nodes):
+    tree.values[:, 0] = write(0, state, legal)
+    new = 0
+    while new < simulations and (new == 0 or time.monotonic() < end):
+        new += 1
+        if new == tree.values.shape[1]:
+            tree.grow()
         node, going = torch.zeros_like(rows), torch.ones(size, dtype=torch.bool)
         last, action, reached = node, node, node
         path: list[tuple[Tensor, Tensor, Tensor]] = []
         while bool(going.any()):
-            choice = _best(visits[rows, node], totals[rows, node], priors[rows, node], values[rows, node])
+            choice = _best(
+                tree.visits[rows, node], tree.totals[rows, node], tree.priors[rows, node], tree.values[rows, node]
+            )
             path.append((node, choice, going))
-            child = children[rows, node, choice]
+            child = tree.children[rows, node, choice]
             last, action = torch.where(going, node, last), torch.where(going, choice, action)
             reached = torch.where(going, child, reached)
-            going = going & (child >= 0) & ~ended[rows, child]
+            going = going & (child >= 0) & ~tree.ended[rows, child]
             node = torch.where(going, child, node)
-        old = {name: value[rows, last] for name, value in states.items()}
+        old = {name: value[rows, last] for name, value in tree.states.items()}
         after, rewards, terminated = rules.step(old, action.unsqueeze(1), seeds)
         worth = write(new, {**after, "ply": old["ply"] + 1}, None)
-        reward = rewards.gather(1, player[rows, last].unsqueeze(1)).squeeze(1)
-        values[:, new] = torch.where(terminated, -reward, worth)
-        ended[:, new] = terminated
+        reward = rewards.gather(1, tree.player[rows, last].unsqueeze(1)).squeeze(1)
+        tree.values[:, new] = torch.where(terminated, -reward, worth)
+        tree.ended[:, new] = terminated
         fresh = reached < 0
-        children[rows, last, action] = torch.where(fresh, new, reached)
-        value = torch.where(fresh, values[:, new], values[rows, reached.clamp(min=0)])
+        tree.children[rows, last, action] = torch.where(fresh, new, reached)
+        value = torch.where(fresh, tree.values[:, new], tree.values[rows, reached.clamp(min=0)])
         for node, choice, on_path in reversed(path):
             value = torch.where(on_path, -value, value)
-            visits[rows, node, choice] += on_path.float()
-            totals[rows, node, choice] += torch.where(on_path, value, 0.0)
-    return Found(visits[:, 0], totals[:, 0].sum(-1) / simulations)
+            tree.visits[rows, node, choice] += on_path.float()
+            tree.totals[rows, node, choice] += torch.where(on_path, value, 0.0)
+    return Found(tree.visits[:, 0].long(), tree.totals[:, 0].sum(-1) / new, tree.line(), new)
 
 
 def _best(visits: Tensor, totals: Tensor, prior: Tensor, value: Tensor) -> Tensor:
@@ -125,20 +178,35 @@ def _think(policy: Policy, observation: Tensor, mask: Tensor) -> tuple[Tensor, T
 class SearchPolicy:
     """A policy that searches before it decides: as likely as often tried. It thinks on the CPU.
 
+    Args:
+        simulations: how many a move.
+        seconds: how long a move, in place of so many simulations. Then how far it looks depends on the machine and on
+            what else this does, and the same position need not get the same answer; positions are searched one by one.
+
     Raises UsageError for games that cannot be searched.
     """
 
-    def __init__(self, spec: GameSpec, policy: Policy, simulations: int) -> None:
+    def __init__(
+        self, spec: GameSpec, policy: Policy, simulations: int = MAX_SIMULATIONS, seconds: float | None = None
+    ) -> None:
         if not 1 <= simulations <= MAX_SIMULATIONS:
             raise UsageError(f"mcts:{simulations}: between 1 and {MAX_SIMULATIONS:,} simulations")
         self.rules = searchable(spec)
-        self.policy, self.simulations = policy, simulations
+        self.policy, self.simulations, self.seconds = policy, simulations, seconds
+        self.one_by_one = seconds is not None
 
     def __call__(self, observation: Tensor, legal_action_mask: Tensor) -> Decision:
-        mask = legal_action_mask.cpu()
-        found = search(self.rules, self.policy, self.rules.restore(observation.cpu()), mask, self.simulations)
+        seen, mask = observation.cpu(), legal_action_mask.cpu()
+        rows = [slice(i, i + 1) for i in range(len(mask))] if self.one_by_one else [slice(0, len(mask))]
+        found = [
+            search(self.rules, self.policy, self.rules.restore(seen[r]), mask[r], self.simulations, self.seconds)
+            for r in rows
+        ]
         device = observation.device
-        return Decision((found.visits / self.simulations).to(device), found.value.to(device))
+        probabilities = torch.cat([f.visits / f.simulations for f in found]).to(device)
+        value = torch.cat([f.value for f in found]).to(device)
+        visits, line = (torch.cat(parts) for parts in zip(*((f.visits, f.line) for f in found), strict=True))
+        return Decision(probabilities, value, visits=visits, line=line)
 
 
 def searchable(spec: GameSpec) -> BoardRules:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,19 +11,19 @@ import torch
 
 from agents.distributions import legal_actions
 from arena.episodes import decode_actions
+from arena.minds import mind_of
 from arena.records import Episode
 from arena.roster import Contender, resolve
 from arena.session_client import Annotated, Mind
 from arena.standings import standings
 from envs.errors import ArenaError, UsageError
-from envs.protocol import Turn, check_legal
+from envs.protocol import Turn, VecEnv, check_legal
 from envs.registry import make
 from envs.specs import GameSpec
 
 if TYPE_CHECKING:
     from arena.store import Store
 
-TOP_MOVES = 5
 FALLBACKS = ("mcts-100", "value-iteration")
 
 
@@ -77,22 +77,17 @@ def _thoughts(spec: GameSpec, episode: Episode, adviser: Contender) -> Iterator[
     for ply, action in enumerate(decode_actions(spec, episode), 1):
         if not bool(check_legal(turn, action.unsqueeze(0)).all()):
             raise ArenaError(f"episode {episode.id}, step {ply}: {action.tolist()} is not legal there")
-        yield _mind(spec, turn, adviser, so_far)
+        yield _mind(env, turn, adviser, so_far)
         step = env.step(action.unsqueeze(0))
         so_far += float(step.rewards[0, 0])
         turn = step.turn
     env.close()
 
 
-def _mind(spec: GameSpec, turn: Turn, adviser: Contender, so_far: float) -> Mind:
+def _mind(env: VecEnv, turn: Turn, adviser: Contender, so_far: float) -> Mind:
     slot = next(index for index, seat in enumerate(turn.player[0].tolist()) if seat >= 0)
-    seat = int(turn.player[0, slot])
-    decision = adviser.policy(turn.observation[:, slot], legal_actions(turn)[:, slot])
-    probabilities = decision.probabilities[0]
-    order = probabilities.argsort(descending=True, stable=True)[:TOP_MOVES].tolist()
-    names = spec.action_names
-    top = [(names[a] if names else str(a), round(float(probabilities[a]), 4)) for a in order if probabilities[a] > 0]
-    value = None if decision.value is None else float(decision.value[0])
-    if value is None or not math.isfinite(value) or (seat > 0 and spec.num_players != 2):
-        return Mind(None, top)
-    return Mind(so_far + (value if seat == 0 else -value) + 0.0, top)
+    seat, legal = int(turn.player[0, slot]), legal_actions(turn)[:, slot]
+    mind = mind_of(adviser.policy(turn.observation[:, slot], legal), legal[0], env.names())
+    if mind.value is None or (seat > 0 and env.spec.num_players != 2):
+        return dataclasses.replace(mind, value=None)
+    return dataclasses.replace(mind, value=so_far + (mind.value if seat == 0 else -mind.value) + 0.0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,8 @@ class Answer:
         action: its likeliest move. probabilities: legal move → how likely, likeliest first.
         value: the return it expects, None without an opinion. q_values: legal move → expected return, or None.
         deviation: where actions are continuous (numbers joined by :), how far they scatter; None elsewhere.
+        visits: of an agent that searches, how often it tried a move, the most tried first; None of others.
+        line: the moves that a search expects of both sides from here on.
     """
 
     game: str
@@ -48,6 +51,8 @@ class Answer:
     q_values: dict[str, float] | None
     drawing: Drawing
     deviation: str | None = None
+    visits: dict[str, int] | None = None
+    line: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,15 @@ def ask(game: str, contender: Contender, moves: Sequence[str], seed: int = 0, se
         value = None if decision.value is None else float(decision.value[0])
         action, deviation = _numbers(decision.normal.action()[0]), _numbers(decision.normal.deviation[0])
         return Answer(game, contender.name, len(moves), mover, action, {}, value, None, env.draw(0, mover), deviation)
-    thought = _thought(env.spec.action_names, decision, 0, mask[0].numpy())
-    return Answer(game, contender.name, len(moves), mover, *thought, drawing=env.draw(0, mover))
+    names = env.names()
+    thought = _thought(names, decision, 0, mask[0].numpy())
+    answer = Answer(game, contender.name, len(moves), mover, *thought, drawing=env.draw(0, mover))
+    if decision.visits is None:
+        return answer
+    tried = decision.visits[0].tolist()
+    visits = {names[action]: tried[action] for action in sorted(names, key=lambda a: -tried[a]) if tried[action]}
+    line = [] if decision.line is None else [names[action] for action in decision.line[0].tolist() if action >= 0]
+    return dataclasses.replace(answer, visits=visits, line=line)
 
 
 def policy_table(game: str, contender: Contender) -> PolicyTable:
@@ -137,14 +149,15 @@ def _typed(env: VecEnv, turn: Turn, ply: int, move: str) -> torch.Tensor:
     if env.spec.num_actions is None:
         return torch.tensor([[_typed_numbers(env.spec, ply, word) for word in words]])
     try:
-        actions = [env.spec.action(word) if seat >= 0 else 0 for word, seat in zip(words, seats, strict=True)]
+        actions = [env.action(word) if seat >= 0 else 0 for word, seat in zip(words, seats, strict=True)]
     except UsageError as error:
         raise UsageError(f"move {ply}: {error}") from None
     action = torch.tensor([actions])
     if turn.legal_action_mask is not None and not bool(check_legal(turn, action).all()):
         legal = turn.legal_action_mask[0].any(0).nonzero().flatten().tolist()
-        names = ", ".join(env.spec.action_names[action] for action in legal[:20])
-        raise IllegalActionError(f"move {ply} ({move!r}) is not legal there; legal: {names}")
+        names = env.names()
+        known = ", ".join(names[action] for action in legal[:20])
+        raise IllegalActionError(f"move {ply} ({move!r}) is not legal there; legal: {known}")
     return action
 
 
@@ -169,7 +182,7 @@ def _numbers(values: torch.Tensor) -> str:
 
 
 def _thought(
-    names: Sequence[str], decision: Decision, row: int, legal: NDArray[np.bool_]
+    names: Sequence[str] | Mapping[int, str], decision: Decision, row: int, legal: NDArray[np.bool_]
 ) -> tuple[str, dict[str, float], float | None, dict[str, float] | None]:
     """Likeliest action, probabilities, value and action values of one row of a decision, by name."""
     probability = decision.probabilities[row].tolist()

@@ -343,13 +343,12 @@ def frames(episode: Episode, seat: int | None = None) -> Iterator[Frame]:
     problem = malformed(env.spec, episode)
     if problem:
         raise ArenaError(f"episode {episode.id}: {problem}")
-    names = env.spec.action_names
     turn = env.reset(torch.tensor([episode.seed]))
     yield Frame(0, env.draw(0, seat), seats_to_move(turn), {}, (0.0,) * env.spec.num_players)
     for ply, action in enumerate(decode_actions(env.spec, episode), 1):
         if turn.legal_action_mask is not None and not bool(check_legal(turn, action.unsqueeze(0)).all()):
             raise IllegalActionError(f"episode {episode.id}, step {ply}: action {action.tolist()} is not legal there")
-        seats = turn.player[0].tolist()
+        seats, names = turn.player[0].tolist(), env.names()
         last = {s: names[a] if names else str(a) for s, a in zip(seats, action.tolist(), strict=True) if s >= 0}
         step = env.step(action.unsqueeze(0))
         turn = step.turn

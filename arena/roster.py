@@ -19,7 +19,7 @@ from agents.engines import EnginePolicy
 from agents.plugins import PREFIX, load_plugin, plugin_names
 from agents.policy import Policy
 from agents.registry import load_policy
-from agents.search import MAX_SIMULATIONS, SearchPolicy, searchable
+from agents.search import MAX_SECONDS, MAX_SIMULATIONS, SearchPolicy, searchable
 from arena import starters
 from arena.allowed import is_allowed
 from arena.checkpoints import load_weights, unpack_policy
@@ -38,7 +38,8 @@ SOLVERS = ("minimax", "perfect", "value-iteration")
 
 
 SEARCH = "+mcts:"
-"""Between an agent's name and how many simulations it searches before a move: ppo-1@4.0M+mcts:200."""
+"""Between an agent's name and how long it searches before a move: so many simulations (ppo-1@4.0M+mcts:200), or
+seconds (ppo-1@4.0M+mcts:5s), which are another agent: how strong it is depends on the machine that it thinks on."""
 
 
 class Contender(NamedTuple):
@@ -170,15 +171,19 @@ def _find(store: Store, game: str, name: str, join: bool) -> Agent:
 
 
 def _searching(store: Store, game: str, name: str) -> Agent:
-    """AGENT+mcts:N, an agent that searches: a member of its own with the same checkpoint, and of no run."""
+    """AGENT+mcts:N or AGENT+mcts:Ns, which searches: a member of its own with the same checkpoint, and of no run."""
     base_name, _, typed = name.partition(SEARCH)
-    if not typed.isascii() or not typed.isdigit() or not 0 < int(typed) <= MAX_SIMULATIONS:
-        raise UsageError(f"{name}: write AGENT{SEARCH}N, with 1 to {MAX_SIMULATIONS:,} simulations a move")
+    count, most = typed.removesuffix("s"), MAX_SECONDS if typed.endswith("s") else MAX_SIMULATIONS
+    if not count.isascii() or not count.isdigit() or not 0 < int(count) <= most:
+        raise UsageError(
+            f"{name}: write AGENT{SEARCH}N, with 1 to {MAX_SIMULATIONS:,} simulations a move, or AGENT{SEARCH}Ns, "
+            f"with 1 to {MAX_SECONDS} seconds"
+        )
     base = _find(store, game, base_name, join=False)
     if base.checkpoint is None or SEARCH in base.name:
         raise UsageError(f"{name}: trained agents can search, {base.name} is none")
     searchable(game_spec(game))
-    option = f"{SEARCH}{int(typed)}"
+    option = f"{SEARCH}{int(count)}{typed[len(count) :]}"
     agent = Agent(game, base.name + option, "checkpoint", policy=base.policy + option, checkpoint=base.checkpoint)
     every = {known.name: known for known in store.agents(game, retired=True)}
     return every.get(agent.name, agent)
@@ -253,9 +258,15 @@ def policy_of(agent: Agent, weights: Callable[[], PolicyWeights]) -> Policy:
             _policies[key] = scripted.make_scripted(agent.policy, spec)
         else:
             policy = load_policy(spec, weights())
-            simulations = int(agent.policy.partition(SEARCH)[2]) if searches else 0
-            _policies[key] = SearchPolicy(spec, policy, simulations) if searches else policy
+            _policies[key] = _with_search(spec, policy, agent.policy.partition(SEARCH)[2]) if searches else policy
         if len(_policies) > CACHE_SIZE:
             _policies.popitem(last=False)
     _policies.move_to_end(key)
     return _policies[key]
+
+
+def _with_search(spec: GameSpec, policy: Policy, how_long: str) -> SearchPolicy:
+    """`how_long`: what follows `SEARCH` in the agent's name."""
+    if how_long.endswith("s"):
+        return SearchPolicy(spec, policy, seconds=int(how_long[:-1]))
+    return SearchPolicy(spec, policy, int(how_long))

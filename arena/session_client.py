@@ -32,21 +32,31 @@ Seat = str | Mapping[str, str]
 class Mind:
     """What an agent thought: the value it expects (None: no opinion), its likeliest moves and their probabilities.
 
-    `q`: what it expects of every legal action, where it says so and they are few.
+    Attributes:
+        q: what it expects of every legal action, where it says so and they are few.
+        visits: of an agent that searches, how often it tried its most tried moves; `simulations` is the whole number.
+        line: the moves that it expects of both sides from here on.
     """
 
     value: float | None
     top: Sequence[tuple[str, float]]
     q: Sequence[tuple[str, float]] = ()
+    visits: Sequence[tuple[str, int]] = ()
+    line: Sequence[str] = ()
+    simulations: int = 0
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {"value": self.value, "top": [list(move) for move in self.top]}
-        return data | ({"q": [list(move) for move in self.q]} if self.q else {})
+        data |= {"q": [list(move) for move in self.q]} if self.q else {}
+        if self.visits:
+            data |= {"visits": [list(move) for move in self.visits], "simulations": self.simulations}
+        return data | ({"line": list(self.line)} if self.line else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Mind:
-        q = [(name, value) for name, value in data["q"]] if "q" in data else ()
-        return cls(data["value"], [(name, probability) for name, probability in data["top"]], q)
+        top, q, visits = ([(name, number) for name, number in data.get(part, ())] for part in ("top", "q", "visits"))
+        line = [str(name) for name in data.get("line", ())]
+        return cls(data["value"], top, q or (), visits or (), line or (), data.get("simulations", 0))
 
 
 @dataclass(frozen=True)

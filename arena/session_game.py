@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import torch
 
 from agents.scripted import scripted_policies
 from arena.episodes import Frame, Recorder, decode_actions, frames, scores_of, seats_to_move
+from arena.minds import mind_of
 from arena.records import Agent, EndReason, Match
 from arena.roster import SOLVERS, Contender, resolve
 from arena.session_client import Mind, Position, Result
@@ -22,13 +22,10 @@ from envs.gridworld.dynamics import Dynamics, exact_dynamics
 from envs.protocol import check_legal
 from envs.registry import make
 from envs.rendering import Drawing
-from envs.specs import GameSpec, parse_variant
+from envs.specs import parse_variant
 
 SAMPLED_PLIES = 2
 """Where nothing is hidden, learnt agents sample their first plies, so that games vary, then play their likeliest."""
-TOP_MOVES = 5
-MAX_Q_VALUES = 12
-"""Actions of a game whose action values are shown."""
 _TIE = 1e-6
 USUAL = Start()
 _UNWISE = ("random", "first-legal")
@@ -133,10 +130,10 @@ class LiveGame:
         if action is None:
             if move is None:
                 raise UsageError("act: say which action or which move")
-            action = self._action(move)
+            action = self._env.action(move)
         legal = dict(self._legal(seat))
         if action not in legal:
-            name = _name(self.spec, action) if 0 <= action < (self.spec.num_actions or 0) else str(action)
+            name = self._env.names().get(action, str(action))
             raise IllegalActionError(f"{name} is not allowed here; legal: {', '.join(list(legal.values())[:20])}")
         self._chosen[seat] = action
         if all(s in self._chosen for s in seats_to_move(self._turn) if s in self._people):
@@ -199,7 +196,7 @@ class LiveGame:
             raise UsageError(
                 f"{move[:40]!r} cannot open the game: " + ("it is over" if not seats else "all move at once")
             )
-        action = self._action(move)
+        action = self._env.action(move)
         if action not in dict(self._legal(seats[0])):
             raise IllegalActionError(f"{move[:40]!r} is not allowed after {len(self._history)} moves")
         self._apply([action])
@@ -269,13 +266,13 @@ class LiveGame:
             self._keep()
 
     def _apply(self, action: list[int]) -> None:
-        seats = self._turn.player[0].tolist()
+        seats, names = self._turn.player[0].tolist(), self._env.names()
         played = torch.tensor([action])
         step = self._env.step(played)
         self._recorder.record(played, step)
         self._turn = step.turn
         self._history.append((tuple(s for s in seats if s >= 0), action))
-        self._last |= {s: _name(self.spec, a) for s, a in zip(seats, action, strict=True) if s >= 0}
+        self._last |= {s: names[a] for s, a in zip(seats, action, strict=True) if s >= 0}
         self._chosen = {}
 
     def _think(self, seat: int, contender: Contender) -> tuple[int, Mind, str]:
@@ -288,18 +285,12 @@ class LiveGame:
         if not bool(torch.isfinite(probabilities).all()) or float(probabilities.sum()) <= 0:
             raise ArenaError(f"{contender.name} has no move to offer here: its probabilities are broken")
         weights = probabilities
+        mind = mind_of(decision, mask[0], self._env.names())
         if self._temperature and not contender.samples:
             weights = (probabilities / probabilities.max()) ** (1 / self._temperature)
         elif self._plays_greedily(contender):
             weights = (probabilities >= probabilities.max() - _TIE).float()
         choice = int(torch.multinomial(weights, 1, generator=self._generator))
-        order = probabilities.argsort(descending=True, stable=True)[:TOP_MOVES].tolist()
-        top = [(_name(self.spec, a), round(float(probabilities[a]), 4)) for a in order if probabilities[a] > 0]
-        value = None if decision.value is None else float(decision.value[0]) + 0.0  # never −0
-        q_values = [] if decision.q_values is None else decision.q_values[0].tolist()
-        legal = mask[0].nonzero().flatten().tolist() if len(q_values) <= MAX_Q_VALUES else []
-        q = [(_name(self.spec, a), float(q_values[a])) for a in legal if q_values and math.isfinite(q_values[a])]
-        mind = Mind(value if value is not None and math.isfinite(value) else None, top, q)
         return choice, mind, "" if decision.gave_up is None else decision.gave_up[0]
 
     def _plays_greedily(self, contender: Contender) -> bool:
@@ -355,14 +346,8 @@ class LiveGame:
     def _legal(self, seat: int) -> list[tuple[int, str]]:
         slot = self._turn.player[0].tolist().index(seat)
         assert self._turn.legal_action_mask is not None
-        return [(a, _name(self.spec, a)) for a in self._turn.legal_action_mask[0, slot].nonzero().flatten().tolist()]
-
-    def _action(self, move: str) -> int:
-        if self.spec.action_names:
-            return self.spec.action(move)
-        if not move.strip().isascii() or not move.strip().isdigit() or len(move) > 9:
-            raise UsageError(f"{move.strip()[:40]!r} is no move of {self.spec.game}; moves are numbers from 0")
-        return int(move)
+        names = self._env.names()
+        return [(a, names[a]) for a in self._turn.legal_action_mask[0, slot].nonzero().flatten().tolist()]
 
     def _drawing(self, to_move: Sequence[int]) -> Drawing:
         if self._mapped is not None and self._result is None:
@@ -442,7 +427,3 @@ def _seated(store: Store, game: str, seat: Any) -> Seat:
     if isinstance(seat, Mapping) and isinstance(seat.get("human"), str):
         return Seat(store.human(game, seat["human"]), None)
     raise UsageError('a seat is an agent\'s name or {"human": name}')
-
-
-def _name(spec: GameSpec, action: int) -> str:
-    return spec.action_names[action] if spec.action_names else str(action)

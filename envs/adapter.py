@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,10 @@ class WrappedGame(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free what lies outside memory."""
+
+    def names(self) -> Mapping[int, str] | None:
+        """As `VecEnv.names`; None: those of the spec."""
+        return None
 
     attention: Attention = "observations"
 
@@ -154,6 +158,10 @@ class AdapterEnv(VecEnv):
 
     def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
         return self._games[index].draw(seat)
+
+    def names(self, index: int = 0) -> Mapping[int, str]:
+        names = self._games[index].names()
+        return super().names(index) if names is None else names
 
     def attend(self, what: Attention) -> None:
         for game in self._games:

@@ -22,6 +22,7 @@ from pettingzoo.env_registry.exceptions import FailedToImport
 from envs.adapter import AdapterEnv, Array, WrappedGame
 from envs.errors import MissingPackageError, UnknownNameError, UsageError
 from envs.pettingzoo_drawings import DRAWERS, draw_any
+from envs.protocol import VecEnv
 from envs.rendering import Drawing
 from envs.spaces import ActionForm, ObservationForm
 from envs.specs import GameSpec, OptionValue, Variant
@@ -53,12 +54,13 @@ _GO_LETTERS = "ABCDEFGHJKLMNOPQRSTUVWXYZ"
 _go_games: weakref.WeakSet[AecGame] = weakref.WeakSet()
 
 
-def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> AdapterEnv:
-    kind: Callable[[Variant], WrappedGame]
+def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> VecEnv:
     if variant.id.startswith("pettingzoo/atari/"):
-        from envs.pettingzoo_atari import AtariPlayers as kind
-    else:
-        kind = ParallelGame if _library_id(variant) in pettingzoo.parallel_registry else AecGame
+        from envs import pettingzoo_atari
+
+        return pettingzoo_atari.make(variant, num_envs, device, autoreset)
+    kind: Callable[[Variant], WrappedGame]
+    kind = ParallelGame if _library_id(variant) in pettingzoo.parallel_registry else AecGame
     games = [kind(variant) for _ in range(num_envs)]
     return AdapterEnv(games[0].spec, games, device, autoreset)
 
@@ -170,6 +172,13 @@ class AecGame(_PettingZooGame):
         player[0] = self._players[agent]
         info = self._env.infos.get(agent, {})
         self._write(self._env.observe(agent), info, player[0], observation[0], None if mask is None else mask[0])
+
+    def names(self) -> Mapping[int, str] | None:
+        if self.name != "classic/chess_v6":
+            return None
+        from envs.chess_positions import actions_of
+
+        return {action: word for word, action in actions_of(self._env.unwrapped.board).items()}
 
     def _views(self) -> dict[int, Any]:
         return {player: self._env.observe(agent) for agent, player in self._players.items()}

@@ -6,12 +6,13 @@ Shapes: N games, K decision slots (1 in one-player and turn-based games, P in si
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
+from envs.errors import UsageError
 from envs.rendering import Drawing
 from envs.scaling import Picture
 from envs.specs import GameSpec
@@ -102,6 +103,25 @@ class VecEnv(ABC):
     @abstractmethod
     def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
         """Game `index` as it stands, as `seat` may know it (None: everything)."""
+
+    def names(self, index: int = 0) -> Mapping[int, str]:
+        """What a person types for the actions of game `index` as it stands: for all of them, or for the legal ones
+        alone where the words depend on the position. Not for continuous actions."""
+        return dict(enumerate(self.spec.action_names)) or {a: str(a) for a in range(self.spec.num_actions or 0)}
+
+    def action(self, word: str, index: int = 0) -> int:
+        """The action that a person's word stands for in game `index`; letter case does not matter.
+
+        Raises UsageError.
+        """
+        typed, names = word.strip(), self.names(index)
+        for action, name in names.items():
+            if name.lower() == typed.lower():
+                return action
+        known = ", ".join([*names.values()][:20])
+        if len(names) < (self.spec.num_actions or 0):
+            raise UsageError(f"{typed[:40]!r} is no legal move here; legal: {known}")
+        raise UsageError(f"{typed[:40]!r} is no move of {self.spec.game}; moves: {known}")
 
     def attend(self, what: Attention) -> None:  # noqa: B027 - where nothing is costly nothing is left out
         """What the games are played for from now on: learning and matches, people who watch, or their states alone."""

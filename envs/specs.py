@@ -107,13 +107,6 @@ class GameSpec:
         rewards may be shaped. In other games no learner looks at it, and `final` may be the same as `turn`."""
         return self.max_steps is not None or self.num_players == 1
 
-    def action(self, name: str) -> int:
-        """The action that a person's word stands for (letter case does not matter)."""
-        names = [n.lower() for n in self.action_names]
-        if name.strip().lower() not in names:
-            raise UsageError(f"{name.strip()!r} is no move of {self.game}; moves: {', '.join(self.action_names[:20])}")
-        return names.index(name.strip().lower())
-
 
 @dataclass(frozen=True)
 class Variant:

@@ -64,12 +64,18 @@ def ask(
         }
         if answer.deviation is not None:
             data |= {"deviation": answer.deviation}
+        if answer.visits is not None:
+            data |= {"visits": answer.visits, "line": answer.line}
         print_json(data)
         return
     print(drawing_text(answer.drawing))
     scatter = "" if answer.deviation is None else f" ± {answer.deviation}"
     print(f"{clean(answer.agent)} in seat {answer.seat}: {answer.action}{scatter}, value {number(answer.value)}")
     if answer.deviation is not None:
+        return
+    if answer.visits is not None:
+        print_table(("move", "tried"), [(name, f"{count:,}") for name, count in answer.visits.items()], "")
+        print(f"then {' '.join(answer.line)}")
         return
     rows = [
         (name, f"{probability:.1%}", number(answer.q_values.get(name) if answer.q_values else None))

@@ -239,7 +239,7 @@ def test_go_positions_are_told_stone_by_stone(game: str, size: int) -> None:
     assert seen(turn.observation[0, 0].numpy(), native).last is None
     line = ["B3", "C3", "C2", "D2", "C4", "D4", "pass", "E3", "D3"]  # black's D3 takes the white stone at C3: a ko
     for word in line:
-        turn = env.step(torch.tensor([[env.spec.action(word)]])).turn
+        turn = env.step(torch.tensor([[env.action(word)]])).turn
         position = seen(turn.observation[0, 0].numpy(), native)
         if word == "pass":
             assert position.last == "pass"
@@ -298,7 +298,7 @@ def test_gnugo_knows_a_ko() -> None:
     env = make("go?size=5", autoreset=False)
     turn = env.reset(torch.tensor([0]))
     for word in ["B3", "C3", "C2", "D2", "C4", "D4", "pass", "E3", "D3"]:
-        turn = env.step(torch.tensor([[env.spec.action(word)]])).turn
+        turn = env.step(torch.tensor([[env.action(word)]])).turn
     config = EngineConfig(protocol="gtp", command=("gnugo", "--mode", "gtp", "--chinese-rules"), level=1)
     policy = EnginePolicy(env.spec, config)
     decision = ask(policy, turn)

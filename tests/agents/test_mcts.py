@@ -67,10 +67,11 @@ def test_play_outs_end_and_neither_side_always_wins(game: str) -> None:
 
 def test_every_simulation_is_counted_once() -> None:
     root, allowed = np.zeros(2, np.int64), np.ones(9, np.bool_)
-    visits, totals = search(CODES["tic_tac_toe"], 0, 0.0, root, allowed, 2000, np.uint64(3))
+    visits, totals, line = search(CODES["tic_tac_toe"], 0, 0.0, root, allowed, 2000, np.uint64(3))
     assert visits.sum() == 2000
     assert (np.abs(totals) <= visits).all()
-    assert visits.argmax() == 4
+    assert visits.argmax() == line[0] == 4
+    assert len({*line.tolist()}) == len(line), "eight different squares, one after the other"
     # UCT tries every action again and again, the less promising ones less.
     assert 5 < visits.min() < visits.max() / 3
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from agents.greedy import uniform
 from agents.policy import Decision
 from agents.scripted import make_scripted, tic_tac_toe_losses
-from agents.search import SearchPolicy, search, searchable
+from agents.search import FIRST_NODES, SearchPolicy, search, searchable
 from arena.cli.app import app
 from arena.roster import resolve
 from arena.store import Store
@@ -79,6 +79,32 @@ def test_every_simulation_is_counted_and_none_goes_astray() -> None:
     assert found.visits.sum(-1).tolist() == [150.0] * 8
     assert not bool((found.visits > 0)[~mask].any())
     assert bool((found.value.abs() <= 1).all())
+    assert torch.equal(found.line[:, 0], found.visits.argmax(-1))
+
+
+def test_the_line_is_played_by_both_sides_to_the_end_of_the_game() -> None:
+    """X has two in a row: 7 8 and then 9 wins, and nothing comes after that."""
+    env = make("tic_tac_toe", 1)
+    turn = env.reset(torch.zeros(1, dtype=torch.int64))
+    for word in ("7", "1", "8", "2"):
+        turn = env.step(torch.tensor([[env.action(word)]])).turn
+    assert turn.legal_action_mask is not None
+    rules, mask = searchable(env.spec), turn.legal_action_mask[:, 0]
+    found = search(rules, no_idea, rules.restore(turn.observation[:, 0]), mask, 300)
+    assert found.line[0].tolist() == [env.action("9")] + [-1] * 7
+
+
+def test_seconds_end_a_search_and_the_tree_grows_as_it_needs() -> None:
+    turn = turns("connect_four", 3)[-1]
+    assert turn.legal_action_mask is not None
+    observation, mask = turn.observation[:, 0], turn.legal_action_mask[:, 0]
+    spec = make("connect_four").spec
+    none = SearchPolicy(spec, no_idea, seconds=0.0)(observation, mask)
+    assert none.visits is not None
+    assert none.visits.sum(-1).tolist() == [1] * 8  # each position has a time of its own
+    more = SearchPolicy(spec, no_idea, 700)(observation[:1], mask[:1])
+    assert more.visits is not None
+    assert int(more.visits.sum()) == 700 > FIRST_NODES
 
 
 def test_company_changes_nothing() -> None:
@@ -139,6 +165,8 @@ def test_a_trained_agent_searches_by_its_name(tmp_path: Path) -> None:
     assert found["agents"][0] == f"{found['agents'][1]}+mcts:50"
     answer = json.loads(run("ask", "tic_tac_toe", "--agent", "small@latest+mcts:50", "--moves", "5", "--json"))
     assert answer["agent"] == found["agents"][0]
+    assert sum(answer["visits"].values()) == 50
+    assert answer["line"][0] == next(iter(answer["visits"]))
     with Store(tmp_path / "league.db") as store:
         plain, searching = (resolve(store, "tic_tac_toe", name) for name in (found["agents"][1], found["agents"][0]))
         assert plain.agent.checkpoint == searching.agent.checkpoint
@@ -146,7 +174,21 @@ def test_a_trained_agent_searches_by_its_name(tmp_path: Path) -> None:
         assert resolve(store, "tic_tac_toe", "small").name == plain.name
         assert isinstance(searching.policy, SearchPolicy)
         assert resolve(store, "tic_tac_toe", plain.name).policy is not searching.policy
-        for name in ("small+mcts:0", "small+mcts:x", "small+mcts:", "minimax+mcts:10", f"{searching.name}+mcts:5"):
+        timed = resolve(store, "tic_tac_toe", "small+mcts:2s")
+        assert (timed.name, timed.one_by_one) == (f"{plain.name}+mcts:2s", True)
+        assert isinstance(timed.policy, SearchPolicy)
+        assert timed.policy.seconds == 2
+        assert timed.agent.id not in (plain.agent.id, searching.agent.id)
+        for name in (
+            "small+mcts:0",
+            "small+mcts:0s",
+            "small+mcts:61s",
+            "small+mcts:s",
+            "small+mcts:x",
+            "small+mcts:",
+            "minimax+mcts:10",
+            f"{searching.name}+mcts:5",
+        ):
             with pytest.raises(UsageError):
                 resolve(store, "tic_tac_toe", name)
         with pytest.raises(UnknownNameError):

@@ -66,7 +66,7 @@ def play(game: str, moves: str) -> Step:
     turn = env.reset(torch.tensor([0]))
     step = None
     for name in moves:
-        action = env.spec.action(name)
+        action = env.action(name)
         assert bool(turn.legal_action_mask[0, 0, action]), f"{name} is not legal"
         step = env.step(torch.tensor([[action]]))
         turn = step.turn
@@ -129,7 +129,7 @@ def drawn(game: str, moves: str) -> Drawing:
     env = make(game, autoreset=False)
     env.reset(torch.tensor([0]))
     for name in moves:
-        env.step(torch.tensor([[env.spec.action(name)]]))
+        env.step(torch.tensor([[env.action(name)]]))
     return env.draw()
 
 
@@ -167,7 +167,7 @@ def test_drawing_of_tic_tac_toe() -> None:
     ]
     env = make("tic_tac_toe")
     for name in "2346789":
-        action = env.spec.action(name)
+        action = env.action(name)
         x, y, width, height = drawing.targets[action][0]
         row = next(index for index, line in enumerate(lines) if name in line)
         assert x <= lines[row].index(name) < x + width

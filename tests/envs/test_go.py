@@ -69,7 +69,7 @@ def play(env, moves: str) -> torch.Tensor:
     """Plays typed moves in game 0 and returns the legal mask of the last turn."""
     turn = env.reset(torch.tensor([0]))
     for move in moves.split():
-        action = env.spec.action(move)
+        action = env.action(move)
         assert turn.legal_action_mask[0, 0, action], move
         turn = env.step(torch.tensor([[action]])).turn
     return turn.legal_action_mask[0, 0]
@@ -78,21 +78,21 @@ def play(env, moves: str) -> torch.Tensor:
 def test_ko_may_not_be_retaken_at_once():
     env = registry.make("go?size=5", autoreset=False)
     mask = play(env, "B3 C3 C4 D4 C2 D2 A1 E3 D3")
-    assert not mask[env.spec.action("C3")]
+    assert not mask[env.action("C3")]
     mask = play(env, "B3 C3 C4 D4 C2 D2 A1 E3 D3 A5 A4")
-    assert mask[env.spec.action("C3")]
+    assert mask[env.action("C3")]
 
 
 def test_suicide_is_illegal_and_capture_is_not():
     env = registry.make("go?size=5", autoreset=False)
     mask = play(env, "A2 E5 B1 E4")
-    assert mask[env.spec.action("A1")]
+    assert mask[env.action("A1")]
     mask = play(env, "A2 E5 B1")
-    assert not mask[env.spec.action("A1")]
+    assert not mask[env.action("A1")]
     mask = play(env, "A2 A3 B1 B2 E5 C1")
-    assert not mask[env.spec.action("A1")], "the joined stones would have no liberty"
+    assert not mask[env.action("A1")], "the joined stones would have no liberty"
     mask = play(env, "A2 A3 B1 B2 E5 C1 E4")
-    assert mask[env.spec.action("A1")], "white captures both stones"
+    assert mask[env.action("A1")], "white captures both stones"
 
 
 def test_area_counts_territory_and_not_what_both_reach():

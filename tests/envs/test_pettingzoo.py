@@ -131,7 +131,7 @@ def test_go_keeps_one_size_in_a_process() -> None:
     large = make("pettingzoo/classic/go_v5?board_size=7")
     large.reset(torch.tensor([0]))
     for name in ("D4", "A1", "pass"):
-        large.step(torch.tensor([[large.spec.action(name)]]))
+        large.step(torch.tensor([[large.action(name)]]))
     rows = large.draw().text().splitlines()
     assert rows[3].split() == ["4", "·", "·", "·", "●", "·", "·", "·"]
     assert rows[6].split() == ["1", "○", "·", "·", "·", "·", "·", "·"]

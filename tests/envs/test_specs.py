@@ -68,10 +68,10 @@ def test_ids_are_unique_and_families_found() -> None:
 
 
 def test_action_names_are_read_whatever_their_case() -> None:
-    spec = make("gridworld/tiny").spec
-    assert spec.action(" LEFT ") == spec.action_names.index("left")
+    env = make("gridworld/tiny")
+    assert env.action(" LEFT ") == env.spec.action_names.index("left")
     with pytest.raises(UsageError, match="no move of gridworld/tiny; moves: up, down"):
-        spec.action("north")
+        env.action("north")
 
 
 def test_specs_and_rendering_load_no_torch() -> None:

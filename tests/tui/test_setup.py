@@ -41,7 +41,7 @@ async def test_a_position_and_a_strength(db: Path, sessions: list[LocalSession])
         screen = await set_up(pilot, "f2", "tic_tac_toe")
         assert screen.query_one("#seat1", Select).value == "rookie"  # about a newcomer's level
         choose(screen, "seat1", "expert")
-        choose(screen, "search", 50)
+        choose(screen, "search", "50")
         choose(screen, "temperature", 2.0)
         screen.query_one("#moves", Input).value = "5 x"
         await pilot.press("ctrl+s")

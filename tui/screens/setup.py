@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 SEATS = 4
 SEARCHED = ("tic_tac_toe", "connect_four", "othello", "go")
-SIMULATIONS = (50, 200, 800, 3200)
+THINKING = (
+    ("none", ""),
+    *((f"{count:,} simulations a move", f"{count}") for count in (50, 200, 800, 3200)),
+    *((f"{count} second{'s' * (count > 1)} a move", f"{count}s") for count in (1, 5, 15)),
+)
+"""How long trained agents search: what is shown, and what their names say of it."""
 TEMPERATURES: tuple[tuple[str, float | None], ...] = (
     ("as in matches", None),
     ("the likeliest move always (0)", 0.0),
@@ -76,8 +81,7 @@ class SetupScreen(Screen[None]):
                 yield from _line(f"Seat {seat + 1}", Select[Any]([], compact=True, id=f"seat{seat}", classes="seat"))
             if self.PEOPLE:
                 yield from _line("Guest's name", Input(id="guest", compact=True, max_length=40))
-            searches = [("none", 0), *((f"{count:,} simulations a move", count) for count in SIMULATIONS)]
-            search = Select(_named(searches), value=0, allow_blank=False, compact=True, id="search")
+            search = Select(_named(THINKING), value="", allow_blank=False, compact=True, id="search")
             yield from _line("Thinking", search)
             temperature = Select(_named(TEMPERATURES), value=None, allow_blank=False, compact=True, id="temperature")
             yield from _line("Their moves", temperature)
@@ -187,7 +191,7 @@ class SetupScreen(Screen[None]):
     def _seats(self, chosen: list[Any]) -> list[Seat]:
         """Who sits where; agents that can search do as is said. Raises UsageError for names that will not do."""
         assert self._facts is not None
-        simulations = self._select("search").value if self._facts.game.partition("?")[0] in SEARCHED else 0
+        thinking = self._select("search").value if self._facts.game.partition("?")[0] in SEARCHED else ""
         trained = {name for name, kind in self._facts.opponents() if kind == "checkpoint" and "+mcts:" not in name}
         guests = [f"guest {number}" if number > 1 else "guest" for number in range(1, chosen.count(GUEST) + 1)]
         typed = self.query_one("#guest", Input).value.strip() if self.PEOPLE else ""
@@ -200,7 +204,7 @@ class SetupScreen(Screen[None]):
             elif value == GUEST:
                 seats.append({"human": guests.pop(0)})
             else:
-                seats.append(f"{value}+mcts:{simulations}" if simulations and value in trained else str(value))
+                seats.append(f"{value}+mcts:{thinking}" if thinking and value in trained else str(value))
         return seats
 
 

@@ -72,22 +72,29 @@ def outcome(position: Position, people: tuple[int, ...]) -> Content:
 
 
 def thoughts(title: str, mind: Mind, seat: int) -> Content:
-    """An agent's mind: the value it expects, its likeliest moves as bars, what it expects of each where it says so."""
+    """An agent's mind: the value it expects, and its likeliest moves as bars, with what it expects of each where it
+    says so; of an agent that searches, how often it tried the moves, and how it thinks the game goes on."""
     value = "no opinion" if mind.value is None else f"{mind.value:+.2f}"
-    parts: list[str | tuple[str, str]] = [(shorten(title, 26), seat_style(seat)), f"\nvalue {value}"]
+    searched = f" · {mind.simulations:,} simulations" if mind.simulations else ""
+    parts: list[str | tuple[str, str]] = [(shorten(title, 26), seat_style(seat)), f"\nvalue {value}{searched}"]
+    if mind.visits:
+        rows = [(name, count / mind.simulations, f"{count:,}") for name, count in mind.visits]
+    else:
+        rows = [(name, probability, f"{100 * probability:3.0f}%") for name, probability in mind.top]
     q_values = dict(mind.q)
-    moves = list(mind.top)
     if len(q_values) <= MAX_MOVES:  # few enough for all of them
-        moves += [(name, 0.0) for name in q_values if name not in dict(mind.top)]
-    wide = min(max((len(name) for name, _ in moves), default=1), 8)
+        rows += [(name, 0.0, "  0%") for name in q_values if name not in {row[0] for row in rows}]
+    wide = min(max((len(name) for name, _, _ in rows), default=1), 8)
     bars = BAR - 2 * bool(q_values)
-    for name, probability in moves:
-        bar = "█" * round(bars * probability) or "▏"
+    for name, share, words in rows:
+        bar = "█" * round(bars * share) or "▏"
         parts.append(f"\n{shorten(name, wide):>{wide}} ")
         parts.append((f"{bar:{bars}}", seat_style(seat)))
-        parts.append(f" {100 * probability:3.0f}%")
+        parts.append(f" {words}")
         if name in q_values:
             parts.append(f" {q_values[name] + 0.0:+.3g}")  # never −0
+    if mind.line:
+        parts += [("\nthen ", "$text-muted"), " ".join(inert(name) for name in mind.line)]
     return Content.assemble(*parts)
 
 
