@@ -9,19 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import queue
-import secrets
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
-
-import torch
 
 from arena.child import encode
 from arena.episodes import verify_batch
@@ -29,9 +22,8 @@ from arena.frames import FrameMemory
 from arena.realtime_client import SPEEDS, Done, Scene, has_pictures
 from arena.realtime_game import LiveTable, Pointer, ReplayTable, Table
 from arena.roster import require_scripts
-from arena.session import Request, field, parse_request, queue_lines
 from arena.session_client import PROTOCOL, Refusal, Verified
-from arena.store import Store
+from arena.session_pipe import Request, StoreServer, db_of, field, leave, open_pipes, parse_request, seed_of
 from envs.errors import ArenaError, UsageError
 
 PAINTS_A_SECOND = 60
@@ -81,13 +73,13 @@ class Clock:
         self._painted = self._now()
 
 
-class Server:
+class Server(StoreServer):
     """Answers requests about at most one game at a time, and moves it on: see `until_due` and `work`."""
 
     def __init__(self, memory: FrameMemory, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._memory = memory
         self._now = now
-        self._store: Store | None = None
         self._table: Table | None = None
         self._clock = Clock(1.0, now)
         self._waiting = self._preparing = False
@@ -113,10 +105,6 @@ class Server:
         answer = handlers[do](request)
         if answer is not None:
             yield answer
-
-    def close(self) -> None:
-        if self._store:
-            self._store.close()
 
     def halt(self) -> None:
         """Let nothing go on by itself: a step could not be made."""
@@ -208,15 +196,12 @@ class Server:
         seats, game = field(request, "seats", list), field(request, "game", str)
         race = field(request, "race", str, None)
         names = [name for name in (*seats, race) if isinstance(name, str)]
-        require_scripts(_path(request), game, names)
-        store = self._store_at(request, create=True)
-        seed = field(request, "seed", int, secrets.randbits(62))
-        if not 0 <= seed < 2**63:
-            raise UsageError(f"seed {seed} is outside 0 … 2**63 − 1")
-        return self._begin(LiveTable(store, game, seats, seed, race))
+        require_scripts(db_of(request), game, names)
+        store = self.store_at(request, create=True)
+        return self._begin(LiveTable(store, game, seats, seed_of(request), race))
 
     def _replay(self, request: Request) -> Done:
-        store = self._store_at(request, create=False)
+        store = self.store_at(request, create=False)
         episode = store.episode(field(request, "episode", int))
         if not has_pictures(episode.game):
             raise UsageError(f"episode {episode.id} is of {episode.game}, which has no pictures")
@@ -311,18 +296,6 @@ class Server:
             raise UsageError("the game is over")
         return table
 
-    def _store_at(self, request: Request, create: bool) -> Store:
-        path = _path(request)
-        if self._store is None or self._store.path != path:
-            store = Store(path, create=create)
-            self.close()
-            self._store = store
-        return self._store
-
-
-def _path(request: Request) -> Path:
-    return Path(field(request, "db", str)).absolute()
-
 
 def line_of(answer: Answer, number: int | None) -> bytes:
     """An answer as a line of the protocol."""
@@ -380,20 +353,6 @@ def serve(server: Server, requests: queue.Queue[bytes | None], output: BinaryIO)
         server.close()
 
 
-def main() -> int:
-    """Serve stdin and stdout. What libraries print goes to stderr, so that it is never taken for an answer."""
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    memory = FrameMemory(int(sys.argv[1]))
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    requests: queue.Queue[bytes | None] = queue.Queue()
-    threading.Thread(target=queue_lines, args=(sys.stdin.buffer, requests), daemon=True).start()
-    return serve(Server(memory), requests, output)
-
-
 if __name__ == "__main__":
-    status = main()
-    sys.stderr.flush()
-    os._exit(status)  # the reading thread may be blocked on stdin
+    memory = FrameMemory(int(sys.argv[1]))
+    leave(serve(Server(memory), *open_pipes()))

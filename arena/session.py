@@ -1,60 +1,33 @@
 """One game being played, watched or replayed, in a process of its own: `python -m arena.session`.
 
 The protocol is `docs/plans/session-protocol.md`, the other end `arena/session_client.py`, the game
-`arena/session_game.py`. A thread reads the requests, so that the process ends soon after its front end does.
+`arena/session_game.py`, the pipes `arena/session_pipe.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import queue
-import secrets
-import signal
 import sys
-import threading
-import time
 import traceback
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, BinaryIO
-
-import torch
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from arena.annotation import annotate
-from arena.child import MAX_LINE, encode
+from arena.child import encode
 from arena.episodes import verify_batch
 from arena.roster import require_scripts
 from arena.session_client import PROTOCOL, Annotated, Event, Hint, Position, Refusal, Verified
 from arena.session_game import LiveGame, ReplayedGame
+from arena.session_pipe import Request, StoreServer, db_of, field, leave, open_pipes, parse_request, seed_of
 from arena.session_start import Start, read_unfinished
-from arena.store import Store
 from envs.errors import ArenaError, UsageError
 
-EXIT_SECONDS = 5.0
-"""How long a busy child outlives its front end."""
 
-Request = Mapping[str, Any]
-
-
-def field(request: Request, name: str, kind: type, default: Any = ...) -> Any:
-    """A field of a request, of this type; raises UsageError where it is missing (without a default) or of another."""
-    value = request.get(name)
-    if value is None and default is not ...:
-        return default
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise UsageError(f"{name} must be of type {kind.__name__}, not {type(value).__name__}")
-    if isinstance(value, str) and not value.isprintable():
-        raise UsageError(f"{name} has characters that cannot be printed")
-    return value
-
-
-class Server:
+class Server(StoreServer):
     """Answers requests about at most one game at a time; `open` and `replay` replace it."""
 
     def __init__(self) -> None:
-        self._store: Store | None = None
+        super().__init__()
         self._game: LiveGame | None = None
         self._replay: ReplayedGame | None = None
 
@@ -82,17 +55,10 @@ class Server:
             raise UsageError(f"unknown request {do[:40]!r}; known: {', '.join(handlers)}, close")
         yield from handlers[do](request)
 
-    def close(self) -> None:
-        if self._store:
-            self._store.close()
-
     def _open(self, request: Request) -> Iterator[Event]:
         seats, game_name = field(request, "seats", list), field(request, "game", str)
-        require_scripts(_path(request), game_name, [seat for seat in seats if isinstance(seat, str)])
-        store = self._store_at(request, create=True)
-        seed = field(request, "seed", int, secrets.randbits(62))
-        if not 0 <= seed < 2**63:
-            raise UsageError(f"seed {seed} is outside 0 … 2**63 − 1")
+        require_scripts(db_of(request), game_name, [seat for seat in seats if isinstance(seat, str)])
+        store = self.store_at(request, create=True)
         temperature = request.get("temperature")
         if temperature is not None and (isinstance(temperature, bool) or not isinstance(temperature, int | float)):
             raise UsageError("temperature must be a number")
@@ -100,10 +66,12 @@ class Server:
         if not all(isinstance(move, str) for move in moves):
             raise UsageError("moves must be words")
         start = Start(moves, field(request, "episode", int, None), field(request, "ply", int, 0), temperature)
-        yield from self._begin(LiveGame(store, game_name, seats, seed, field(request, "greedy", bool, None), start))
+        yield from self._begin(
+            LiveGame(store, game_name, seats, seed_of(request), field(request, "greedy", bool, None), start)
+        )
 
     def _resume(self, request: Request) -> Iterator[Event]:
-        store = self._store_at(request, create=False)
+        store = self.store_at(request, create=False)
         kept = read_unfinished(store)
         if kept is None:
             raise UsageError("there is no unfinished game")
@@ -116,7 +84,7 @@ class Server:
         yield from game.advance()
 
     def _open_replay(self, request: Request) -> Iterator[Event]:
-        store = self._store_at(request, create=False)
+        store = self.store_at(request, create=False)
         self._replay, self._game = ReplayedGame(store, field(request, "episode", int)), None
         yield self._replay.position()
 
@@ -162,7 +130,7 @@ class Server:
 
     def _annotate(self, request: Request) -> Iterator[Event]:
         by = field(request, "agent", str, None)
-        yield annotate(self._store_at(request, create=False), self._replayed().episode, by)
+        yield annotate(self.store_at(request, create=False), self._replayed().episode, by)
 
     def _live(self) -> LiveGame:
         if self._game is None:
@@ -173,18 +141,6 @@ class Server:
         if self._replay is None:
             raise UsageError("no episode is being replayed here; replay one first")
         return self._replay
-
-    def _store_at(self, request: Request, create: bool) -> Store:
-        path = _path(request)
-        if self._store is None or self._store.path != path:
-            store = Store(path, create=create)
-            self.close()
-            self._store = store
-        return self._store
-
-
-def _path(request: Request) -> Path:
-    return Path(field(request, "db", str)).absolute()
 
 
 def serve(requests: queue.Queue[bytes | None], output: BinaryIO) -> int:
@@ -227,22 +183,6 @@ def serve(requests: queue.Queue[bytes | None], output: BinaryIO) -> int:
         server.close()
 
 
-def parse_request(line: bytes) -> dict[str, Any]:
-    """A request with an integer (or no) `id`; raises UsageError."""
-    if len(line) > MAX_LINE:
-        raise UsageError(f"a request has at most {MAX_LINE} bytes")
-    try:
-        request = json.loads(line)
-    except (ValueError, RecursionError):
-        raise UsageError("a request is one JSON object a line") from None
-    if not isinstance(request, dict):
-        raise UsageError("a request is one JSON object a line")
-    number = request.setdefault("id", None)
-    if isinstance(number, bool) or not isinstance(number, int | None):
-        raise UsageError("a request's id is an integer")
-    return request
-
-
 def _line(event: Event, number: int | None) -> bytes:
     if isinstance(event, Position):
         data = event.to_json()
@@ -258,32 +198,5 @@ def _line(event: Event, number: int | None) -> bytes:
     return encode(data if number is None else data | {"id": number})
 
 
-def queue_lines(stream: BinaryIO, requests: queue.Queue[bytes | None]) -> None:
-    """Queue every line (of an overlong one its beginning); at the end see to it that the process does end."""
-    while line := stream.readline(MAX_LINE + 1):
-        rest = line
-        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
-            rest = stream.readline(MAX_LINE + 1)
-        if line.strip():
-            requests.put(line)
-    requests.put(None)
-    time.sleep(EXIT_SECONDS)
-    os._exit(0)
-
-
-def main() -> int:
-    """Serve stdin and stdout. What libraries print goes to stderr, so that it is never taken for an event."""
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)  # one position at a time: more threads only keep each other, and a training, waiting
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    requests: queue.Queue[bytes | None] = queue.Queue()
-    threading.Thread(target=queue_lines, args=(sys.stdin.buffer, requests), daemon=True).start()
-    return serve(requests, output)
-
-
 if __name__ == "__main__":
-    status = main()
-    sys.stderr.flush()
-    os._exit(status)  # the reading thread may be blocked on stdin
+    leave(serve(*open_pipes()))

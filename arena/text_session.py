@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 
 from arena.child import MAX_LINE, encode
 from arena.feedback_lens import look_inside
+from arena.session_pipe import take_stdout
 from arena.store import Store
 from arena.text_models import Shelf, complete
 from envs.errors import ArenaError, UsageError
@@ -97,12 +97,9 @@ def serve(requests: BinaryIO, output: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Serve stdin and stdout. What libraries print goes to stderr, so that it is never taken for an event."""
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Serve stdin and stdout."""
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    output = take_stdout()
     with contextlib.suppress(BrokenPipeError):
         serve(sys.stdin.buffer, output)
 

@@ -6,54 +6,48 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from textual.pilot import Pilot
 
 from arena.child import SessionDied, encode
 from arena.session import Server, _line
-from arena.session_client import AsyncSession, Event, Refusal, decode_event
+from arena.session_client import AsyncSession, Refusal, decode_event
+from arena.session_pipe import StoreServer
 from arena.store import Store
 from envs.errors import ArenaError
 from tui.app import ArenaApp
 from tui.children import Children
 
 
-class LocalSession:
-    """What `AsyncSession` is to the app, around a `Server` in this process."""
+class LocalChild:
+    """What `AsyncChild` is to the app, around a server in this process: subclasses say how it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: StoreServer) -> None:
         self.alive = True
         self.requests: list[dict[str, Any]] = []
-        self._server = Server()
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._server = server
+        self._said: asyncio.Queue[Any] = asyncio.Queue()
 
-    def send(self, request: Mapping[str, Any]) -> int:
-        self.requests.append(dict(request))
-        number = len(self.requests)
-        answer: int | None = number
+    def number(self, request: Mapping[str, Any]) -> int:
+        """Take a request down; its number."""
         assert encode(request)
-        try:
-            for event in self._server.handle(request):
-                self._events.put_nowait(decode_event(_line(event, answer)))
-                answer = None
-        except ArenaError as error:
-            self._events.put_nowait(decode_event(_line(Refusal(str(error)), number)))
-        return number
+        self.requests.append(dict(request))
+        return len(self.requests)
 
-    def __aiter__(self) -> LocalSession:
+    def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Event:
-        event = await self._events.get()
-        if event is None:
+    async def __anext__(self) -> Any:
+        said = await self._said.get()
+        if said is None:
             raise SessionDied("the game's process ended (killed by signal 9)")
-        return event
+        return said
 
     def die(self) -> None:
         self.alive = False
-        self._events.put_nowait(None)
+        self._said.put_nowait(None)
 
     async def close(self) -> None:
         self.kill()
@@ -61,6 +55,26 @@ class LocalSession:
     def kill(self) -> None:
         self.alive = False
         self._server.close()
+
+
+class LocalSession(LocalChild):
+    """A game in turns."""
+
+    _server: Server
+
+    def __init__(self) -> None:
+        super().__init__(Server())
+
+    def send(self, request: Mapping[str, Any]) -> int:
+        number = self.number(request)
+        answer: int | None = number
+        try:
+            for event in self._server.handle(request):
+                self._said.put_nowait(decode_event(_line(event, answer)))
+                answer = None
+        except ArenaError as error:
+            self._said.put_nowait(decode_event(_line(Refusal(str(error)), number)))
+        return number
 
 
 @pytest.fixture(autouse=True)

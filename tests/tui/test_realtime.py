@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ import pytest
 from textual.events import AppBlur
 from textual.pilot import Pilot
 
-from arena.child import SessionDied
 from arena.frames import FrameMemory
 from arena.realtime import Server, line_of
-from arena.realtime_client import Done, RealtimeSession, SceneReader, decode_answer
-from arena.session_client import Event, Refusal
+from arena.realtime_client import RealtimeSession, SceneReader, decode_answer
+from arena.session_client import Refusal
 from arena.store import Store
 from envs.errors import ArenaError
-from tests.tui.conftest import ready, sees, until
+from tests.tui.conftest import LocalChild, ready, sees, until
 from tui.app import ArenaApp
 from tui.areas import bindings
 from tui.screens.realtime import RealtimePlayScreen
@@ -31,26 +29,25 @@ SIZE = (80, 24)
 BREAKOUT = "ALE/Breakout-v5?idle_frames=0&sticky=0"
 
 
-class LocalSession:
-    """What `RealtimeSession` is to the app, around a `Server` in this process; time goes on by `go` alone."""
+class LocalSession(LocalChild):
+    """A game in real time; time goes on by `go` alone."""
+
+    _server: Server
 
     def __init__(self) -> None:
-        self.alive, self.time = True, 0.0
-        self.requests: list[dict[str, Any]] = []
-        self._memory = FrameMemory.create()
-        self._server = Server(self._memory, lambda: self.time)
-        self._answers: asyncio.Queue[Event | Done | None] = asyncio.Queue()
-        self.scenes = SceneReader(self._memory)
+        self.time = 0.0
+        self.memory = FrameMemory.create()
+        super().__init__(Server(self.memory, lambda: self.time))
+        self.scenes = SceneReader(self.memory)
 
     def send(self, request: Mapping[str, Any]) -> int:
-        self.requests.append(dict(request))
-        number = len(self.requests)
+        number = self.number(request)
         try:
             answers: list[Any] = list(self._server.handle(request))
         except ArenaError as error:
             answers = [Refusal(str(error))]
         for answer in answers:
-            self._answers.put_nowait(decode_answer(line_of(answer, number)))
+            self._said.put_nowait(decode_answer(line_of(answer, number)))
         return number
 
     def go(self, seconds: float) -> None:
@@ -64,26 +61,6 @@ class LocalSession:
     def wishes(self) -> list[Any]:
         """What was asked for, by button or pointer, in order."""
         return [r.get("action", "pointer") for r in self.requests if r["do"] in ("input", "pointer")]
-
-    def __aiter__(self) -> LocalSession:
-        return self
-
-    async def __anext__(self) -> Event | Done:
-        answer = await self._answers.get()
-        if answer is None:
-            raise SessionDied("the game's process ended (killed by signal 9)")
-        return answer
-
-    def die(self) -> None:
-        self.alive = False
-        self._answers.put_nowait(None)
-
-    async def close(self) -> None:
-        self.kill()
-
-    def kill(self) -> None:
-        self.alive = False
-        self._server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +91,7 @@ async def go(pilot: Pilot[Any], screen: RealtimeScreen, seconds: float) -> None:
     """Let the game's time pass, and the screen see what came of it."""
     session = session_of(screen)
     session.go(seconds)
-    await until(pilot, lambda: screen.scene is not None and screen.scene.number == session._memory.number)
+    await until(pilot, lambda: screen.scene is not None and screen.scene.number == session.memory.number)
 
 
 @pytest.mark.slow
