@@ -22,12 +22,13 @@ MAX_GAMES = 1000
 _WIDTH = 80
 _TOKEN = re.compile(
     r"""(?P<comment>\{[^}]*\}|;[^\n]*|^%[^\n]*)      # also lines that other programs keep for themselves
+    |(?P<unclosed>\{)
     |(?P<tag>\[\s*(?P<name>\w+)\s+"(?P<value>(?:[^"\\\n]|\\.)*)"\s*\])
     |(?P<open>\()|(?P<close>\))
     |(?P<skip>\$\d+|\d+\s*\.+|\.+|[!?]+|\s+)
     |(?P<result>1-0|0-1|1/2-1/2|\*)
     |(?P<move>[A-Za-z][A-Za-z0-9+#=-]*[!?]*|0-0(?:-0)?[+#]?[!?]*)
-    |(?P<other>.)""",
+    |(?P<other>\d+|.)""",  # digits as one: each is looked at once, however many there are
     re.VERBOSE | re.MULTILINE,
 )
 
@@ -126,8 +127,10 @@ def _tokens(text: str) -> Iterator[_Token]:
             depth += 1 if kind == "open" else -1
             if depth < 0:
                 raise ArenaError(f"line {line}: a ) without its (")
+        elif kind == "unclosed":
+            raise ArenaError(f"line {line}: a comment is not closed by a }}")
         elif kind == "other" and depth == 0:
-            raise ArenaError(f"line {line}: {found.group()!r} is no PGN")
+            raise ArenaError(f"line {line}: {found.group()[:20]!r} is no PGN")
         elif kind in ("tag", "result", "move") and depth == 0:
             yield _Token(kind, word, line, found["name"] or "")
         line += found.group().count("\n")

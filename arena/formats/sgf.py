@@ -211,29 +211,31 @@ def _main_lines(text: str) -> Iterator[list[Node]]:
 
 
 def _properties(text: str, at: int, line: int) -> tuple[dict[str, list[str]], int]:
-    """The properties of the node that begins at `at`, and where it ends."""
+    """The properties of the node that begins at `at` in this line, and where it ends."""
     properties: dict[str, list[str]] = {}
-    name, start = "", at
+    name = ""
     while at < len(text):
         letter = text[at]
         if letter == "[":
-            value, at = _value(text, at + 1, line + text.count("\n", start, at))
+            value, end = _value(text, at + 1, line)
             if not name:
-                raise ArenaError(f"line {line + text.count(chr(10), start, at)}: a value without a property")
+                raise ArenaError(f"line {line}: a value without a property")
             properties.setdefault(name, []).append(value)
-            after = at
+            line += text.count("\n", at, end)
+            at = after = end
             while after < len(text) and text[after].isspace():
                 after += 1
             if text[after : after + 1] != "[":
                 name = ""
-        elif letter in ";()":
+            continue
+        if letter in ";()":
             break
-        else:
-            if letter.isalpha():
-                name += letter if letter.isupper() else ""  # old files spell properties out: Black means B
-            elif not letter.isspace():
-                raise ArenaError(f"line {line + text.count(chr(10), start, at)}: {letter!r} is no SGF")
-            at += 1
+        if letter.isalpha():
+            name += letter if letter.isupper() else ""  # old files spell properties out: Black means B
+        elif not letter.isspace():
+            raise ArenaError(f"line {line}: {letter!r} is no SGF")
+        line += letter == "\n"
+        at += 1
     return properties, at
 
 

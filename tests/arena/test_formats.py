@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 
 import chess
@@ -95,6 +97,8 @@ def test_a_mate_and_an_unfinished_game_are_told_apart() -> None:
         ('[White "a"]', "no result"),
         ("1. e4 (1. d4 *", "variation is not closed"),
         ("1. e4 ) *", r"a \) without its \("),
+        ("1. e4 ({ *", "a comment is not closed"),
+        ("1. e4 123 *", "'123' is no PGN"),
         ("1. e4 § *", "'§' is no PGN"),
         ('[Result "1-0"]\n1. e4 0-1', "the tag says 1-0"),
         ('[FEN "8/8/8/8/8/8/8/K1k5 w - - 0 1"]\n*', "line 1: only games from chess's own start"),
@@ -181,6 +185,7 @@ def test_sgf_takes_the_main_line_and_what_programs_write() -> None:
         ("(;[5])", "a value without a property"),
         ("(;SZ[5]))", r"a \) without"),
         ("(;SZ[5] 7)", "'7' is no SGF"),
+        ("(;SZ[5]C[a\nb]\nX[c\nd]\n7)", "line 5: '7' is no SGF"),
         ("()", "without a node"),
         ("", "there is no game"),
         ("(;SZ[5];B[];W[];B[aa])", "had ended the game before"),
@@ -191,6 +196,22 @@ def test_a_bad_sgf_is_named(tmp_path: Path, sgf: str, message: str) -> None:
     file.write_text(f"(;SZ[5];B[aa]){sgf}" if sgf else "")
     with pytest.raises(ArenaError, match=message):
         read_games(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("pgn", "(" + "{" * 400_000),
+        ("pgn", "(" + "1" * 400_000 + ") 1. e4 *"),
+        ("sgf", "(;SZ[5]C" + "[a]" * 400_000 + ")"),
+        ("sgf", "(;SZ[5]" + "\n" * 400_000 + "C" * 400_000 + "[a])"),
+    ],
+)
+def test_a_hostile_file_takes_no_longer_than_its_length(name: str, data: str) -> None:
+    began = time.process_time()
+    with contextlib.suppress(ArenaError):
+        read(name, data.encode())
+    assert time.process_time() - began < 20  # CPU seconds, of less than one; by the square of its length: minutes
 
 
 def test_players_keep_their_names_and_odd_ones_are_made_harmless(store: Store, tmp_path: Path) -> None:
