@@ -285,7 +285,12 @@ class Solver:
 
     def move_scores(self, own: int, other: int, low: int = -CELLS, high: int = CELLS) -> dict[int, int]:
         """By legal column, the score after that move for the one who made it; clipped to low … high."""
-        return {column: -self._child(own, other, column, -high, -low, NO_BUDGET) for column in columns(own | other)}  # type: ignore[operator]
+        scores = {}
+        for column in columns(own | other):
+            value = self._child(own, other, column, -high, -low, NO_BUDGET)
+            assert value is not None, "nothing limits this search"
+            scores[column] = -value
+        return scores
 
     def solve(self, own: int, other: int, budget: int = NO_BUDGET, low: int = -CELLS, high: int = CELLS) -> Solution:
         """The score of a position that is not over, clipped to low … high, and every move that keeps it."""

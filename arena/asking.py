@@ -18,7 +18,7 @@ REPEAT_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Asked:
-    """What was proposed: pairs by origin, and how many more there could have been (0: all are asked now)."""
+    """How many pairs were proposed, by origin; `repeats` are hidden repeats of others among them."""
 
     random: int
     uncertainty: int

@@ -15,14 +15,17 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from envs.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 MAX_FILE_BYTES = 1_000_000
 _WORDS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False}
 
-Config = TypeVar("Config")
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 def replace(config: Config, values: Mapping[str, Any], source: str = "") -> Config:
@@ -33,7 +36,7 @@ def replace(config: Config, values: Mapping[str, Any], source: str = "") -> Conf
         if name not in hints:
             raise UnknownNameError(f"{source}setting", name, hints)
         converted[name] = _convert(hints[name], value, f"{source}{name}")
-    return dataclasses.replace(config, **converted)  # type: ignore[type-var]
+    return dataclasses.replace(config, **converted)
 
 
 def apply_sets(config: Config, pairs: Iterable[str]) -> Config:
@@ -48,7 +51,7 @@ def apply_sets(config: Config, pairs: Iterable[str]) -> Config:
         if name not in hints:
             raise UnknownNameError("setting", name, hints)
         values[name] = _parse(hints[name], text.strip(), name)
-    return dataclasses.replace(config, **values)  # type: ignore[type-var]
+    return dataclasses.replace(config, **values)
 
 
 def load_toml(config: Config, path: str | Path) -> Config:

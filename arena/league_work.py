@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,7 +120,7 @@ class Trained:
 Result = Played | Trained
 
 
-def perform(job: Job, should_stop: Callable[[], bool]) -> Iterator[Report | Result]:
+def perform(job: Job, should_stop: Callable[[], bool]) -> Generator[Report | Result]:
     """Do a job: reports of training, then the result. Training ends early when `should_stop()`; matches never do."""
     if isinstance(job, TrainJob):
         yield from _train(job, should_stop)

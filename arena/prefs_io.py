@@ -6,6 +6,7 @@ refused by its line number, and then nothing of the file is taken.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Literal
@@ -13,6 +14,7 @@ from typing import BinaryIO, Literal
 from arena.prefs_rows import ASSISTANT, HUMAN, WINNERS, Row, parse_row
 from arena.records_text import (
     AnnotatorKind,
+    Choice,
     ImportedPair,
     ImportedScore,
     LabelledPair,
@@ -28,6 +30,7 @@ MAX_LINE_BYTES = 2**20
 MAX_ROWS = 1_000_000
 TOLD = 3
 """How many bad lines the message tells of."""
+_OTHER: dict[Choice, Choice] = {"a": "b", "b": "a"}
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\xff": "UTF-32"}
 
 
@@ -125,7 +128,7 @@ def _lmsys_row(row: LabelledPair) -> Row:
     choice = row.choice
     if row.left == "b":
         sides.reverse()
-        choice = {"a": "b", "b": "a"}.get(choice, choice)  # type: ignore[assignment]
+        choice = _OTHER.get(choice, choice)
     talks = [[{"role": "user", "content": row.prompt}, {"role": "assistant", "content": text}] for text, _ in sides]
     return {
         "question_id": str(row.pair),
@@ -161,7 +164,7 @@ def read_rows(file: BinaryIO, name: str, split: Split | None = None) -> list[Imp
         try:
             row = parse_line(data, first=number == 1)
             if row is not None:
-                rows.append(row if split is None else _moved(row, split))
+                rows.append(row if split is None else dataclasses.replace(row, split=split))
         except ArenaError as error:
             count += 1
             if count <= TOLD:
@@ -216,8 +219,3 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-def _moved(row: ImportedPair | ImportedScore, split: Split) -> ImportedPair | ImportedScore:
-    values = vars(row) | {"split": split}
-    return ImportedPair(**values) if isinstance(row, ImportedPair) else ImportedScore(**values)

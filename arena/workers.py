@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple, Protocol
@@ -111,7 +111,7 @@ class Inline:
     def __init__(self, should_stop: Callable[[], bool]) -> None:
         self._should_stop = should_stop
         self._waiting: deque[tuple[int, Job]] = deque()
-        self._current: tuple[int, Iterator[Report | Result]] | None = None
+        self._current: tuple[int, Generator[Report | Result]] | None = None
         self._tickets = 0
 
     def submit(self, job: Job) -> int:
@@ -135,7 +135,7 @@ class Inline:
 
     def close(self) -> None:
         if self._current is not None:
-            self._current[1].close()  # type: ignore[attr-defined]
+            self._current[1].close()
             self._current = None
 
 
@@ -191,9 +191,11 @@ class Processes:
             self._asked = True
             for worker in self._workers:
                 self._send(worker, _STOP)
-        busy = {worker.line: worker for worker in self._workers if worker.ticket is not None}
-        for line in wait(list(busy), PATIENCE):
-            self._hear(busy[line])  # type: ignore[index]
+        busy = [worker for worker in self._workers if worker.ticket is not None]
+        ready = wait([worker.line for worker in busy], PATIENCE)
+        for worker in busy:
+            if worker.line in ready:
+                self._hear(worker)
         self._give()
         return self._news.popleft() if self._news else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -34,6 +34,15 @@ Workers = Annotated[
         metavar="N", min=0, help="Processes that train and play; 0: none but this one. Else the league's own."
     ),
 ]
+
+
+class NewLeague(TypedDict, total=False):
+    """What a league is given that has not begun yet; one that has keeps its own."""
+
+    learners: tuple[str, ...] | None
+    games: int
+    seed: int
+    device: str
 
 
 @app.command()
@@ -85,7 +94,7 @@ def run(
     rounds: Rounds = None,
     algo: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A learner of a new league; may be repeated (dqn, vpg, ppo)."),
+        typer.Option(metavar="NAME", help="A learner of a new league; may be repeated (dqn, vpg, ppo, az)."),
     ] = None,
     games: Annotated[int | None, typer.Option(metavar="N", min=1, help="Games of every match of a new league.")] = None,
     seed: Seed = 0,
@@ -102,8 +111,10 @@ def run(
       arena league run four --workers 2
     """
     game, name = _which(db, which, name)
-    options: dict[str, object] = {"learners": tuple(algo) if algo else None, "seed": seed, "device": device}
-    _go_on(db, game, name, minutes, rounds, workers, json, options | ({"games": games} if games else {}))
+    new_league: NewLeague = {"learners": tuple(algo) if algo else None, "seed": seed, "device": device}
+    if games:
+        new_league["games"] = games
+    _go_on(db, game, name, minutes, rounds, workers, json, new_league)
 
 
 @app.command()
@@ -286,7 +297,7 @@ def _go_on(
     rounds: int | None,
     workers: int | None,
     json: bool,
-    options: dict[str, object],
+    options: NewLeague,
 ) -> None:
     opening = f"{clean(name)}: the league opens"
     with Store(db) as store, stoppable() as should_stop, Meter() as meter:
@@ -301,7 +312,7 @@ def _go_on(
             rounds=rounds,
             workers=workers,
             should_stop=should_stop,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
         for event in events:
             meter.end(opening)

@@ -22,6 +22,7 @@ _ARMS = {
     "─": "lr", "│": "ud", "┌": "rd", "┐": "ld", "└": "ur", "┘": "ul",
     "├": "urd", "┤": "uld", "┬": "lrd", "┴": "ulr", "┼": "uldr",
 }  # fmt: skip
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _BLOCKS = {"▀": (0.0, 0.5), "▄": (0.5, 1.0), "█": (0.0, 1.0)}
 
 
@@ -75,7 +76,7 @@ def draw(drawing: Drawing, caption: str) -> Image.Image:
     return image
 
 
-def _letter(pen: ImageDraw.ImageDraw, letter: str, at: tuple[int, int], colour: str, font: object) -> None:
+def _letter(pen: ImageDraw.ImageDraw, letter: str, at: tuple[int, int], colour: str, font: Font) -> None:
     """One character in its cell: rules, blocks and stones as shapes, since fonts lack them; else as the font has it."""
     (x, y), (width, height) = at, CELL
     middle, centre = x + width // 2, y + height // 2
@@ -90,4 +91,4 @@ def _letter(pen: ImageDraw.ImageDraw, letter: str, at: tuple[int, int], colour: 
         box = (x, centre - width // 2, x + width - 1, centre - width // 2 + width - 1)
         pen.ellipse(box, fill=ImageColor.getrgb(colour) if letter == "●" else None, outline=colour)
     elif letter.isprintable() and letter != " ":
-        pen.text((middle, centre), letter, fill=colour, font=font, anchor="mm")  # type: ignore[arg-type]
+        pen.text((middle, centre), letter, fill=colour, font=font, anchor="mm")
