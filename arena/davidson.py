@@ -66,11 +66,11 @@ class Games:
 
 def most_probable(games: Games) -> tuple[Floats, Floats]:
     """The most probable parameters [A + 2] and their covariance there."""
-    parameters, hessian = _maximise(lambda p: posterior(games, p), np.zeros(games.size + 2), TOLERANCE)
+    parameters, hessian = maximise(lambda p: posterior(games, p), np.zeros(games.size + 2), TOLERANCE)
     return parameters, np.asarray(np.linalg.inv(hessian), dtype=np.float64)
 
 
-def _maximise(
+def maximise(
     function: Callable[[Floats], tuple[float, Floats, Floats]], start: Floats, tolerance: float
 ) -> tuple[Floats, Floats]:
     """Where a concave function (value, gradient, negative Hessian) is largest, and the negative Hessian there."""
@@ -214,7 +214,7 @@ def elo_scale(parameters: Floats, groups: Ints) -> tuple[Floats, Floats]:
         weight = together * score * score.T
         return float((together * expected * log_score).sum()), surplus.sum(1), np.diag(weight.sum(1)) - weight + mean
 
-    ratings, hessian = _maximise(likelihood, np.zeros_like(theta), SCALE_TOLERANCE)
+    ratings, hessian = maximise(likelihood, np.zeros_like(theta), SCALE_TOLERANCE)
     slopes = together * by_x
     change = np.diag(slopes.sum(1)) - slopes + equals * mean
     seat_and_draws = np.stack([(together * by_gamma).sum(1), (together * by_eta).sum(1)], axis=1)

@@ -55,6 +55,24 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Finisher:
+    """How an agent fared in a match of more than two seats, over all seats that it held.
+
+    Attributes:
+        games: wins are games in which its seat came in first alone, draws first with others.
+        place: the mean, 1 the best; who come in together share the mean of their places.
+        score: the mean share of the other seats that it came in ahead of, who came in beside it half.
+        reward: the mean return.
+    """
+
+    agent: str
+    games: Tally
+    place: float
+    score: float
+    reward: float
+
+
+@dataclass(frozen=True)
 class MatchResult:
     """What came of a match, from the first agent's side.
 
@@ -63,6 +81,7 @@ class MatchResult:
         seats: the first agent's results by the seat it held.
         distinct: number of different games, by the sequence of actions.
         elo, elo_low, elo_high: Elo difference, first minus second, with its 95 % interval; None for more than two.
+        finishers: where there are more than two seats, how everybody fared, the best first.
         forfeits: (who forfeited a game, what it did in place of a move), in the games' order.
         reasons: how many games ended how (see `records.ending`).
         match: its id in the Store, None where it was not stored.
@@ -82,6 +101,7 @@ class MatchResult:
     opening_plies: int
     match: int | None = None
     forfeits: tuple[tuple[str, str], ...] = ()
+    finishers: tuple[Finisher, ...] = ()
     episodes: tuple[Episode, ...] = field(default=(), repr=False)
 
 
@@ -309,5 +329,28 @@ def _result(
             for index, player in zip(row, episode.players, strict=True)
             if episode.forfeit is not None and player.score == 0
         ),
+        finishers=_finishers(contenders, seating, episodes) if spec.num_players > 2 else (),
         episodes=tuple(episodes),
     )
+
+
+def _finishers(
+    contenders: Sequence[Contender], seating: np.ndarray, episodes: Sequence[Episode]
+) -> tuple[Finisher, ...]:
+    """How each agent fared in the seats that it held, by mean score."""
+    wins: dict[str, Counter[str]] = {contender.name: Counter() for contender in contenders}
+    seats: dict[str, list[tuple[float, float]]] = {name: [] for name in wins}
+    for episode, row in zip(episodes, seating, strict=True):
+        scores = [player.score or 0.0 for player in episode.players]
+        first = scores.count(max(scores))
+        for index, player, score in zip(row, episode.players, scores, strict=True):
+            name = contenders[index].name
+            wins[name]["losses" if score < max(scores) else "draws" if first > 1 else "wins"] += 1
+            seats[name].append((score, player.reward))
+    others = seating.shape[1] - 1
+    found = [
+        Finisher(name, Tally(**wins[name]), float(1 + others * (1 - score)), float(score), float(reward))
+        for name, held in seats.items()
+        for score, reward in [np.mean(held, axis=0)]
+    ]
+    return tuple(sorted(found, key=lambda row: (-row.score, row.agent)))

@@ -195,6 +195,14 @@ class PairResult:
 
 
 @dataclass(frozen=True)
+class Finish:
+    """Who sat in a rated game and how it ended for each, by seats (not a table: read from episodes)."""
+
+    agents: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class OnlineRating:
     """The running Elo of an agent in a game, kept beside the fit over all games."""
 

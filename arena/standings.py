@@ -1,7 +1,8 @@
 """Leaderboards: what the facts in the Store say about who is how strong. Imports no torch.
 
-Ratings are fitted to all rated games at once (`ratings.py`), with random = 0 where random has played; a fit is kept in
-the Store until the results change. One-player games have score tables instead.
+Ratings are fitted to all rated games at once (`ratings.py`; `plackett_luce.py` for games of more than two), with
+random = 0 where random has played; a fit is kept in the Store until the results change. One-player games have score
+tables instead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from arena.records import AgentKind, FittedRating
 from envs.errors import ArenaError
 
 if TYPE_CHECKING:
-    from arena.ratings import Goodness
+    from arena.ratings import Fit, Goodness
     from arena.store import Store
 
 ANCHOR = "random"
@@ -77,8 +78,6 @@ def fitted_ratings(store: Store, game: str) -> list[FittedRating]:
     kept = store.kept_fit(game, version, digest)
     if kept is not None:
         return kept
-    from arena.ratings import fit_bradley_terry
-
     anchor = next((agent.id for agent in store.agents(game, retired=True) if agent.name == ANCHOR), None)
     ratings = [
         FittedRating(
@@ -95,12 +94,23 @@ def fitted_ratings(store: Store, game: str) -> list[FittedRating]:
             second_score=rating.second_score,
             connected=rating.connected,
         )
-        for rating in fit_bradley_terry(store.pair_results(game, version), anchor).ratings
+        for rating in _fit(store, game, version, anchor).ratings
     ]
     if store.results_digest(game) == found:  # no game has come in between
         with contextlib.suppress(ArenaError):
             store.keep_fit(game, version, digest, ratings)
     return ratings
+
+
+def _fit(store: Store, game: str, version: int, anchor: int | None) -> Fit:
+    """By results of two against each other; in games of more players by who finished where."""
+    if store.seats(game, version) > 2:
+        from arena.plackett_luce import fit_plackett_luce
+
+        return fit_plackett_luce(store.finishes(game, version), anchor)
+    from arena.ratings import fit_bradley_terry
+
+    return fit_bradley_terry(store.pair_results(game, version), anchor)
 
 
 def standings(store: Store, game: str, retired: bool = False) -> list[Standing]:

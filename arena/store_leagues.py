@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
-from arena.records import FittedRating, League, LeagueFact, LeagueFactKind, PairResult, columns, from_row, to_row
+from arena.records import (
+    Finish,
+    FittedRating,
+    League,
+    LeagueFact,
+    LeagueFactKind,
+    PairResult,
+    columns,
+    from_row,
+    to_row,
+)
 from arena.store_file import LeagueFile
 from arena.store_rows import chunks, filters, insert, utc_ms, valid_name
 from envs.errors import UnknownNameError, UsageError
@@ -107,6 +118,22 @@ class LeagueStore:
             return None
         text = json.dumps([(row["agent"], row["rating"].hex(), row["games"], row["name"]) for row in rows])
         return rows[0]["version"], hashlib.sha256(text.encode()).hexdigest()
+
+    def seats(self, game: str, version: int) -> int:
+        """How many seats the recorded games of a game have; 0 where there are none."""
+        sql = """SELECT count(*) AS seats FROM episode_players
+            WHERE episode = (SELECT max(id) FROM episodes WHERE game = ? AND version = ?)"""
+        return int(self._file.rows(sql, game, version)[0]["seats"])
+
+    def finishes(self, game: str, version: int) -> list[Finish]:
+        """Who sat in each rated game and how it ended, in the order in which the games were kept."""
+        sql = """SELECT episodes.id, agent, score FROM episodes JOIN episode_players ON episode = episodes.id
+            WHERE game = ? AND version = ? AND rated AND score IS NOT NULL ORDER BY episodes.id, seat"""
+        found = []
+        for _, rows in itertools.groupby(self._file.rows(sql, game, version), key=lambda row: row["id"]):
+            seats = list(rows)
+            found.append(Finish(tuple(row["agent"] for row in seats), tuple(row["score"] for row in seats)))
+        return found
 
     def kept_fit(self, game: str, version: int, digest: str) -> list[FittedRating] | None:
         """The ratings that were fitted to results with this digest, best first; None: others or none are kept."""

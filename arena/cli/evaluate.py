@@ -91,9 +91,13 @@ def match(
 ) -> None:
     """Let agents play a rated match. Seats alternate; each opening is played from every seat.
 
+    Where a game seats more than two, everybody's mean place is told; of seats that are left over the last agent takes
+    all.
+
     \b
     Example:
       arena match connect_four ppo-1@latest tactician --games 400 --json
+      arena match pettingzoo/butterfly/knights_archers_zombies_v11 ppo-1 ppo-2 first-legal random --games 40
       arena match connect_four ppo-1+mcts:200 ppo-1 --sprt 0,50
     """
     from arena.match import check_players, play_match
@@ -174,6 +178,27 @@ def print_match(result: MatchResult) -> None:
     print(
         f"{clean(' – '.join(result.agents))} on {result.game}, {result.total.games} games ({result.distinct} distinct)"
     )
+    if result.finishers:
+        lines = [
+            (
+                row.agent,
+                *(row.games.games, row.games.wins, row.games.draws, row.games.losses),
+                *(number(row.place, 2), f"{row.score:.1%}", number(row.reward)),
+            )
+            for row in result.finishers
+        ]
+        heads = ("agent", "seats", "first", "shared first", "behind", "mean place", "score", "mean return")
+        print_table(heads, lines, "")
+    else:
+        _print_seats(result)
+    if result.reasons.keys() - {"terminated"}:
+        print(f"ended: {', '.join(f'{count} {clean(how)}' for how, count in result.reasons.items())}")
+    for loser, forfeit in result.forfeits[:FORFEITS_SHOWN]:
+        print(f"{clean(loser)} forfeited a game: {clean(forfeit)}")
+
+
+def _print_seats(result: MatchResult) -> None:
+    """The first of two agents' results by seat, and the difference in Elo."""
     rows: list[Sequence[object]] = [
         (name, tally.games, tally.wins, tally.draws, tally.losses, f"{tally.score:.1%}")
         for name, tally in (
@@ -185,7 +210,3 @@ def print_match(result: MatchResult) -> None:
     print_table((result.agents[0], "games", "wins", "draws", "losses", "score"), rows, "")
     if result.elo is not None:
         print(f"Elo difference {signed(result.elo)} (95 %: {signed(result.elo_low)} … {signed(result.elo_high)})")
-    if result.reasons.keys() - {"terminated"}:
-        print(f"ended: {', '.join(f'{count} {clean(how)}' for how, count in result.reasons.items())}")
-    for loser, forfeit in result.forfeits[:FORFEITS_SHOWN]:
-        print(f"{clean(loser)} forfeited a game: {clean(forfeit)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,10 +14,14 @@ from arena.store import Store
 from envs.errors import UsageError
 from envs.specs import find_game
 
+if TYPE_CHECKING:
+    from arena.skills import SkillRow
+
 NOTHING = "no rated games yet; `arena match GAME A B` or `arena league run GAME` plays some"
 RATINGS = ("", "agent", "kind", "Elo ± 95 %", "games", "W/D/L", "1st", "2nd", "online")
-"""1st and 2nd: the share of points in either seat. Narrow terminals leave out the running Elo at the end."""
+"""1st and 2nd: the share of points in either seat of two. Narrow terminals leave out the running Elo at the end."""
 NARROW = 100
+SKILLS = ("", "agent", "kind", "mu", "sigma", "ordinal", "games")
 SCORES = ("", "agent", "kind", "mean", "±", "best", "episodes", "steps")
 
 
@@ -27,25 +31,39 @@ def table(
     who_beats_whom: Annotated[
         bool, typer.Option("--matrix", help="Every agent's score against every other, Nash average and α-rank.")
     ] = False,
+    openskill: Annotated[
+        bool, typer.Option("--openskill", help="The ratings that the package openskill makes of the same games.")
+    ] = False,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
     """Show who is how strong. Elo with its 95 % interval, random = 0; scores where one plays alone.
 
+    In games of more than two players the ratings come from everybody's places: 400 points are odds of ten to one to
+    come in ahead, and W, D and L count games in which one came in first alone, first with others, or behind.
+
     --matrix shows who beats whom: a share in the Nash average has who belongs to the mixture that nobody beats, and
     α-rank is the share of time that an evolving population spends with an agent. --json tells of every pair how sure
-    it is who is the stronger, and how well ratings explain the results.
+    it is who is the stronger, and how well ratings explain the results of games of two.
 
     \b
     Example:
       arena table connect_four
       arena table connect_four --matrix
+      arena table pettingzoo/butterfly/knights_archers_zombies_v11 --openskill
     """
     alone = find_game(game.partition("?")[0]).num_players == 1
     if alone and who_beats_whom:
         raise UsageError(f"{game} is played alone: there is nobody to beat")
+    if openskill and (alone or who_beats_whom):
+        raise UsageError("--openskill is for rating tables, without --matrix")
     with Store(db, create=False) as store:
-        if json:
+        if openskill:
+            from arena.skills import openskill_table
+
+            skills = openskill_table(store, game, retired)
+            print_json({"game": game, "kind": "openskill", "rows": skills}) if json else print_skills(skills)
+        elif json:
             print_json(_everything(store, game, alone, retired, who_beats_whom))
         elif who_beats_whom:
             print_matrix(matrix(store, game, retired))
@@ -58,7 +76,9 @@ def _everything(store: Store, game: str, alone: bool, retired: bool, who_beats_w
     if alone:
         return {"game": game, "kind": "scores", "rows": score_table(store, game, retired)}
     pairs, goodness = pair_rows(store, game)
-    told = {"game": game, "kind": "ratings", "rows": standings(store, game, retired), "fit": goodness, "pairs": pairs}
+    found = store.results_digest(game)
+    fit = goodness if found is None or store.seats(game, found[0]) == 2 else None  # of more seats, pairs are not apart
+    told = {"game": game, "kind": "ratings", "rows": standings(store, game, retired), "fit": fit, "pairs": pairs}
     return told | ({"matrix": matrix(store, game, retired)} if who_beats_whom else {})
 
 
@@ -77,17 +97,32 @@ def print_matrix(found: Matrix) -> None:
 
 def print_standings(rows: Sequence[Standing | ScoreRow]) -> None:
     """A rating table or a score table for people."""
-    lines = [_score_line(row) if isinstance(row, ScoreRow) else _rating_line(row) for row in rows]
-    heads = SCORES if rows and isinstance(rows[0], ScoreRow) else RATINGS
-    shown = len(RATINGS) - 1 if heads == RATINGS and width() < NARROW else len(heads)
-    print_table(heads[:shown], [line[:shown] for line in lines], NOTHING, left=3)
+    if rows and isinstance(rows[0], ScoreRow):
+        print_table(SCORES, [_score_line(row) for row in rows if isinstance(row, ScoreRow)], NOTHING, left=3)
+        return
+    found = [row for row in rows if isinstance(row, Standing)]
+    seats = any(row.first_score is not None or row.second_score is not None for row in found)
+    shown = [column for column in range(len(RATINGS)) if seats or RATINGS[column] not in ("1st", "2nd")]
+    if width() < NARROW:
+        shown.pop()
+    lines = [_rating_line(row) for row in found]
+    print_table([RATINGS[c] for c in shown], [[line[c] for c in shown] for line in lines], NOTHING, left=3)
 
 
-def _rank(row: Standing | ScoreRow) -> str:
+def print_skills(rows: Sequence[SkillRow]) -> None:
+    """What openskill makes of the games, for people."""
+    lines = [
+        (_rank(row), row.agent, _kind(row), *(number(n, 2) for n in (row.mu, row.sigma, row.ordinal)), row.games)
+        for row in rows
+    ]
+    print_table(SKILLS, lines, NOTHING, left=3)
+
+
+def _rank(row: Standing | ScoreRow | SkillRow) -> str:
     return "–" if row.rank is None else str(row.rank)
 
 
-def _kind(row: Standing | ScoreRow) -> str:
+def _kind(row: Standing | ScoreRow | SkillRow) -> str:
     return f"{row.kind}, retired" if row.retired else row.kind
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,9 +16,9 @@ from arena.store import Store
 from envs.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from arena.tournament import Tournament
+    from arena.tournament import Format, Meeting, Tournament
 
-KINDS = ("round-robin", "gauntlet", "swiss", "knockout")
+KINDS: dict[str, Format] = {name: name for name in ("round-robin", "gauntlet", "swiss", "knockout")}
 
 
 def tournament(
@@ -42,17 +43,20 @@ def tournament(
 ) -> None:
     """Let agents play a tournament of rated matches. Seats alternate; each opening is played from both sides.
 
+    Where a game seats more than two, a round robin lets every choice of so many agents meet.
+
     \b
     Example:
       arena tournament connect_four ppo-1 tactician mcts-100 random --format swiss
       arena tournament connect_four --league four --games 10
     """
-    if kind not in KINDS:
+    form = KINDS.get(kind)
+    if form is None:
         raise UnknownNameError("format", kind, KINDS)
     names = list(agents or ())
     if not names and league is None:
         raise UsageError("name at least two agents, or a --league")
-    from arena.roster import require_scripts, resolve_all
+    from arena.roster import game_spec, require_scripts, resolve_all
     from arena.tournament import Tournament, play_tournament
 
     if league is None:
@@ -60,14 +64,14 @@ def tournament(
     with Store(db, create=league is None) as store, stoppable() as should_stop, Meter() as meter:
         names += [name for name in _frozen(store, game, league) if name not in names]
         contenders = resolve_all(store, game, names)
-        total = _meetings(kind, len(names), rounds)
+        total = _meetings(kind, len(names), rounds, game_spec(game).num_players)
         found: Tournament | None = None
         played = 0
         for event in play_tournament(
             store,
             game,
             contenders,
-            kind,  # type: ignore[arg-type]
+            form,
             games=games,
             rounds=rounds,
             seed=seed,
@@ -77,8 +81,9 @@ def tournament(
                 found = event
                 continue
             played += 1
-            score = f"{event.total.wins}–{event.total.losses}, {event.total.draws} drawn"
-            meter.update(f"{kind} on {game}", played, max(total, played), f"{' – '.join(event.agents)}: {score}")
+            meter.update(
+                f"{kind} on {game}", played, max(total, played), f"{' – '.join(event.agents)}: {_score(event)}"
+            )
         stopped = should_stop()
     assert found is not None
     print_json(found) if json else print_tournament(found)
@@ -100,8 +105,17 @@ def _frozen(store: Store, game: str, league: str | None) -> list[str]:
     return [row.agent for row in standings(store, game) if row.agent in names]
 
 
-def _meetings(kind: str, players: int, rounds: int | None) -> int:
+def _score(meeting: Meeting) -> str:
+    """How a match ended, in a few words."""
+    if meeting.finishers:
+        return f"won by {meeting.winner}" if meeting.winner else "drawn"
+    return f"{meeting.total.wins}–{meeting.total.losses}, {meeting.total.draws} drawn"
+
+
+def _meetings(kind: str, players: int, rounds: int | None, seats: int) -> int:
     """About how many matches there will be."""
+    if seats > 2:
+        return math.comb(players, seats)
     if kind == "swiss":
         return (rounds or max(1, (players - 1).bit_length())) * (players // 2)
     return players * (players - 1) // 2 if kind == "round-robin" else players - 1
@@ -126,10 +140,7 @@ def print_tournament(found: Tournament) -> None:
     print_table(("", "agent", "points", "matches", "games", "score", "opponents"), lines, "nobody has played", left=2)
     if found.format in ("knockout", "swiss"):
         print()
-        rows = [
-            (m.round, *m.agents, f"{m.total.wins}–{m.total.losses}, {m.total.draws} drawn", m.winner or "drawn")
-            for m in found.meetings
-        ]
+        rows = [(m.round, *m.agents, _score(m), m.winner or "drawn") for m in found.meetings]
         print_table(("round", "", "", "games", "winner"), rows, "", left=5)
     ended = ", ".join(f"{count} {clean(reason)}" for reason, count in found.reasons.items())
     print(f"\n{found.games} games ({found.distinct} distinct): {ended or 'none'}")

@@ -113,7 +113,7 @@ def test_people_get_a_table(db: Path) -> None:
     assert "8 terminated" in text
     refused = call(db, "random", "--format", "swis", code=2)
     assert "did you mean swiss" in refused.stderr
-    assert "at least two" in call(db, "random", code=2).stderr
+    assert "at least 2 agents" in call(db, "random", code=2).stderr
     assert "each named once" in call(db, "random", "random", code=2).stderr
     assert "--rounds is for" in call(db, "random", "tactician", "--rounds", 2, code=2).stderr
     assert "or a --league" in call(db, code=2).stderr
@@ -130,5 +130,5 @@ def test_a_tournament_that_is_stopped_has_a_table_so_far(db: Path) -> None:
         )
     assert len(events) == 2
     assert len(events[-1].meetings) == 1  # type: ignore[union-attr]
-    with pytest.raises(UsageError, match="for two"):
+    with pytest.raises(UsageError, match="one-player game"):
         list(play_tournament(None, "gridworld/tiny", contenders, "swiss"))
