@@ -47,6 +47,9 @@ from arena.store_runs import RunStore
 from arena.store_text import TextStore
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
+_AT_ONCE = 500
+"""Episodes whose players one query asks for."""
+
 
 class Store(RunStore, LeagueStore, TextStore):
     """A league's facts.
@@ -217,7 +220,8 @@ class Store(RunStore, LeagueStore, TextStore):
         chosen = f"SELECT * FROM episodes WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
         with self._file.read() as connection:
             rows = connection.execute(chosen, (*values, -1 if limit is None else limit)).fetchall()
-            return [from_row(Episode, row, players=_players(connection, row["id"])) for row in rows]
+            players = _players(connection, [row["id"] for row in rows])
+            return [from_row(Episode, row, players=players[row["id"]]) for row in rows]
 
     def _searched(self, search: Search, game: str | None) -> tuple[list[str], list[Any]]:
         """The conditions of a search, and their values."""
@@ -246,12 +250,7 @@ class Store(RunStore, LeagueStore, TextStore):
         if not rows:
             raise UsageError(f"{self.path}: there is no episode {episode}; `arena replay list` shows those there are")
         with self._file.read() as connection:
-            return from_row(Episode, rows[0], players=_players(connection, episode))
-
-    def episode_ids(self, game: str | None = None) -> list[int]:
-        """All episodes' ids, oldest first."""
-        where, values = filters({"game": game})
-        return [row["id"] for row in self._file.rows(f"SELECT id FROM episodes {where} ORDER BY id", *values)]
+            return from_row(Episode, rows[0], players=_players(connection, [episode])[episode])
 
     # Results (of the newest version of a game's rules, unless told otherwise)
 
@@ -336,6 +335,12 @@ def _version(table: str) -> str:
     return f"coalesce(?2, (SELECT max(version) FROM {table} WHERE game = ?1))"
 
 
-def _players(connection: sqlite3.Connection, episode: int) -> tuple[EpisodePlayer, ...]:
-    rows = connection.execute("SELECT * FROM episode_players WHERE episode = ? ORDER BY seat", (episode,))
-    return tuple(from_row(EpisodePlayer, row) for row in rows)
+def _players(connection: sqlite3.Connection, episodes: Sequence[int]) -> dict[int, tuple[EpisodePlayer, ...]]:
+    """Episode → who played it, by seat."""
+    found: dict[int, tuple[EpisodePlayer, ...]] = dict.fromkeys(episodes, ())
+    for start in range(0, len(episodes), _AT_ONCE):
+        some = episodes[start : start + _AT_ONCE]
+        sql = f"SELECT * FROM episode_players WHERE episode IN ({', '.join('?' * len(some))}) ORDER BY episode, seat"
+        for row in connection.execute(sql, some):
+            found[row["episode"]] += (from_row(EpisodePlayer, row),)
+    return found

@@ -101,6 +101,8 @@ class LeagueFile:
             raise ArenaError(f"{self.path}: {_advice(str(error))}") from error
         except sqlite3.DatabaseError as error:
             raise ArenaError(f"{self.path} is damaged ({error}); restore a backup made by `arena db backup`") from error
+        except OverflowError as error:
+            raise UsageError(f"{self.path}: whole numbers in a league have at most 63 bits") from error
         except OSError as error:
             raise ArenaError(f"{self.path}: {error.strerror or error}") from error
 

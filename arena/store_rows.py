@@ -21,6 +21,8 @@ MAX_BLOB_BYTES = 2 * 2**30
 FILE_ALGORITHM = "file"
 """The `algorithm` of a blob that is a file of a model's directory, whatever its format."""
 MAX_NAME = 64
+MAX_RUN_NAME = MAX_NAME - len(f"@{2**63 - 1}")
+"""A run's agents are named NAME@step."""
 MAX_TEXT = 100_000
 """Characters of a prompt, a completion or a note."""
 
@@ -41,6 +43,16 @@ def valid_name(name: str, kind: str) -> str:
         problem = "must not end in @latest, which means a run's newest checkpoint"
     if problem:
         raise UsageError(f"the {kind}'s name {name[: MAX_NAME + 1]!r} will not do: a name {problem}")
+    return name
+
+
+def valid_run_name(name: str) -> str:
+    """`valid_name` of a run, whose agents' names begin with it."""
+    name = valid_name(name, "run")
+    if "@" in name:
+        raise UsageError(f"a run's name has no @ in it: {name!r}; its agents are named {name.replace('@', '-')}@step")
+    if len(name) > MAX_RUN_NAME:
+        raise UsageError(f"a run's name has at most {MAX_RUN_NAME} characters, so that NAME@step is one: {name!r}")
     return name
 
 

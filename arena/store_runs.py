@@ -14,7 +14,7 @@ from arena.records import Agent, Episode, LeagueFact, Match, PackedPolicy, Run, 
 from arena.store_file import LeagueFile
 from arena.store_leagues import replace_state
 from arena.store_matches import add_match
-from arena.store_rows import add_agent, filters, insert, utc_ms, valid_name
+from arena.store_rows import add_agent, filters, insert, utc_ms, valid_run_name
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
 
@@ -26,11 +26,7 @@ class RunStore:
 
     def create_run(self, run: Run) -> int:
         """Begin a run and return its id; its name must be new and fit for `NAME@step`."""
-        name = valid_name(run.name, "run")
-        if "@" in name:
-            raise UsageError(
-                f"a run's name has no @ in it: {name!r}; its agents are named {name.replace('@', '-')}@step"
-            )
+        name = valid_run_name(run.name)
         with self._file.write() as connection:
             if connection.execute("SELECT 1 FROM runs WHERE name = ?", (name,)).fetchone():
                 raise UsageError(

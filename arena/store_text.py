@@ -151,7 +151,6 @@ class TextStore(LabelStore, RankingStore, ImportStore):
         sql = "SELECT completions.* FROM completions"
         if split is not None:
             sql += " JOIN prompts ON prompts.id = completions.prompt"
-        where = where.replace("model =", "completions.model =")
         sql = f"{sql} {where} ORDER BY completions.id LIMIT ?"
         return [from_row(Completion, row) for row in self._file.rows(sql, *values, -1 if limit is None else limit)]
 

@@ -13,7 +13,7 @@ import pytest
 
 from arena.records import Agent, Episode, EpisodePlayer, League, Match, PackedPolicy, Run
 from arena.store import Store
-from arena.store_rows import CHUNK_BYTES
+from arena.store_rows import CHUNK_BYTES, MAX_RUN_NAME
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
 GAME = "tic_tac_toe"
@@ -61,7 +61,7 @@ def test_a_match_comes_back_as_it_was_recorded(store: Store) -> None:
     match = Match(GAME, "match", {"greedy": True, "opening_plies": 2, "seed": 5})
     match_id = store.add_match(match, [first, second])
     assert store.match(match_id) == dataclasses.replace(match, id=match_id, created_at=store.match(match_id).created_at)
-    read = [store.episode(n) for n in store.episode_ids(GAME)]
+    read = [store.episode(e.id) for e in reversed(store.episodes(GAME))]
     assert [e.match for e in read] == [match_id, match_id]
     assert [[(p.agent, p.reward, p.score, p.seat) for p in e.players] for e in read] == [
         [(ann, 1.0, 1.0, 0), (bot, -1.0, 0.0, 1)],
@@ -268,6 +268,14 @@ def test_an_interval_is_all_or_nothing(store: Store) -> None:
         store.run("ppo-2")
 
 
+def test_a_run_leaves_room_for_its_agents_names(store: Store) -> None:
+    longest = "x" * MAX_RUN_NAME
+    store.create_run(Run(longest, GAME, "ppo", {}, 0, 10))
+    store.add_agent(Agent(GAME, f"{longest}@{2**63 - 1}", "human"))
+    with pytest.raises(UsageError, match=f"at most {MAX_RUN_NAME} characters"):
+        store.create_run(Run(longest + "x", GAME, "ppo", {}, 0, 10))
+
+
 def test_metrics_are_thinned_evenly_and_keep_the_last(store: Store) -> None:
     run = store.create_run(Run("ppo-1", GAME, "ppo", {}, 0, 100))
     store.commit_interval(run, 100, 1.0, [(step, {"a": float(step)}) for step in range(1, 102)])
@@ -296,6 +304,29 @@ def test_episodes_are_filtered_newest_first(store: Store) -> None:
         store.episode(99)
     with pytest.raises(UsageError, match="no match 99"):
         store.match(99)
+
+
+def test_many_episodes_are_few_queries(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arena.store._AT_ONCE", 2)
+    ann, bot = two(store)
+    seatings = [([ann, bot], [1, 0]), ([bot, ann], [0.5, 0.5])]
+    played = [episode(*seatings[n % 2], pair=n) for n in range(5)]
+    store.add_match(Match(GAME, "match"), played)
+    asked: list[str] = []
+    with store._file.exclusive() as connection:
+        connection.set_trace_callback(asked.append)
+    found = store.episodes()
+    with store._file.exclusive() as connection:
+        connection.set_trace_callback(None)
+    assert [[p.agent for p in e.players] for e in found] == [[p.agent for p in e.players] for e in played[::-1]]
+    assert [[p.score for p in e.players] for e in found] == [[p.score for p in e.players] for e in played[::-1]]
+    assert sum(sql.startswith("SELECT") for sql in asked) == 1 + 3
+
+
+def test_numbers_of_more_than_63_bits_are_no_crash(store: Store) -> None:
+    for ask in (store.episode, store.match, store.pair):
+        with pytest.raises(UsageError, match="at most 63 bits"):
+            ask(2**63)
 
 
 def test_scores_of_a_one_player_game(store: Store) -> None:
