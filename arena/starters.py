@@ -7,6 +7,8 @@ joins a league when it first plays there, or by `arena starters add`, with its r
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import hashlib
 import json
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from arena.records import Agent, PackedPolicy, Run
 from arena.store_check import METADATA_KEY
-from envs.errors import ArenaError, UnknownNameError
+from envs.errors import ArenaError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from arena.store import Store
@@ -103,13 +105,21 @@ def join(store: Store, starter: Starter) -> Agent:
     known = {agent.name: agent for agent in store.agents(starter.game, retired=True)}
     if starter.name in known:
         return known[starter.name]
-    run = provenance(starter)
-    found = next((each for each in store.runs(starter.game) if each.name == run.name), None)
-    number: int | None = store.create_run(run) if found is None else found.id
-    if found is not None and (found.seed, found.commit_hash) != (run.seed, run.commit_hash):
-        number = None  # somebody's own run has this name
-    store.add_agent(Agent(**{**starter.agent().__dict__, "checkpoint": None, "run": number}), packed(starter))
+    policy = packed(starter)
+    agent = dataclasses.replace(starter.agent(), run=_run_of(store, starter))
+    with contextlib.suppress(UsageError):  # another process may have been quicker
+        store.add_agent(agent, policy)
     return store.agent(starter.game, starter.name)
+
+
+def _run_of(store: Store, starter: Starter) -> int | None:
+    """The id of the run that it comes from, which is added where it is new; None: somebody's own has its name."""
+    run = provenance(starter)
+    with contextlib.suppress(UsageError):  # the name is taken, perhaps by another process just now
+        return store.create_run(run)
+    found = store.run(run.name)
+    same = (found.game, found.seed, found.commit_hash) == (run.game, run.seed, run.commit_hash)
+    return found.id if same else None
 
 
 def add(store: Store, names: Iterable[str] = (), game: str | None = None) -> list[Agent]:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from arena import starters
 from arena.cli.app import app
+from arena.records import PackedPolicy
 from arena.roster import known_names, resolve
 from arena.store import Store
 from envs.errors import ArenaError, UnknownNameError
@@ -64,6 +65,24 @@ def test_ones_own_run_of_the_same_name_is_left_alone(tmp_path: Path) -> None:
         store.create_run(type(own)(**{**own.__dict__, "seed": 99}))
         (agent,) = starters.add(store, ["rookie"], "tic_tac_toe")
         assert agent.run is None
+
+
+def test_two_that_join_at_once_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (rookie,) = (starter for starter in starters.starters("tic_tac_toe") if starter.name == "rookie")
+    with Store(tmp_path / "league.db") as store, Store(tmp_path / "league.db") as other:
+        joined = []
+        packed = starters.packed
+
+        def slowly(starter: starters.Starter) -> PackedPolicy:
+            """Between the first one's look and its writing the second one joins."""
+            monkeypatch.setattr(starters, "packed", packed)
+            joined.append(starters.join(other, starter))
+            return packed(starter)
+
+        monkeypatch.setattr(starters, "packed", slowly)
+        joined.append(starters.join(store, rookie))
+        assert joined[0] == joined[1]
+        assert [agent.run for agent in store.agents()] == [run.id for run in store.runs()]
 
 
 def test_a_damaged_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
