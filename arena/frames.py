@@ -21,6 +21,8 @@ from envs.scaling import Picture
 SLOTS = 4
 SLOT_SIZE = 1 << 20
 MAX_PICTURES = 4
+READS = 100
+"""How often the newest one is tried, which is written over now and then while it is read."""
 _NUMBER = struct.Struct("<Q")
 _HEAD = struct.Struct(f"<II{2 * MAX_PICTURES}H")  # bytes of text, pictures, height and width of each
 _FIRST = 64
@@ -77,8 +79,11 @@ class FrameMemory:
         _NUMBER.pack_into(self._memory, 0, number)
 
     def read(self, after: int = 0) -> Shown | None:
-        """What is shown now; None where that is no newer than number `after`."""
-        while (number := self.number) > after:
+        """What is shown now; None where that is no newer than number `after`, or never held still to be read."""
+        for _ in range(READS):
+            number = self.number
+            if number <= after:
+                return None
             at = _FIRST + number % SLOTS * SLOT_SIZE
             length, count, *shapes = _HEAD.unpack_from(self._memory, at)
             at += _HEAD.size

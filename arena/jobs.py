@@ -38,7 +38,7 @@ START_SECONDS = 10.0
 STOPPED = (130, -signal.SIGINT, -signal.SIGTERM)
 
 JobState = Literal["running", "done", "stopped", "failed"]
-_LINE = re.compile(r"^(?P<job>.+) (?P<done>[\d,]+)/(?P<total>[\d,]+)(?: · (?P<state>.*))?$")
+_LINE = re.compile(r"^(?P<job>.+) (?P<done>\d[\d,]{0,25})/(?P<total>\d[\d,]{0,25})(?: · (?P<state>.*))?$")
 
 
 @dataclass(frozen=True)

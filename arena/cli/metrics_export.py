@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from arena.cli.output import clean
 from envs.errors import ArenaError, MissingPackageError
 
 Series = Mapping[str, Sequence[tuple[int, float]]]
@@ -20,7 +21,7 @@ def write_csv(series: Series) -> None:
     steps = sorted({step for values in series.values() for step, _ in values})
     by_step = {key: dict(values) for key, values in series.items()}
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["step", *series])
+    writer.writerow(["step", *map(clean, series)])
     for step in steps:
         writer.writerow([step, *(values.get(step, "") for values in by_step.values())])
 

@@ -79,7 +79,7 @@ def curve(
         sft = newest(store, "sft", "imported")
         found = measure(
             store, sft, rubric, labels or [50, 100, 200, 500, 2000], completions, prompts, noise, tokens, seed,
-            lambda job, done, total: meter.update(job, done, total),
+            meter.update,
         )  # fmt: skip
     if plot is not None:
         write_plot(found, plot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -217,7 +218,10 @@ def demo(
                     store, plan, seed, lambda model, done, total: meter.update("eval", done, total, model)
                 )
         if stopped:
-            say(f"go on with: {command()} rlhf demo" + ("" if db == DEFAULT_DB else f" --db {clean(str(db))}"))
+            say(
+                f"go on with: {command()} rlhf demo"
+                + ("" if db == DEFAULT_DB else f" --db {clean(shlex.quote(str(db)))}")
+            )
             raise typer.Exit(INTERRUPTED)
     if json:
         print_json(found)

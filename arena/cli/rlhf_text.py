@@ -32,4 +32,4 @@ def print_reward(name: str, report: dict[str, Any]) -> None:
         "no labels were held out",
     )
     for line in report["warnings"]:
-        say(f"warning: {line}")
+        say(f"warning: {clean(str(line))}")

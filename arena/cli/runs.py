@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -159,7 +160,7 @@ def metrics(
         keys = store.metric_keys(run.id) if key is None else [key]
         series = {key: store.metrics(run.id, key) for key in keys}
     if tensorboard is not None:
-        write_tensorboard(series, tensorboard / run.name.replace("/", "-"))
+        write_tensorboard(series, tensorboard / re.sub(r"^\.+|/", "-", run.name))
         say(f"written; look at it with: tensorboard --logdir {clean(str(tensorboard))}")
     elif csv:
         write_csv(series)

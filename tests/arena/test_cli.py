@@ -16,8 +16,10 @@ from typer.testing import CliRunner
 from arena.cli import progress
 from arena.cli.errors import ArenaGroup
 from arena.cli.interrupts import stoppable
+from arena.cli.metrics_export import write_csv
 from arena.cli.output import clean, duration, print_json, print_table
 from arena.cli.reference import commands, reference
+from arena.cli.rlhf_text import print_reward
 from arena.jobs import parse_line
 from arena.store import Store
 from envs.errors import ArenaError, UnknownNameError
@@ -126,6 +128,12 @@ def test_text_is_inert(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[red]name" in printed
     assert "\x1b" not in printed
     assert clean("Ünal ○") == "Ünal ○"
+    write_csv({nasty: [(1, 0.5)]})
+    figures = {"labels": 1, "held_out": 0, "ceiling": None, "ceiling_basis": nasty, "length_correlation": None}
+    print_reward(nasty, {**figures, "warnings": [nasty]})
+    printed = "".join(capsys.readouterr())
+    assert printed.count(r"\x1b]0;title") == 4
+    assert "\x1b" not in printed
 
 
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:

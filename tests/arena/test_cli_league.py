@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from arena import roster
 from arena.cli.app import app
 from arena.migrations import APPLICATION_ID
+from arena.records import Run
 from arena.store import Store
 
 TRAIN = ["train", "tic_tac_toe", "--name", "tiny", "--seed", "3", "--device", "cpu", "--set", "num_envs=16"]
@@ -232,6 +233,17 @@ def test_metrics_as_csv_and_events(call: Call, ask_json: Any, tmp_path: Path) ->
     events = EventAccumulator(str(tmp_path / "events" / "tiny"))
     events.Reload()
     assert [event.step for event in events.Scalars("losses/entropy")] == [step for step, _ in series["losses/entropy"]]
+
+
+def test_events_are_written_below_their_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[Path] = []
+    monkeypatch.setattr("arena.cli.metrics_export.write_tensorboard", lambda _, folder: folders.append(folder))
+    with Store(tmp_path / "league.db") as store:
+        for name in ("..", "../a", "b/c.d"):
+            store.create_run(Run(name, "tic_tac_toe", "ppo", {}, 0, 10))
+            words = ["runs", "metrics", name, "--tensorboard", str(tmp_path), "--db", str(store.path)]
+            assert CliRunner().invoke(app, words).exit_code == 0
+    assert folders == [tmp_path / "-", tmp_path / "--a", tmp_path / "b-c.d"]
 
 
 def test_agents_are_renamed_and_retired(db: Path, tmp_path: Path) -> None:

@@ -61,6 +61,16 @@ def test_what_is_overwritten_while_it_is_read_is_read_again(monkeypatch: pytest.
     memory.close()
 
 
+def test_what_is_no_picture_is_not_read_for_ever() -> None:
+    memory, other = FrameMemory.create(), bytearray(b"\xff" * 64)
+    memory.write(b"text", [picture(1)])
+    memory._memory[64 + SLOT_SIZE : 64 + SLOT_SIZE + len(other)] = other  # where number 1 stands
+    assert memory.read() is None
+    memory.write(b"text", [picture(2)])
+    assert memory.read() is not None
+    memory.close()
+
+
 def test_too_much_is_refused_and_nothing_changes() -> None:
     memory = FrameMemory.create()
     memory.write(b"before")

@@ -158,3 +158,5 @@ def test_old_files_are_dropped(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> N
 def test_lines_of_progress() -> None:
     assert parse_line("round 2: ppo-1 5/10") == ("round 2: ppo-1", 5, 10, "")
     assert parse_line("go on with: arena train") is None
+    for other in ("what else ,/,", "a 1/,", "a ,/1", f"a {'9' * 5000}/1"):
+        assert parse_line(other) is None
