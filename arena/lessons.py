@@ -43,15 +43,17 @@ def read_lessons(store: Store, game: str, source: str) -> Lessons:
         raise UsageError(f"{game} has continuous actions, which are not cloned")
     if not episodes:
         raise UsageError(f"there are no games of {game} to learn from in {source}")
-    parts = [
-        _decisions(game, episodes[start : start + VERIFY_BATCH], start, agent)
-        for start in range(0, len(episodes), VERIFY_BATCH)
-    ]
-    lessons = Lessons(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    size = sum(part.numel() * part.element_size() for part in lessons)
-    if size > MAX_BYTES:
-        raise ArenaError(f"{source}: {len(lessons.action):,} decisions take {size / 2**20:,.0f} MiB; at most 1,024 fit")
-    return lessons
+    parts, size = [], 0
+    for start in range(0, len(episodes), VERIFY_BATCH):
+        parts.append(_decisions(game, episodes[start : start + VERIFY_BATCH], start, agent))
+        size += sum(tensor.numel() * tensor.element_size() for tensor in parts[-1])
+        if size > MAX_BYTES:
+            done = min(start + VERIFY_BATCH, len(episodes))
+            raise ArenaError(
+                f"{source}: the decisions of {done:,} of its {len(episodes):,} games take {size / 2**20:,.0f} MiB; "
+                f"at most {MAX_BYTES / 2**20:,.0f} MiB are learnt from"
+            )
+    return Lessons(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 def digest(lessons: Lessons) -> str:

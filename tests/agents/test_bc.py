@@ -54,6 +54,13 @@ def test_lessons_are_what_was_seen_and_chosen(store: Store) -> None:
         read_lessons(store, "connect_four", "episodes")
 
 
+def test_too_many_games_are_refused_before_all_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arena.lessons.MAX_BYTES", 100)
+    monkeypatch.setattr("arena.lessons.VERIFY_BATCH", 5)
+    with pytest.raises(ArenaError, match="5 of its 20 games"):
+        read_lessons(store, GAME, "episodes")
+
+
 @pytest.mark.slow
 def test_it_chooses_as_it_was_shown(store: Store) -> None:
     lessons = read_lessons(store, GAME, "episodes:first-legal")
