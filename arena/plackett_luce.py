@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from arena.davidson import ELO, STRENGTH_SD, TOLERANCE, Floats, Ints, Z, maximise
-from arena.ratings import Fit, Interval, Rating
-from arena.records import Finish
+from arena.ratings import Fit, Interval
+from arena.records import Finish, Rating
 
 ALL_ORDERS = 4
 """Up to so many players who tie are taken in every order; more in as many orders as they are, each once in each place.

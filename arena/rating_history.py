@@ -33,9 +33,10 @@ class RatingPoint:
 
 def run_histories(store: Store, game: str, most: int = 6) -> dict[str, list[RatingPoint]]:
     """Of the runs with the best agents, the rating of each agent that they left, by env steps."""
+    ratings = fitted_ratings(store, game)
     agents = {agent.id: agent for agent in store.agents(game, retired=True)}
     points: dict[int, list[RatingPoint]] = {}
-    for rating in fitted_ratings(store, game):  # the best first, so the first runs to be seen are the best ones
+    for rating in ratings:  # the best first, so the first runs to be seen are the best ones
         agent = agents[rating.agent]
         if agent.run is None or agent.step is None or not rating.connected:
             continue

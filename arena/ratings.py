@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from arena.davidson import ELO, Floats, Games, Ints, Z, elo_scale, groups_of, interval, most_probable
-from arena.records import PairResult
+from arena.records import PairResult, Rating
 
 K = 16.0
 """How far one game moves the running Elo."""
@@ -28,33 +28,6 @@ class Interval(NamedTuple):
     difference: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class Rating:
-    """An agent's row in the table.
-
-    Attributes:
-        elo, low, high: with its 95 % interval, relative to the anchor.
-        wins, draws, losses: over both seats.
-        first_score, second_score: the share of points in the earlier and the later seat; None where it never sat there.
-        connected: whether a chain of games leads to the anchor; if not, the number is the priors' word alone.
-    """
-
-    agent: int
-    elo: float
-    low: float
-    high: float
-    wins: int
-    draws: int
-    losses: int
-    first_score: float | None
-    second_score: float | None
-    connected: bool
-
-    @property
-    def games(self) -> int:
-        return self.wins + self.draws + self.losses
 
 
 @dataclass(frozen=True)

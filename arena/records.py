@@ -1,4 +1,4 @@
-"""The rows of a league as frozen dataclasses: a field per column, in the table's order (`TABLES` says which is which).
+"""The rows of a league as frozen dataclasses: a field per column (`TABLES` says which is which).
 
 JSON columns are dicts here, 0/1 columns are bools. `id` and `created_at` are 0 until the Store has written the row.
 Times are UTC milliseconds.
@@ -214,11 +214,16 @@ class OnlineRating:
 
 
 @dataclass(frozen=True)
-class FittedRating:
-    """An agent's row of a rating fit, kept so that tables need no fit; `arena.ratings.Rating` says what it is."""
+class Rating:
+    """An agent's rating in a fit to all results (`arena.ratings`).
 
-    game: str
-    version: int
+    Attributes:
+        elo, low, high: with its 95 % interval, relative to the anchor.
+        wins, draws, losses: over all seats.
+        first_score, second_score: the share of points in the earlier and the later seat; None where it never sat there.
+        connected: whether a chain of games leads to the anchor; if not, the number is the priors' word alone.
+    """
+
     agent: int
     elo: float
     low: float
@@ -229,6 +234,18 @@ class FittedRating:
     first_score: float | None
     second_score: float | None
     connected: bool
+
+    @property
+    def games(self) -> int:
+        return self.wins + self.draws + self.losses
+
+
+@dataclass(frozen=True)
+class FittedRating(Rating):
+    """A rating as it is kept, so that tables need no fit."""
+
+    game: str
+    version: int
 
 
 @dataclass(frozen=True)

@@ -225,9 +225,7 @@ def _join(store: Store, agent: Agent) -> Agent:
     if starter is not None and (starter.game, starter.name) == (agent.game, agent.name):
         return starters.join(store, starter)
     with contextlib.suppress(UsageError):
-        if starter is not None:
-            store.add_checkpoint(starters.packed(starter))
-        store.add_agent(agent)
+        store.add_agent(agent, None if starter is None else starters.packed(starter))
     return store.agent(agent.game, agent.name)
 
 

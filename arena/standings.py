@@ -80,20 +80,7 @@ def fitted_ratings(store: Store, game: str) -> list[FittedRating]:
         return kept
     anchor = next((agent.id for agent in store.agents(game, retired=True) if agent.name == ANCHOR), None)
     ratings = [
-        FittedRating(
-            game=game,
-            version=version,
-            agent=rating.agent,
-            elo=rating.elo,
-            low=rating.low,
-            high=rating.high,
-            wins=rating.wins,
-            draws=rating.draws,
-            losses=rating.losses,
-            first_score=rating.first_score,
-            second_score=rating.second_score,
-            connected=rating.connected,
-        )
+        FittedRating(**vars(rating), game=game, version=version)
         for rating in _fit(store, game, version, anchor).ratings
     ]
     if store.results_digest(game) == found:  # no game has come in between
@@ -118,11 +105,11 @@ def standings(store: Store, game: str, retired: bool = False) -> list[Standing]:
 
     Retired agents count in the fit; with `retired` they are shown, too.
     """
-    agents = {agent.id: agent for agent in store.agents(game, retired=True)}
-    online = store.online_ratings(game)
+    ratings, online = fitted_ratings(store, game), store.online_ratings(game)
+    agents = {agent.id: agent for agent in store.agents(game, retired=True)}  # after the facts that name them
     rows: list[Standing] = []
     rank = 0
-    for rating in fitted_ratings(store, game):
+    for rating in ratings:
         agent = agents[rating.agent]
         is_retired = agent.retired_at is not None
         if is_retired and not retired:
@@ -140,7 +127,7 @@ def standings(store: Store, game: str, retired: bool = False) -> list[Standing]:
                 low=rating.low,
                 high=rating.high,
                 online=running.rating if running else 0.0,
-                games=rating.wins + rating.draws + rating.losses,
+                games=rating.games,
                 wins=rating.wins,
                 draws=rating.draws,
                 losses=rating.losses,
@@ -187,8 +174,8 @@ def pair_rows(store: Store, game: str) -> tuple[list[PairRow], Goodness]:
     """All pairs of a game that have met in rated games, and how well ratings explain their results."""
     from arena.ratings import examine_pairs
 
-    names = {agent.id: agent.name for agent in store.agents(game, retired=True)}
     pairs, goodness = examine_pairs(store.pair_results(game))
+    names = {agent.id: agent.name for agent in store.agents(game, retired=True)}
     rows = [
         PairRow(names[p.agent], names[p.other], p.games, p.score, p.expected, p.superiority, p.surprise) for p in pairs
     ]
@@ -234,10 +221,11 @@ def matrix(
 
 def score_table(store: Store, game: str, retired: bool = False) -> list[ScoreRow]:
     """The score table of a one-player game (a canonical variant), best mean return first; people are in it too."""
+    scores = store.scores(game)
     agents = {agent.id: agent for agent in store.agents(game, retired=True)}
     rows: list[ScoreRow] = []
     rank = 0
-    for score in store.scores(game):
+    for score in scores:
         agent = agents[score.agent]
         is_retired = agent.retired_at is not None
         if is_retired and not retired:

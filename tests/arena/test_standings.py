@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +87,32 @@ def test_a_score_table(store: Store) -> None:
     assert (worst.rank, worst.agent) == (2, "random")
     assert worst.mean < worst.best < 0
     assert standings(store, game) == []
+
+
+def test_who_joins_and_plays_meanwhile_is_in_the_table(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Facts are read before the names of those who are in them: another process may add both at any time."""
+
+    def meanwhile(name: str, play: Callable[[], object]) -> None:
+        """Play just before the method of this name is called first."""
+        asked = getattr(store, name)
+
+        def after(*arguments: Any) -> Any:
+            monkeypatch.setattr(store, name, asked)
+            play()
+            return asked(*arguments)
+
+        monkeypatch.setattr(store, name, after)
+
+    game, alone = "tic_tac_toe", "gridworld/cliff"
+    names = ("random", "tactician", "first-legal", "minimax")
+    one, two, three, four = (lambda n=name: resolve(store, game, n) for name in names)
+    play_match(store, game, two(), one(), games=2)
+    meanwhile("results_digest", lambda: play_match(store, game, three(), one(), games=2))
+    assert {row.agent for row in standings(store, game)} == {"tactician", "random", "first-legal"}
+    meanwhile("pair_results", lambda: play_match(store, game, four(), one(), games=2))
+    assert {name for pair in pair_rows(store, game)[0] for name in (pair.agent, pair.other)} == {*names}
+    meanwhile("scores", lambda: evaluate(store, alone, resolve(store, alone, "random"), episodes=1))
+    assert [row.agent for row in score_table(store, alone)] == ["random"]
 
 
 def test_tables_need_no_torch() -> None:
