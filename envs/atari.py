@@ -334,17 +334,23 @@ def _taps(old: int, new: int) -> list[tuple[NDArray[np.intp], NDArray[np.float32
     for pixel in (first + tap for tap in range(int(np.ceil(old / new)) + 1)):
         covered = np.minimum(edges[1:], pixel + 1) - np.maximum(edges[:-1], pixel)
         covered = np.where(covered > 1e-3, covered, 0.0)
-        taps.append((np.minimum(pixel, old - 1), (covered / (old / new)).astype(np.float32)))
+        if covered.any():
+            taps.append((np.minimum(pixel, old - 1), (covered / (old / new)).astype(np.float32)))
     return taps
+
+
+def _fewer(lines: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[old, M, C] → [84, M, C]."""
+    total = np.zeros((SIZE, *lines.shape[1:]), dtype=np.float32)
+    for at, weight in _taps(len(lines), SIZE):
+        part = lines.take(at, 0)
+        part *= weight[:, None, None]
+        total += part
+    return total
 
 
 def shrink(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A frame [H, W, C] scaled to [84, 84, C] by area, summed left to right and down, which decides some roundings."""
-    height, width, channels = frame.shape
-    narrow = np.zeros((height, SIZE, channels), dtype=np.float32)
-    for at, weight in _taps(width, SIZE):
-        narrow += frame[:, at] * weight[:, None]
-    small = np.zeros((SIZE, SIZE, channels), dtype=np.float32)
-    for at, weight in _taps(height, SIZE):
-        small += narrow[at] * weight[:, None, None]
-    return np.rint(small).astype(np.uint8)
+    narrow = _fewer(frame.transpose(1, 0, 2).astype(np.float32, order="C"))
+    small = _fewer(narrow.transpose(1, 0, 2).copy())
+    return np.rint(small, out=small).astype(np.uint8)

@@ -4,30 +4,45 @@ Every action is held for 4 frames (`?frame_skip=`), the brighter of the last two
 last four pictures (`?stack=`) are seen. All players share one screen: in games that look the same from both sides the
 second player sees it mirrored, so that each finds itself in the same place; in all others a plane for each player is
 added, full for the one who looks. The ROMs are those that ale-py brings.
+
+PettingZoo makes the emulator and starts it from a seed; the frames in between are played on the emulator itself, since
+PettingZoo's wrappers take longer over a frame than the emulator does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ctypes import c_int
 from pathlib import Path
 from typing import Any
 
 import ale_py
 import numpy as np
+import torch
+from multi_agent_ale_py.ale_python_interface import ale_lib
 from numpy.typing import NDArray
 
-from envs.adapter import Array, WrappedGame
+from envs.adapter import AdapterEnv, Array, WrappedGame
 from envs.atari import SIZE, button_keys, shrink
 from envs.errors import UsageError
 from envs.paddles import Aim
+from envs.pettingzoo_atari_learning import AtariPlayersEnv
 from envs.pettingzoo_env import SEEDS, open_env
 from envs.pictures import half_blocks
+from envs.protocol import VecEnv
 from envs.rendering import Drawing
 from envs.scaling import Picture
 from envs.specs import GameSpec, Variant
 
 MIRRORED = ("pong_v3", "volleyball_pong_v3", "foozpong_v3", "ice_hockey_v2", "double_dunk_v3")
 """Two players face each other from the left and the right of the screen."""
+
+
+def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> VecEnv:
+    games = [AtariPlayers(variant) for _ in range(num_envs)]
+    if autoreset:
+        return AtariPlayersEnv(games, device)
+    return AdapterEnv(games[0].spec, games, device, autoreset)
 
 
 class AtariPlayers(WrappedGame):
@@ -38,59 +53,89 @@ class AtariPlayers(WrappedGame):
         self._frame_skip = _count(variant, options.pop("frame_skip", 4))
         self._depth = _count(variant, options.pop("stack", 4))
         options |= {"obs_type": "grayscale_image", "auto_rom_install_path": str(Path(ale_py.__file__).parent)}
-        self._env = open_env(variant, "parallel", None, options)
-        self._agents = list(self._env.possible_agents)
-        players = len(self._agents)
+        self._env = open_env(variant, "parallel", None, options).unwrapped
+        self._ale = self._env.ale
+        self._players = players = len(self._env.possible_agents)
         self._mirrored = variant.id.rpartition("/")[2] in MIRRORED
-        self._channels = self._depth + (0 if self._mirrored else players)
-        actions = self._env.unwrapped.action_mapping
-        self._stack: NDArray[np.uint8] = np.zeros((self._depth, SIZE, SIZE), dtype=np.uint8)
-        self._shown: list[Picture] = []
+        self._buttons = self._env.action_mapping
+        self._idle = int(self._buttons[0])
+        width, height = self._ale.getScreenDims()
+        self._raw: NDArray[np.uint8] = np.zeros((2, height, width, 1), dtype=np.uint8)
+        self._into = [frame.ctypes.data for frame in self._raw]
+        self._pressed, self._gained = (c_int * players)(), (c_int * players)()
+        self._lives = (c_int * len(self._ale.allLives()))()
+        self._start()
         self.spec = GameSpec(
             game=str(variant),
             version=variant.game.version,
             num_players=players,
             num_slots=players,
-            num_actions=len(actions),
-            observation_shape=(self._channels, SIZE, SIZE),
+            num_actions=len(self._buttons),
+            observation_shape=(self._depth + (0 if self._mirrored else players), SIZE, SIZE),
             observation_dtype="uint8",
-            action_names=tuple(ale_py.Action(int(action)).name.lower() for action in actions),
-            max_steps=-(-self._env.unwrapped.max_cycles // self._frame_skip),
+            action_names=tuple(ale_py.Action(int(button)).name.lower() for button in self._buttons),
+            max_steps=-(-self._env.max_cycles // self._frame_skip),
             frames=self._depth if self._mirrored else 1,
             scale=255.0,
         )
         self._aim = Aim(self.spec.game, self.spec.action_names)
 
     def reset(self, seed: int) -> None:
-        seen, _ = self._env.reset(seed=seed % SEEDS)
-        self._stack = np.zeros((self._depth, SIZE, SIZE), dtype=np.uint8)
-        self._see(*seen.values())
-        self._shown = []
+        self._env.reset(seed=seed % SEEDS or 1)  # the emulator takes 0 for the time of day
+        self._start()
+
+    def restart(self) -> None:
+        """Start the next game where the emulator stands: a twentieth of what `reset` takes, but not a seed's game."""
+        self._ale.reset_game()
+        self._start()
+
+    def _start(self) -> None:
+        self._frame = 0
+        self._alive = [True] * self._players
+        self._over = False
+        self._stack: NDArray[np.uint8] = np.zeros((self._depth, SIZE, SIZE), dtype=np.uint8)
+        self._look(0)
+        self._see(self._raw[0])
+        self._shown: list[Picture] = []
         self._film()
 
     def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:
-        rewards = np.zeros(len(self._agents))
-        frames: list[NDArray[np.uint8]] = []
-        stopped = False
+        rewards = [0.0] * self._players
+        chosen = self._buttons[action].tolist()
+        stopped, looked = False, 0
         self._shown = []
-        for _ in range(self._frame_skip):
-            chosen = {agent: int(action[self._agents.index(agent)]) for agent in self._env.agents}
-            seen, gained, terminated, _, _ = self._env.step(chosen)
-            for agent, reward in gained.items():
-                rewards[self._agents.index(agent)] += float(reward)
-            frames = [*frames[-1:], next(iter(seen.values()))]
+        for left in range(self._frame_skip, 0, -1):
+            playing = [seat for seat, alive in enumerate(self._alive) if alive]
+            for seat, alive in enumerate(self._alive):
+                self._pressed[seat] = chosen[seat] if alive else self._idle
+            ale_lib.actMulti(self._ale.obj, self._pressed, self._gained)
+            self._frame += 1
+            for seat in playing:
+                rewards[seat] += self._gained[seat]
+            stopped = self._eliminate(playing)
+            self._over = self._frame >= self._env.max_cycles or not any(self._alive)
             self._film()
-            if not self._env.agents:
-                stopped = any(terminated.values())
+            if self.attention != "states" and (left <= 2 or self._over):
+                self._look(looked)
+                looked += 1
+            if self._over:
                 break
-        self._see(*frames)
-        over = not self._env.agents
-        return rewards.tolist(), over and stopped, over and not stopped
+        if looked:
+            self._see(self._raw[:looked].max(0))
+        return rewards, self._over and stopped, self._over and not stopped
+
+    def _eliminate(self, playing: Sequence[int]) -> bool:
+        """Note who of those that played this frame is out after it; whether anybody is."""
+        ended = ale_lib.game_over(self._ale.obj)
+        ale_lib.lives(self._ale.obj, self._lives)
+        out = [seat for seat in playing if ended or self._lives[seat] < 0]
+        if out:
+            self._alive = [alive and seat not in out for seat, alive in enumerate(self._alive)]
+        return bool(out)
 
     def observe(self, observation: Array, mask: Array | None, player: Array) -> None:
-        over = not self._env.agents
-        for seat, agent in enumerate(self._agents):
-            if not over and agent not in self._env.agents:
+        for seat in range(self._players):
+            if not self._over and not self._alive[seat]:
                 continue
             player[seat] = seat
             turned = self._mirrored and seat % 2 == 1
@@ -105,25 +150,17 @@ class AtariPlayers(WrappedGame):
         return self._aim(self._ale.getRAM(), seat, pointer)
 
     def bookmark(self) -> Any:
-        if len(self._env.agents) < len(self._agents):
-            return None  # who is out is known to PettingZoo's wrappers, layer by layer
         system = self._ale.cloneSystemState()
         state = self._ale.encodeState(system)
         self._ale.deleteState(system)
-        return state, self._env.unwrapped.frame, self._stack
+        return state, self._frame, self._alive, self._over, self._stack
 
     def return_to(self, bookmark: Any) -> None:
-        if len(self._env.agents) < len(self._agents):
-            self._env.reset(seed=0)
-        state, self._env.unwrapped.frame, self._stack = bookmark
+        state, self._frame, self._alive, self._over, self._stack = bookmark
         system = self._ale.decodeState(state)
         self._ale.restoreSystemState(system)
         self._ale.deleteState(system)
         self._shown = []
-
-    @property
-    def _ale(self) -> Any:
-        return self._env.unwrapped.ale
 
     def _film(self) -> None:
         """Keep the picture for people who watch."""
@@ -131,17 +168,20 @@ class AtariPlayers(WrappedGame):
             self._shown.append(self._ale.getScreenRGB())
 
     def fingerprint(self) -> bytes:
-        return self._env.unwrapped.ale.getRAM().tobytes()
+        return self._ale.getRAM().tobytes()
 
     def draw(self, seat: int | None) -> Drawing:
-        return Drawing(half_blocks(self._env.unwrapped.ale.getScreenRGB()), keys=button_keys(self.spec.action_names))
+        return Drawing(half_blocks(self._ale.getScreenRGB()), keys=button_keys(self.spec.action_names))
 
     def close(self) -> None:
         self._env.close()
 
-    def _see(self, *frames: NDArray[np.uint8]) -> None:
-        """Add the brighter of the last two frames [210, 160, 1], made smaller, to the stack."""
-        frame = np.maximum(frames[0], frames[-1])
+    def _look(self, at: int) -> None:
+        """Keep the screen as one of the two frames [210, 160, 1] that are prepared."""
+        ale_lib.getScreenGrayscale(self._ale.obj, self._into[at])
+
+    def _see(self, frame: NDArray[np.uint8]) -> None:
+        """Add a frame [210, 160, 1], made smaller, to the stack."""
         self._stack = np.concatenate([self._stack[1:], shrink(frame).transpose(2, 0, 1)])
 
 
