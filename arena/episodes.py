@@ -31,6 +31,8 @@ DIGEST_SIZE = 8
 MAX_FORFEIT = 300
 VERIFY_BATCH = 256
 """Games that `verify` re-simulates side by side."""
+PAGE = 4 * VERIFY_BATCH
+"""Episodes that are read at once where all of a league are."""
 
 
 def action_dtype(spec: GameSpec) -> np.dtype[Any]:
@@ -205,13 +207,21 @@ def verify(store: Store, ids: Iterable[int] | None = None) -> Iterator[Verificat
     Yields one result an episode; games of one variant are re-simulated side by side, so the order is not that of `ids`.
     """
     waiting: dict[str, list[Episode]] = {}
-    for episode in store.episodes() if ids is None else map(store.episode, ids):
+    for episode in _every(store) if ids is None else map(store.episode, ids):
         batch = waiting.setdefault(episode.game, [])
         batch.append(episode)
         if len(batch) == VERIFY_BATCH:
             yield from verify_batch(waiting.pop(episode.game))
     for batch in waiting.values():
         yield from verify_batch(batch)
+
+
+def _every(store: Store) -> Iterator[Episode]:
+    """All episodes, newest first, a page of them in memory at a time."""
+    before: int | None = None
+    while page := store.episodes(limit=PAGE, before=before):
+        yield from page
+        before = page[-1].id
 
 
 def verify_batch(episodes: Sequence[Episode]) -> list[Verification]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import platform
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -98,9 +99,9 @@ def _head(store: Store, view: LeagueView, positions: int, games: int) -> str:
         + ", ".join(f"{key} {value}" for key, value in versions().items())
         + f", commit {commit_hash()[:7] or 'unknown'}.",
         "```\n"
-        f"arena league new {league.name} {league.game} --config league.toml\n"
-        f"arena league run {league.name} --rounds {league.round}\n"
-        f"arena league report {league.name} --out DIR --positions {positions} --games {games}\n"
+        f"arena league new {shlex.quote(league.name)} {shlex.quote(league.game)} --config league.toml\n"
+        f"arena league run {shlex.quote(league.name)} --rounds {league.round}\n"
+        f"arena league report {shlex.quote(league.name)} --out DIR --positions {positions} --games {games}\n"
         "```",
         "`league.toml`:",
         f"```toml\n{to_toml(from_json(league.config), league.game).strip()}\n```",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
@@ -9,6 +10,7 @@ from urllib.parse import quote, unquote
 from envs.errors import UnknownNameError, UsageError
 
 OptionValue = int | float | bool | str
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -28,7 +30,9 @@ class Option:
         try:
             value: OptionValue = _TRUTH[text.lower()] if kind is bool else kind(text)
         except (KeyError, ValueError):
-            raise UsageError(f"{game}: option {self.name}={text!r} is not a {kind.__name__}; {self.help}") from None
+            raise UsageError(f"{game}: option {self.name}={text!r} is not {_KINDS[kind]}; {self.help}") from None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{game}: option {self.name}={text} is no finite number; {self.help}")
         if isinstance(value, (int, float)) and (
             (self.minimum is not None and value < self.minimum) or (self.maximum is not None and value > self.maximum)
         ):

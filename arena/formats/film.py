@@ -12,6 +12,7 @@ from arena.episodes import decode_actions, malformed
 from arena.formats import Recorded
 from arena.realtime_client import in_real_time, steps_a_second
 from envs.errors import ArenaError, UsageError
+from envs.protocol import check_legal
 from envs.registry import make
 from envs.rendering import Drawing
 from envs.scaling import Picture
@@ -68,12 +69,17 @@ def shots(game: Recorded) -> Iterator[Shot]:
         raise ArenaError(f"episode {episode.id}: {problem}")
     pace = 1 / steps_a_second(episode.game) if in_real_time(episode.game) else SECONDS_A_MOVE
     env.attend("pictures")
-    env.reset(torch.tensor([episode.seed]))
+    turn = env.reset(torch.tensor([episode.seed]))
     returns = np.zeros(env.spec.num_players)
     actions = decode_actions(env.spec, episode)
     for ply in range(episode.length + 1):
         if ply:
-            returns += env.step(actions[ply - 1].unsqueeze(0)).rewards[0].numpy()
+            action = actions[ply - 1].unsqueeze(0)
+            if turn.legal_action_mask is not None and not bool(check_legal(turn, action).all()):
+                raise ArenaError(f"episode {episode.id}, step {ply}: action {action[0].tolist()} is not legal there")
+            step = env.step(action)
+            returns += step.rewards[0].numpy()
+            turn = step.turn
         film = env.pictures()
         # Some things are drawn in every second frame only: the brighter of two shows all of them.
         picture = np.maximum(film[-1], film[max(0, len(film) - 2)]) if film else None

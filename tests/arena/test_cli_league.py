@@ -271,7 +271,7 @@ def test_games_are_listed_and_shown() -> None:
 BAD_INPUT: dict[str, tuple[tuple[str, ...], int, str]] = {
     "game": (("table", "tic_tac_to"), 2, "did you mean tic_tac_toe"),
     "game's option": (("table", "gridworld/maze?sise=9"), 2, "did you mean size"),
-    "option's value": (("table", "gridworld/maze?size=big"), 2, "is not a int"),
+    "option's value": (("table", "gridworld/maze?size=big"), 2, "is not a whole number"),
     "command": (("tabel", "tic_tac_toe"), 2, "Did you mean"),
     "no game": (("table",), 2, "GAME"),
     "nobody to beat": (("table", "gridworld/tiny", "--matrix"), 2, "played alone"),

@@ -89,6 +89,12 @@ def test_everything_that_was_played_verifies(store: Store, game: str) -> None:
     assert {r.episode for r in results} == {e.id for e in episodes}
 
 
+def test_all_are_verified_page_by_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    episodes = play(store, "tic_tac_toe")
+    monkeypatch.setattr("arena.episodes.PAGE", 4)
+    assert sorted(r.episode for r in verify(store)) == sorted(e.id for e in episodes)
+
+
 def test_evaluations_verify(store: Store) -> None:
     evaluate(store, "gridworld/maze", resolve(store, "gridworld/maze", "random"), episodes=5)
     assert all(r.ok for r in verify(store))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -18,7 +19,7 @@ from arena.realtime_game import LiveTable
 from arena.records import Episode
 from arena.session import Server
 from arena.store import Store
-from envs.errors import UsageError
+from envs.errors import ArenaError, UsageError
 from envs.rendering import Drawing
 
 
@@ -102,6 +103,13 @@ def test_a_film_shows_one_game(db: Path) -> None:
     for name in ("gif", "asciicast"):
         with pytest.raises(UsageError, match="one episode"):
             write(name, [recorded(db, 1)] * 2)
+
+
+def test_a_record_that_cannot_be_played_is_told(db: Path) -> None:
+    game = recorded(db, 2)
+    actions = bytes(len(game.episode.actions))  # everybody always on the first field
+    with pytest.raises(ArenaError, match=r"step 2: action \[0\] is not legal there"):
+        write("gif", [Recorded(dataclasses.replace(game.episode, actions=actions), game.names)])
 
 
 def test_the_command_writes_them_by_their_endings(db: Path, tmp_path: Path) -> None:

@@ -46,12 +46,14 @@ def test_options_have_types() -> None:
         ("gym/", UnknownNameError, "unknown game"),
         ("connect_four?size=3", UnknownNameError, "option of connect_four"),
         ("gridworld/sumo?sise=9", UnknownNameError, "did you mean size"),
-        ("gridworld/sumo?size=nine", UsageError, "not a int"),
+        ("gridworld/sumo?size=nine", UsageError, "not a whole number"),
+        ("go?komi=nan", UsageError, "no finite number"),
+        ("ALE/Pong-v5?sticky=nan", UsageError, "no finite number"),
         ("gridworld/sumo?size=99", UsageError, "outside 5 … 15"),
         ("gridworld/sumo?size", UsageError, "name=value"),
         ("gridworld/sumo?size=9&size=7", UsageError, "given twice"),
         ("gridworld/tiny?start=here", UsageError, "none of game, any"),
-        ("gridworld/maze?held_out=maybe", UsageError, "not a bool"),
+        ("gridworld/maze?held_out=maybe", UsageError, "not true or false"),
     ],
 )
 def test_wrong_variants_are_refused_in_one_line(text: str, error: type[Exception], words: str) -> None:
