@@ -39,6 +39,20 @@ _DQN_CARTPOLE: dict[str, Any] = {
     "exploration_share": 0.16,
     "final_epsilon": 0.04,
 }
+# The RL Zoo's settings, for four games side by side.
+_DQN_ZOO: dict[str, Any] = {
+    "num_envs": 4,
+    "hidden_size": 256,
+    "learning_rate": 6.3e-4,
+    "anneal_learning_rate": False,
+    "buffer_size": 50_000,
+    "learning_starts": 128,
+    "train_ratio": 1.0,
+    "target_update": 250,
+    "exploration_share": 0.12,
+    "final_epsilon": 0.1,
+    "double": False,
+}
 # Few states, exact values: the squared error, and a learning rate that ends at 0.
 _DQN_TABLE: dict[str, Any] = {
     "network": "mlp",
@@ -109,7 +123,8 @@ _TABLE_RUNS = dict.fromkeys((*_SHORT_RUNS, "gridworld/maze?level", "gridworld/cu
 BUDGETS: dict[str, dict[str, int]] = {
     "ppo": _SHORT_RUNS
     | {"gridworld/maze": 400_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
-    | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000},
+    | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000, "gym/CartPole": 100_000}
+    | dict.fromkeys(("gym/Acrobot", "gym/MountainCar-v", "gym/LunarLander"), 1_000_000),
     "vpg": _SHORT_RUNS
     | {"gridworld/maze": 400_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
     | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
@@ -118,7 +133,8 @@ BUDGETS: dict[str, dict[str, int]] = {
     "monte_carlo": _TABLE_RUNS,
     "dqn": dict.fromkeys(_SHORT_RUNS, 3_000)
     | {"gridworld/maze": 250_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
-    | {"gridworld/cliff": 20_000, "gridworld/rooms": 20_000, "cartpole": 60_000, "gym/CartPole": 100_000},
+    | {"gridworld/cliff": 20_000, "gridworld/rooms": 20_000, "cartpole": 60_000, "gym/CartPole": 100_000}
+    | {"gym/Acrobot": 100_000, "gym/MountainCar-v": 120_000, "gym/LunarLander": 100_000},
 }
 
 # Two narrow layers unlearn the far rooms' last steps now and then; one wide layer and less entropy do not.
@@ -132,6 +148,16 @@ _PENDULUM: dict[str, Any] = {
     "reward_scale": 10.0,
     "normalise_observations": True,
 }
+
+# What Stable-Baselines3's PPO has where the RL Zoo says nothing: batches of 64, one learning rate to the end.
+_PPO_ZOO: dict[str, Any] = {
+    "num_envs": 16,
+    "num_epochs": 4,
+    "learning_rate": 3e-4,
+    "anneal_learning_rate": False,
+    "entropy_coef": 0.0,
+}
+_NORMALISED: dict[str, Any] = {"normalise_observations": True, "normalise_rewards": True}
 
 PRESETS: dict[str, Presets] = {
     "ppo": {
@@ -202,6 +228,18 @@ PRESETS: dict[str, Presets] = {
             "gae_lambda": 0.9,
             "learning_rate": 2e-3,
             "entropy_coef": 0.0,
+        },
+        # The RL Zoo's settings; LunarLander's are those of the Hugging Face course, too.
+        "gym/Acrobot": _PPO_ZOO | _NORMALISED | {"num_steps": 256, "num_minibatches": 64, "gae_lambda": 0.94},
+        "gym/MountainCar-v": _PPO_ZOO | _NORMALISED | {"num_steps": 16, "gae_lambda": 0.98},
+        "gym/LunarLander": _PPO_ZOO
+        | {
+            "num_steps": 1024,
+            "num_minibatches": 256,
+            "gamma": 0.999,
+            "gae_lambda": 0.98,
+            "entropy_coef": 0.01,
+            "final_entropy_coef": 0.01,
         },
         # Few and large steps, unclipped: solved in the fewest seconds, mostly within 16,000 steps.
         "cartpole": {
@@ -352,6 +390,8 @@ PRESETS: dict[str, Presets] = {
         },
         "gym/CartPole": _DQN_CARTPOLE,
         "cartpole": _DQN_CARTPOLE,
+        "gym/Acrobot": _DQN_ZOO,
+        "gym/LunarLander": _DQN_ZOO,
         "gridworld/recycling": _DQN_TABLE,
         "gridworld/tiny": _DQN_TABLE,
         "gridworld/trap": _DQN_TABLE | {"reward_scale": 500.0},
@@ -412,6 +452,26 @@ PRESETS: dict[str, Presets] = {
         "pettingzoo/classic/connect_four_v3": _DQN_BOARDS,
         "tic_tac_toe": _DQN_BOARDS,
         "connect_four": _DQN_BOARDS | {"num_envs": 128, "train_ratio": 1 / 64, "buffer_size": 200_000},
+    },
+    "az": {
+        "tic_tac_toe": {
+            "num_steps": 8,
+            "hidden_size": 128,
+            "random_plies": 6,
+            "learning_rate": 5e-3,
+            "window": 40_000,
+            "passes": 6.0,
+        },
+        # The wilder the openings, the better it answers what others think of.
+        "connect_four": {
+            "num_envs": 512,
+            "num_steps": 32,
+            "hidden_layers": 3,
+            "random_plies": 20,
+            "learning_rate": 2e-3,
+            "window": 300_000,
+            "passes": 6.0,
+        },
     },
     # The cliff and the rooms need more than the defaults. With ε left, the expected cost of a fall keeps SARSA from the
     # edge, and what it learnt of falls while ε was large it can unlearn only on visits that have become rare: so ε is

@@ -44,6 +44,22 @@ def test_steps_of_a_run_are_the_preset_s() -> None:
     assert default_steps("monte_carlo", "gridworld/rooms") == default_steps("ppo", "some/other_game") == 200_000
 
 
+def test_lunar_lander_has_the_course_s_recipe() -> None:
+    """Simonini and Sanseviero, Hugging Face's course on deep reinforcement learning, unit 1."""
+    config = default_config("ppo", "gym/LunarLander-v3")
+    assert isinstance(config, PPOConfig)
+    assert (config.num_envs, config.num_steps, config.num_epochs) == (16, 1024, 4)
+    assert config.num_envs * config.num_steps // config.num_minibatches == 64
+    assert (config.gamma, config.gae_lambda) == (0.999, 0.98)
+    assert (config.entropy_coef, config.final_entropy_coef) == (0.01, 0.01)
+    assert default_steps("ppo", "gym/LunarLander-v3") == 1_000_000
+
+
+def test_continuous_mountain_car_is_another_game() -> None:
+    assert default_config("ppo", "gym/MountainCarContinuous-v0") == PPOConfig()
+    assert default_config("ppo", "gym/MountainCar-v0").normalise_rewards  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
