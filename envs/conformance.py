@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -369,9 +370,8 @@ def _one_drawing_problems(env: VecEnv, turn: Turn, index: int, seat: int | None)
             word not in STYLES and word != "on" and not re.fullmatch(r"#[0-9a-f]{6}", word) for word in style.split()
         ):
             yield f"a drawing has the unknown style {style!r}"
-    if Drawing.from_json(drawing.to_json()) != Drawing(
-        [list(line) for line in drawing.lines], drawing.targets, drawing.keys, drawing.caption
-    ):
+    lines = [list(line) for line in drawing.lines]
+    if Drawing.from_json(drawing.to_json()) != dataclasses.replace(drawing, lines=lines):
         yield "a drawing does not survive JSON"
     num_actions = env.spec.num_actions or 0
     if any(not 0 <= action < num_actions for action in (*drawing.targets, *drawing.keys)):

@@ -35,7 +35,7 @@ class Rules(Protocol):
         """What those who decide now may know."""
 
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
-        """Game `index` as `seat` may know it (None: everything)."""
+        """Game `index` as `seat` may know it (None: everything); `state["over"]` [N] says which games have ended."""
 
 
 class NativeEnv(VecEnv):
@@ -84,7 +84,7 @@ class NativeEnv(VecEnv):
         return [b"".join(field[index].tobytes() for field in fields) for index in range(self.num_envs)]
 
     def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
-        return self.rules.draw(self._state, index, seat)
+        return self.rules.draw({**self._state, "over": self._over}, index, seat)
 
     def _init(self, seeds: Tensor) -> State:
         return {**self.rules.init(seeds), "ply": torch.zeros_like(seeds)}

@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
+from envs.boards.go import Go
+from envs.chess_positions import actions_of
 from envs.pictures import half_blocks, text_lines
-from envs.rendering import Drawing, Span, draw_grid
+from envs.rendering import Box, Drawing, Span, draw_grid, grid_box
 
 Views = Mapping[int, Any]
 _MARKS = ("●", "○")
@@ -103,7 +106,20 @@ def draw_chess(env: Any, views: Views, names: Sequence[str]) -> Drawing:
         for index, line in enumerate(draw_grid(grid))
     ]
     files: list[Span] = [("  " + "".join(f"  {letter} " for letter in "abcdefgh"), "dim")]
-    return Drawing([*lines, files], caption=_to_move(env, ("white", "black")))
+    caption = _to_move(env, ("white", "black"))
+    if caption == "over":
+        return Drawing([*lines, files], caption=caption)
+    # Of a promotion the queen is what a click stands for; other pieces are typed.
+    words = {action: word for word, action in actions_of(board).items() if word[4:] in ("", "q")}
+    origins, targets = ({a: _square(word[at : at + 2]) for a, word in words.items()} for at in (0, 2))
+    check = ", check" if board.is_check() else ""
+    return Drawing([*lines, files], {a: [box] for a, box in targets.items()}, {}, f"{caption}{check}", origins)
+
+
+def _square(name: str) -> Box:
+    """Where a square ("e4") is drawn."""
+    x, y, width, height = grid_box(8 - int(name[1]), "abcdefgh".index(name[0]))
+    return x + 2, y, width, height
 
 
 def draw_go(env: Any, views: Views, names: Sequence[str]) -> Drawing:
@@ -123,7 +139,10 @@ def draw_go(env: Any, views: Views, names: Sequence[str]) -> Drawing:
     points = sorted(legal - {size * size})
     targets = {point: [(3 + 2 * (point % size), point // size, 2, 1)] for point in points}
     keys = {size * size: ["p"]} if size * size in legal else {}
-    return Drawing(lines, targets, keys, _to_move(env, _MARKS))
+    rules = Go(size, float(env.unwrapped._komi), False, 0, torch.device("cpu"))
+    turn = _to_move(env, _MARKS)
+    score = rules.score(torch.from_numpy(board.astype(np.int8)).view(1, -1), turn == "over")
+    return Drawing(lines, targets, keys, score if turn == "over" else f"{turn} · {score}")
 
 
 def draw_leduc(env: Any, views: Views, names: Sequence[str]) -> Drawing:

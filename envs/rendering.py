@@ -9,6 +9,9 @@ from typing import Any
 Span = tuple[str, str]
 """(text, style). A style is words with spaces between: tokens of `STYLES`, or "#rrggbb" and "on #rrggbb"."""
 
+Box = tuple[int, int, int, int]
+"""(x, y, width, height) in a drawing's cells."""
+
 STYLES = (
     "plain",  # text
     "dim",  # labels, grid lines
@@ -34,24 +37,28 @@ class Drawing:
         targets: action → boxes (x, y, width, height) in the drawing's cells; a click there stands for the action.
         keys: action → the keys that stand for it ("left", "up", "1"), in Textual's names.
         caption: one line below the picture ("orange to move").
+        origins: action → where what it moves stands, in games of pieces: chosen first, then one of its targets.
     """
 
     lines: Sequence[Sequence[Span]]
-    targets: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
+    targets: dict[int, list[Box]] = field(default_factory=dict)
     keys: dict[int, list[str]] = field(default_factory=dict)
     caption: str = ""
+    origins: dict[int, Box] = field(default_factory=dict)
 
     def text(self) -> str:
         """The picture without styles."""
         return "\n".join("".join(text for text, _ in line).rstrip() for line in self.lines)
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        data: dict[str, Any] = {
             "lines": [[list(span) for span in line] for line in self.lines],
             "targets": {str(action): [list(box) for box in boxes] for action, boxes in self.targets.items()},
             "keys": {str(action): keys for action, keys in self.keys.items()},
             "caption": self.caption,
         }
+        origins = {str(action): list(box) for action, box in self.origins.items()}
+        return data | ({"origins": origins} if origins else {})
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Drawing:
@@ -62,6 +69,7 @@ class Drawing:
             },
             keys={int(action): keys for action, keys in data["keys"].items()},
             caption=data["caption"],
+            origins={int(action): (b[0], b[1], b[2], b[3]) for action, b in data.get("origins", {}).items()},
         )
 
 
@@ -83,6 +91,6 @@ def draw_grid(cells: Sequence[Sequence[Span]], width: int = 3) -> list[list[Span
     return [*lines, rule("└", "┴", "┘")]
 
 
-def grid_box(row: int, column: int, width: int = 3) -> tuple[int, int, int, int]:
+def grid_box(row: int, column: int, width: int = 3) -> Box:
     """(x, y, width, height) of one cell of `draw_grid`, its top and left rules included."""
     return (column * (width + 1), row * 2, width + 1, 2)

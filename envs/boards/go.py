@@ -157,13 +157,18 @@ class Go:
         return rewards
 
     def area(self, board: Tensor) -> Tensor:
-        """[N] float32: black's stones and empty points that only black reaches, minus white's."""
+        """[N] float32: black's area minus white's."""
+        black, white = self.areas(board)
+        return (black - white).float()
+
+    def areas(self, board: Tensor) -> tuple[Tensor, Tensor]:
+        """([N], [N]) int64: black's stones and empty points that only black reaches, and white's."""
         empty = board == 0
         black, white = board == 1, board == -1
         while True:
             wider = [colour | (empty & self._any_beside(colour)) for colour in (black, white)]
             if torch.equal(wider[0], black) and torch.equal(wider[1], white):
-                return ((black & ~white).sum(1) - (white & ~black).sum(1)).float()
+                return (black & ~white).sum(1), (white & ~black).sum(1)
             black, white = wider
 
     def observe(self, state: State) -> Turn:
@@ -223,15 +228,22 @@ class Go:
                 line += [(text, f"{style} last" if here else style), (" ", "plain")]
             lines.append(line)
         legal = [point for point in range(self.points) if state["legal"][index, point]]
-        passed = f"{_MARKS[1 - mover]} passed, " if last == self.points else ""
-        area = float(self.area(state["board"][index : index + 1])[0]) - self.komi
-        ahead = f"area {_MARKS[area < 0]} +{abs(area):g}"
+        over = bool(state["over"][index])
+        passed = f", {_MARKS[1 - mover]} passed" if last == self.points else ""
+        score = self.score(state["board"][index : index + 1], over)
         return Drawing(
             lines,
             targets={point: [(3 + 2 * (point % size), 1 + point // size, 2, 1)] for point in legal},
             keys={self.points: ["p"]},
-            caption=f"{passed}{_MARKS[mover]} to move, {ahead}",
+            caption=score if over else f"{_MARKS[mover]} to move{passed} · {score}",
         )
+
+    def score(self, board: Tensor, over: bool) -> str:
+        """Both areas of board [1, S] and komi in words, at the end who is ahead."""
+        black, white = (int(area) for area in self.areas(board))
+        ahead = black - white - self.komi
+        result = f": {_MARKS[ahead < 0]} ahead by {abs(ahead):g}" if ahead else ": even"
+        return f"area {_MARKS[0]} {black}, {_MARKS[1]} {white} + {self.komi:g}{result if over else ''}"
 
 
 def _among(chain: Tensor, ids: Tensor) -> Tensor:

@@ -51,6 +51,20 @@ def test_a_finished_game_is_stored_and_rated_when_over_is_told(store: Store) -> 
     assert after > position.rating["first-legal"][1]
 
 
+def test_chess_is_typed_shown_and_replayed_as_squares(store: Store) -> None:
+    game = LiveGame(store, "pettingzoo/classic/chess_v6", [ANN, BOB], seed=1)
+    for ply, move in enumerate(("f2f3", "e7e5", "g2g4", "d8h4")):
+        assert game.position().drawing.origins
+        game.act(ply % 2, None, move)
+    position = game.position()
+    assert position.result is not None
+    assert position.result.scores == [0.0, 1.0]
+    assert position.last == {0: "g2g4", 1: "d8h4"}
+    replayed = ReplayedGame(store, position.episode or 0)
+    replayed.seek(2)
+    assert replayed.position().last == {0: "f2f3", 1: "e7e5"}
+
+
 def test_ratings_are_told_before_and_after(store: Store) -> None:
     for _ in range(2):
         game = LiveGame(store, "tic_tac_toe", [ANN, "first-legal"], seed=1)

@@ -103,7 +103,9 @@ def test_area_counts_territory_and_not_what_both_reach():
     assert env.rules.area(env.state()["board"]).tolist() == [1.0]
     turn = env.step(torch.tensor([[25]]))
     assert not turn.terminated[0]
+    assert env.draw().caption == "● to move, ○ passed · area ● 11, ○ 10 + 0.5"
     assert env.step(torch.tensor([[25]])).rewards.tolist() == [[1.0, -1.0]]
+    assert env.draw().caption == "area ● 11, ○ 10 + 0.5: ● ahead by 0.5"
 
 
 @pytest.mark.slow

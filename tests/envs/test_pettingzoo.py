@@ -135,6 +135,7 @@ def test_go_keeps_one_size_in_a_process() -> None:
     rows = large.draw().text().splitlines()
     assert rows[3].split() == ["4", "·", "·", "·", "●", "·", "·", "·"]
     assert rows[6].split() == ["1", "○", "·", "·", "·", "·", "·", "·"]
+    assert large.draw().caption == "○ to move · area ● 1, ○ 1 + 7.5"
     large.close()
     assert make("pettingzoo/classic/go_v5").spec.num_actions == 362
 
@@ -145,6 +146,25 @@ def test_chess_in_pieces() -> None:
     rows = env.draw().text().splitlines()
     assert [rows[1][4], rows[15][4]] == ["♜", "♖"]
     assert len(set(env.spec.action_names)) == env.spec.num_actions == 4672
+
+
+def test_chess_moves_are_words_of_both_sides_squares_and_boxes_of_the_board() -> None:
+    env = make("pettingzoo/classic/chess_v6", autoreset=False)
+    turn = env.reset(torch.tensor([0]))
+    for word in ("e2e4", "a7a5", "e4e5", "D7D5", "e5d6", "a5a4", "d6c7", "a4a3"):
+        names = env.names()
+        assert turn.legal_action_mask is not None
+        assert turn.legal_action_mask[0, 0].nonzero().flatten().tolist() == sorted(names)
+        with pytest.raises(UsageError, match="'e2e5' is no legal move here; legal: "):
+            env.action("e2e5")
+        turn = env.step(torch.tensor([[env.action(word)]])).turn
+    drawing, names = env.draw(), env.names()
+    assert drawing.caption == "white to move"
+    assert {names[a] for a, box in drawing.origins.items() if box == (10, 2, 4, 2)} == {"c7b8q", "c7d8q"}
+    assert drawing.targets[env.action("c7b8q")] == [(6, 0, 4, 2)]
+    assert env.action("c7b8n") not in drawing.targets, "only the queen's promotion is what a click stands for"
+    env.step(torch.tensor([[env.action("c7d8n")]]))
+    assert env.draw().text().splitlines()[1].split("│")[4] == " ♘ "
 
 
 @pytest.mark.parametrize(

@@ -124,3 +124,35 @@ async def test_text_in_a_drawing_is_inert() -> None:
         await pilot.pause()
         await sees(pilot, "\\x1b[2J[red]")
         await sees(pilot, "\\x07")
+
+
+PIECES = Drawing(
+    [[("ab cde", "plain")]],
+    targets={1: [(3, 0, 1, 1)], 2: [(4, 0, 1, 1)], 3: [(5, 0, 1, 1)]},
+    origins={1: (0, 0, 1, 1), 2: (0, 0, 1, 1), 3: (1, 0, 1, 1)},
+)
+"""Piece a goes to c and d, piece b to e."""
+
+
+async def test_a_piece_is_chosen_and_then_where_it_goes() -> None:
+    app = BoardApp()
+    async with app.run_test(size=(6, 1)) as pilot:
+        board = app.query_one(BoardView)
+        board.show(PIECES, {1: "ac", 2: "ad", 3: "be"})
+        board.focus()
+        await until(pilot, lambda: board.has_focus and "ab cde" in shown(app))
+        await pilot.press("left", "enter", "right", "enter")
+        await until(pilot, lambda: app.chosen == [2])
+        await pilot.press("escape", "right", "enter")  # lets go of a, takes b, which has one place to go
+        assert board.picked == (1, 0, 1, 1)
+        await pilot.click(offset=(0, 0))  # another piece
+        assert board.picked == (0, 0, 1, 1)
+        await pilot.click(offset=(2, 0))  # nothing: lets go
+        assert board.picked is None
+        await pilot.click(offset=(1, 0))
+        await pilot.click(offset=(5, 0))
+        await until(pilot, lambda: app.chosen == [2, 3])
+        board.hint(1)
+        assert (board.picked, board.cursor) == ((0, 0, 1, 1), 1)
+        board.show(PIECES, {3: "be"})
+        assert (board.picked, board.hinted, board.cursor) == (None, None, 3)

@@ -304,3 +304,52 @@ async def test_every_key_of_the_footer_fits(db: Path, size: tuple[int, int]) -> 
         await play(pilot, "connect_four", ["random"])
         await until(pilot, lambda: len(ends()) >= 7)
         assert max(ends()) <= size[0]
+
+
+@pytest.mark.slow
+async def test_chess_by_typed_squares_and_by_pieces(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "pettingzoo/classic/chess_v6", ["first-legal"])
+        await sees(pilot, "a piece, then its square", "white to move")
+        await pilot.press("colon")
+        await press(pilot, screen, *"e2e5", "enter")
+        await sees(pilot, "'e2e5' is no legal move here")
+        await pilot.press("colon")
+        await press(pilot, screen, *"e2e4", "enter")
+        await until(pilot, lambda: screen.position is not None and screen.position.ply == 2)
+        assert screen.position is not None
+        assert screen.position.last[0] == "e2e4"
+        board = screen.query_one(BoardView)
+        queen, h5 = (next(a for a in board.legal if board.legal[a] == word) for word in ("d1e2", "d1h5"))
+        left, top = board._origin()
+        for x, y, *_ in (board.drawing.origins[queen], board.drawing.targets[h5][0]):
+            await pilot.click(BoardView, offset=(left + x + 2, top + y + 1))
+        await until(pilot, lambda: screen.position is not None and screen.position.last.get(0) == "d1h5")
+
+
+@pytest.mark.slow
+async def test_the_score_of_go_is_shown_while_it_lasts_and_at_the_end(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "go?komi=0.5&size=5", ["first-legal"])
+        await sees(pilot, "area ● 0, ○ 0 + 0.5", "p passes")
+        for ply, word in enumerate(("C3", "pass")):
+            await pilot.press("colon")
+            await press(pilot, screen, *word, "enter")
+            await until(pilot, lambda p=ply: screen.position is not None and screen.position.ply == 2 * p + 2)
+        await sees(pilot, "● to move · area ● 1, ○ 2 + 0.5")
+
+
+@pytest.mark.slow
+async def test_the_mind_of_a_search(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await play(pilot, "tic_tac_toe", ["mcts-1000"])
+        await press(pilot, screen, "1")
+        await pilot.press("m")
+        await sees(pilot, "· 1,000 tries", "5 ██████████", "then 5")
+        assert screen.position is not None
+        mind = screen.position.minds[1]
+        assert sum(count for _, count in mind.visits) <= mind.simulations == 1000
+        assert mind.line[0] == mind.visits[0][0] == screen.position.last[1]

@@ -147,7 +147,9 @@ class PlayScreen(SessionScreen):
         board = self.query_one(BoardView)
         who = "" if len(self.people) == 1 else f"seat {self._mine(position)} · "
         if board.uses_cursor:
-            return f"{who}your move · arrows Enter · mouse · : types it"
+            piece = "a piece, then its square · " if board.drawing.origins else ""
+            passes = "p passes · " if any("p" in board.drawing.keys.get(action, ()) for action in board.legal) else ""
+            return f"{who}your move · {piece}arrows Enter · mouse · {passes}: types it"
         keys = sorted({key for action in board.legal for key in board.drawing.keys.get(action, ())})
         arrows = ["arrow keys"] if ARROWS.keys() & set(keys) else []
         words = [*arrows, *(key for key in keys if key not in ARROWS)][:6]
@@ -221,7 +223,7 @@ class PlayScreen(SessionScreen):
         typed.display = True
         typed.value = begin
         typed.cursor_position = len(begin)
-        typed.focus()
+        self.set_focus(typed)
 
     @on(Input.Submitted, "#typed")
     def _typed(self, event: Input.Submitted) -> None:

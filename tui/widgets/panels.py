@@ -75,10 +75,11 @@ def thoughts(title: str, mind: Mind, seat: int) -> Content:
     """An agent's mind: the value it expects, and its likeliest moves as bars, with what it expects of each where it
     says so; of an agent that searches, how often it tried the moves, and how it thinks the game goes on."""
     value = "no opinion" if mind.value is None else f"{mind.value:+.2f}"
-    searched = f" · {mind.simulations:,} simulations" if mind.simulations else ""
+    searched = f" · {mind.simulations:,} tries" if mind.simulations else ""
     parts: list[str | tuple[str, str]] = [(shorten(title, 26), seat_style(seat)), f"\nvalue {value}{searched}"]
     if mind.visits:
-        rows = [(name, count / mind.simulations, f"{count:,}") for name, count in mind.visits]
+        most = max(count for _, count in mind.visits)
+        rows = [(name, count / most, f"{count:,}") for name, count in mind.visits]
     else:
         rows = [(name, probability, f"{100 * probability:3.0f}%") for name, probability in mind.top]
     q_values = dict(mind.q)
