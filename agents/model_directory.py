@@ -46,7 +46,10 @@ def check_directory(directory: str | Path) -> Path:
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError(f"{where}: config.json names no model_type; a Hugging Face model directory has one")
     for name in ("config.json", "tokenizer_config.json"):
-        if (path / name).exists() and "auto_map" in _json(path / name, where):
+        said = _json(path / name, where) if (path / name).exists() else {}
+        if not isinstance(said, dict):
+            raise ModelError(f"{where}: {name} is no JSON object")
+        if "auto_map" in said:
             raise ModelError(
                 f"{where}: {name} wants to run code of its own (auto_map); only built-in models are loaded"
             )

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,11 @@ _NETWORKS: dict[str, dict[str, tuple[str, str | None]]] = {
     },
     "q": {"policy": ("q_net.q_net", None)},
 }
+_UNREADABLE = (
+    OSError, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError,
+    lzma.LZMAError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What `zipfile` raises where a member cannot be had."""
 _DEFAULT_ACTIVATION = {"actor_critic": "tanh", "q": "relu"}
 
 
@@ -54,7 +61,7 @@ def read_zip(path: Path) -> PolicyWeights:
         with zipfile.ZipFile(path) as archive:
             data = _member(archive, "policy.pth", MAX_BYTES)
             about = _member(archive, "data", MAX_JSON_BYTES) if "data" in archive.namelist() else b"{}"
-    except (OSError, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except _UNREADABLE as error:
         reason = error.strerror if isinstance(error, OSError) else "it has no policy.pth that can be read"
         raise ArenaError(f"{path} is no zip of Stable-Baselines3's: {reason}") from None
     try:

@@ -140,6 +140,13 @@ def test_what_is_no_zip_or_does_not_fit_is_one_line(tmp_path: Path) -> None:
     for name in ("no.zip", "empty.zip", "missing.zip"):
         with pytest.raises(ArenaError, match=r"is no zip of Stable-Baselines3's"):
             read_zip(tmp_path / name)
+    packed = bytearray(zipped(tmp_path / "bad.zip", ppo()).read_bytes())
+    with zipfile.ZipFile(tmp_path / "bad.zip") as archive:
+        begin = archive.getinfo("policy.pth").header_offset
+    packed[begin + 60 : begin + 100] = b"\xff" * 40  # no deflated data
+    (tmp_path / "bad.zip").write_bytes(packed)
+    with pytest.raises(ArenaError, match=r"no policy\.pth that can be read"):
+        read_zip(tmp_path / "bad.zip")
     weights = read_zip(zipped(tmp_path / "ppo.zip", ppo(3)))
     with pytest.raises(ArenaError, match="policy has 3 outputs, not 2"):
         load_sb3(game_spec("gym/CartPole-v1"), weights)

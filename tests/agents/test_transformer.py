@@ -259,6 +259,7 @@ def break_files(files: dict[str, bytes], how: str) -> None:
         "no tokenizer": {"tokenizer.json": None},
         "tokenizer is no JSON": {"tokenizer.json": b"\xff\xfe"},
         "tokenizer is empty": {"tokenizer.json": b"{}"},
+        "its settings are a number": {"tokenizer_config.json": b"5"},
         "index names a path": {
             "model.safetensors": None,
             "model.safetensors.index.json": json.dumps({"weight_map": {"w": "../../etc/passwd"}}).encode(),
@@ -306,6 +307,7 @@ def break_files(files: dict[str, bytes], how: str) -> None:
         ("no tokenizer", "no tokenizer"),
         ("tokenizer is no JSON", "tokenizer.json is not JSON"),
         ("tokenizer is empty", "tokenizer"),
+        ("its settings are a number", "tokenizer_config.json is no JSON object"),
         ("index names a path", "does not list safetensors files"),
         ("index names a missing shard", "a.safetensors is missing"),
     ],
