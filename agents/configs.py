@@ -137,6 +137,40 @@ class BCConfig(ActorCriticConfig):
     value_coef: float = setting(0.25, "weight of the value loss", min=0.0)
 
 
+SEARCHABLE = ("tic_tac_toe", "connect_four", "othello", "go")
+"""Games (without options) whose moves can be searched, so that AlphaZero learns them."""
+
+
+@dataclass(frozen=True)
+class AZConfig(ActorCriticConfig):
+    """AlphaZero with Gumbel's search: every move of self-play is searched, and the network learns what was found."""
+
+    num_envs: int = setting(256, "games played and searched side by side", min=1, max=65536)
+    num_steps: int = setting(16, "moves of every game between updates", min=1, max=65536)
+    gamma: float = setting(
+        1.0, "discount per move of either side; below 1 an early win is worth more", min=0.0, max=1.0
+    )
+    gae_lambda: float = setting(
+        0.9, "what values learn: 1: how the game ended; 0: what the search of the next position found", min=0.0, max=1.0
+    )
+    activation: str = setting("relu", "between layers", choices=("tanh", "relu"))
+    hidden_size: int = setting(256, "units of each hidden layer", min=1, max=4096)
+    shared_trunk: bool = setting(True, "policy and value share all layers but the last")
+    entropy_coef: float = setting(0.0, "weight of the entropy bonus at the start", min=0.0)
+    max_grad_norm: float = setting(0.0, "gradients are scaled down to this norm; 0: never", min=0.0)
+    pool_share: float = setting(0.0, "self-play: share of games against frozen policies of the pool", min=0.0, max=1.0)
+    simulations: int = setting(32, "positions that the search of a move looks at", min=1, max=1000)
+    considered: int = setting(16, "actions that the search compares at its root, at most", min=1, max=362)
+    value_scale: float = setting(0.5, "how much a difference in value changes the search's policy", min=0.0, max=100.0)
+    noise_plies: int = setting(1000, "moves of a game that are drawn with noise; later ones are the best found", min=0)
+    window: int = setting(200_000, "decisions kept to learn from, the latest", min=1)
+    batch_size: int = setting(1024, "decisions per gradient step", min=1, max=65536)
+    passes: float = setting(4.0, "how often a decision is learnt from, about", min=0.0, max=1000.0)
+    mirrored: bool = setting(True, "learn from every position in any turn and mirror image of its board")
+    value_coef: float = setting(1.0, "weight of the value loss", min=0.0)
+    weight_decay: float = setting(1e-5, "how strongly weights are pulled to zero", min=0.0, max=1.0)
+
+
 @dataclass(frozen=True)
 class DQNConfig(LearnerConfig):
     """Deep Q-learning with replay and a target network."""
@@ -242,6 +276,7 @@ CONFIGS: dict[str, type[Config]] = {
     "ppo": PPOConfig,
     "vpg": VPGConfig,
     "dqn": DQNConfig,
+    "az": AZConfig,
     "bc": BCConfig,
     "q_learning": QLearningConfig,
     "sarsa": SarsaConfig,

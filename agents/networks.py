@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from agents.configs import ActorCriticConfig, LearnerConfig, PPOConfig, config_from
+from agents.configs import ActorCriticConfig, AZConfig, LearnerConfig, PPOConfig, config_from
 from agents.distributions import mean_and_deviation
 from agents.losses import masked_log_softmax
 from agents.metrics import PolicyWeights
@@ -166,7 +166,7 @@ class ActorCritic(nn.Module):
         self.fixed_reward_scale = config.reward_scale
         self.normaliser = Normaliser(spec.observation_shape) if config.normalise_observations else None
         self.policy_trunk, features = build_trunk(spec, config, generator)
-        shared = isinstance(config, PPOConfig) and config.shared_trunk
+        shared = isinstance(config, PPOConfig | AZConfig) and config.shared_trunk
         self.value_trunk = None if shared else build_trunk(spec, config, generator)[0]
         outputs = spec.num_actions or math.prod(spec.action_shape)
         self.policy_head = initialise(nn.Linear(features, outputs), 0.01, generator)

@@ -50,6 +50,12 @@ ALGORITHMS: dict[str, Algorithm] = {
         "agents.dqn:load_dqn",
         "deep Q-learning: replay, target network, ε-greedy exploration, Double",
     ),
+    "az": Algorithm(
+        configs.AZConfig,
+        "agents.az",
+        "agents.networks:load_actor_critic",
+        "AlphaZero: learns what a Gumbel search of every move found, on the board games that can be searched",
+    ),
     "bc": Algorithm(
         configs.BCConfig,
         "agents.bc",

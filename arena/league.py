@@ -20,6 +20,7 @@ import numpy as np
 
 from agents.configs import LearnerConfig, config_from
 from agents.scripted import THINKERS, scripted_policies
+from agents.search import searchable
 from arena import matchmaking
 from arena.checkpoints import SIDECAR_BYTES, pack_state, state_bytes, state_of, unpack_state
 from arena.league_config import LeagueConfig, default_league, from_json, to_json
@@ -130,6 +131,8 @@ def begin_league(store: Store, game: str, name: str, config: LeagueConfig) -> Le
     for member in config.members:
         if member.algorithm == "dqn" and spec.num_actions is None:
             raise UsageError(f"{game} has continuous actions: ppo and vpg learn them, dqn does not")
+        if member.algorithm == "az":
+            searchable(spec)
     try:
         store.create_league(League(name, game, to_json(config), config.seed))
     except UsageError:

@@ -21,8 +21,8 @@ from envs.specs import find_game
 Strategy = Literal["league", "copy-best", "independent"]
 GateKind = Literal["always", "rule", "sprt"]
 
-ALGORITHMS = ("dqn", "vpg", "ppo")
-SLICE_STEPS = {"dqn": 16_384, "vpg": 98_304, "ppo": 131_072}
+ALGORITHMS = ("dqn", "vpg", "ppo", "az")
+SLICE_STEPS = {"dqn": 16_384, "vpg": 98_304, "ppo": 131_072, "az": 32_768}
 """Env steps that a member trains in a round: some seconds each, so that a round takes less than a minute."""
 MAX_MEMBERS = 64
 MAX_NUMBER = 10**9
@@ -143,7 +143,7 @@ def to_toml(config: LeagueConfig, game: str) -> str:
             "[[members]]",
             f'name = "{member.name}"',
             f'role = "{member.role}"  # main, main-exploiter, league-exploiter',
-            f'algorithm = "{member.algorithm}"  # dqn, vpg, ppo',
+            f'algorithm = "{member.algorithm}"  # dqn, vpg, ppo, az',
             f"steps = {member.steps}  # env steps a round",
             _settings(member, game),
         ]

@@ -28,6 +28,7 @@ from agents.configs import (
 )
 from agents.metrics import Metrics
 from agents.registry import load_train
+from agents.search import searchable
 from agents.selfplay import Opponents, kinds_of_games
 from agents.shaping import load_shaping
 from arena.checkpoints import pack_policy, pack_state, unpack_state
@@ -43,6 +44,7 @@ from arena.run_names import agent_name, free_name, newest_agent
 from arena.store import Store
 from arena.thinning import Thinner
 from arena.trial import steps_in
+from arena.warm_start import load_start, start_facts, starting_config
 from envs.errors import ArenaError, UsageError
 from envs.registry import make
 from envs.specs import GameSpec, parse_variant
@@ -70,6 +72,8 @@ class TrainRequest:
         device: "cpu", "cuda", "cuda:1", "mps" or "auto".
         checkpoint_steps: env steps between checkpoints; None: a tenth of the run.
         opponents: names of agents to play against, besides the learner itself and its snapshots.
+        init: the trained agent to start from, as `warm_start.find_start` takes it; "": from fresh weights. Without a
+            `config` the network has the shape of that agent's.
         reward: "module:function" that shapes the rewards of a one-player game.
         lessons: what behaviour cloning learns from, as `lessons.read_lessons` takes it.
         record: keep every so-manieth game that the learner plays alone or with itself as an episode; 0: none.
@@ -88,6 +92,7 @@ class TrainRequest:
     device: str = "auto"
     checkpoint_steps: int | None = None
     opponents: tuple[str, ...] = ()
+    init: str = ""
     reward: str = ""
     lessons: str = ""
     record: int = 0
@@ -141,7 +146,7 @@ def train_agent(store: Store, request: TrainRequest, should_stop: Callable[[], b
 def start_run(store: Store, request: TrainRequest) -> Run:
     """Check the request and create its run in the Store. Raises UsageError for what cannot be trained."""
     game = str(parse_variant(request.game))
-    config = request.config or default_config(request.algorithm, game)
+    config = request.config or starting_config(store, request.algorithm, game, request.init)
     for name in ("steps", "minutes", "checkpoint_steps"):
         value = getattr(request, name)
         if value is not None and value <= 0:
@@ -152,6 +157,8 @@ def start_run(store: Store, request: TrainRequest) -> Run:
         raise UsageError(f"{game} has continuous actions: ppo and vpg learn them, {request.algorithm} does not")
     if spec.num_actions is None and spec.num_players > 1:
         raise UsageError(f"{game} has continuous actions, which are learnt in one-player games only")
+    if request.algorithm == "az":
+        searchable(spec)
     if request.reward and spec.num_players > 1:
         raise UsageError(f"{game} has {spec.num_players} players: rewards are shaped in one-player games only")
     if request.reward:
@@ -160,6 +167,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
         _watched(spec, config)
         RecordingEnv(make(game), request.record, 1).close()
     taught = _lessons(store, request, game)
+    begun = start_facts(store, request.algorithm, config, spec, request.init) if request.init else {}
     device = resolve_device(request.device, config, spec.scale)
     for opponent in request.opponents:
         resolve(store, game, opponent, join=False)
@@ -182,6 +190,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
             "record": request.record,
         }
         | ({} if taught is None else {"lessons": request.lessons, "lessons_digest": digest(taught)})
+        | begun
         | ({} if request.learner is None else {"learner": request.learner}),
         seed=request.seed,
         total_steps=steps,
@@ -229,6 +238,10 @@ class _Drive:
         options: dict[str, Any] = {}
         if settings["reward"]:
             options["reward"] = load_shaping(_allowed(settings["reward"], run, allow_code))
+        if state is None and (init := settings.get("init")):
+            options["start"] = load_start(
+                store, Agent(init["game"], init["agent"], "checkpoint", checkpoint=init["checkpoint"])
+            )
         if source := settings.get("lessons"):
             options["lessons"] = lessons = read_lessons(store, run.game, source)
             if digest(lessons) != settings["lessons_digest"]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.configs import CONFIGS
+from agents.configs import CONFIGS, SEARCHABLE, LearnerConfig
 from arena.jobs import Job, Jobs
 from arena.locks import is_held
 from arena.records import Run
@@ -151,8 +151,10 @@ def algorithms(game: str) -> list[str]:
     registered = find_game(game.partition("?")[0])
     tables = registered.id.startswith("gridworld/") and registered.turns == "one player"
     continuous = registered.actions.startswith("continuous")
-    nets = ("ppo", "vpg") if continuous else ("ppo", "vpg", "dqn")
-    return [name for name in CONFIGS if name in nets or (tables and name != "bc")]
+    nets = ["ppo", "vpg", *([] if continuous else ["dqn"]), *(["az"] if registered.id in SEARCHABLE else [])]
+    return [
+        name for name, config in CONFIGS.items() if name in nets or (tables and not issubclass(config, LearnerConfig))
+    ]
 
 
 def new_name(db: Path, algorithm: str, jobs: Jobs) -> str:

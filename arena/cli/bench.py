@@ -16,7 +16,7 @@ app = group("Measure this machine: random play, time to solve a game, training r
 
 Threads = Annotated[int, typer.Option(min=0, help="Torch threads; 0: as many as torch takes.")]
 Game = Annotated[str, typer.Option("--game", help="A game.")]
-Algorithm = Annotated[str, typer.Option("--algo", help="An algorithm with a network: ppo, vpg, dqn.")]
+Algorithm = Annotated[str, typer.Option("--algo", help="An algorithm with a network: ppo, vpg, dqn, az.")]
 Seconds = Annotated[float, typer.Option(help="For how long.")]
 Settings = Annotated[
     list[str] | None,
@@ -44,7 +44,7 @@ def learner(algorithm: str, game: str, settings: list[str] | None) -> LearnerCon
 
     config = apply_sets(default_config(algorithm, game), settings or [])
     if not isinstance(config, LearnerConfig):
-        raise UsageError(f"--algo {algorithm} has no network to train; take ppo, vpg or dqn")
+        raise UsageError(f"--algo {algorithm} has no network to train; take ppo, vpg, dqn or az")
     return config
 
 

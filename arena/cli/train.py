@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def train(
     game: GameName,
-    algo: Annotated[str, typer.Option(metavar="NAME", help="How it learns: ppo, vpg, dqn, q_learning, …")] = "ppo",
+    algo: Annotated[str, typer.Option(metavar="NAME", help="How it learns: ppo, vpg, dqn, az, q_learning, …")] = "ppo",
     steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Environment steps in all.")] = None,
     minutes: Annotated[float | None, typer.Option(help="How long to train at most.")] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name; its agents are NAME@STEPS.")] = None,
@@ -44,6 +44,10 @@ def train(
     opponent: Annotated[
         list[str] | None, typer.Option(metavar="AGENT", help="Also learn against this agent; may be repeated.")
     ] = None,
+    init: Annotated[
+        str,
+        typer.Option(metavar="AGENT", help="Start from this trained agent's weights; of another game: GAME:AGENT."),
+    ] = "",
     reward: Annotated[str, typer.Option(metavar="MODULE:FUNCTION", help="Shape a one-player game's rewards.")] = "",
     lessons: Annotated[
         str,
@@ -77,13 +81,16 @@ def train(
       arena train gridworld/cliff --algo q_learning --steps 20000
       arena train connect_four --name mine --resume --steps 4000000
       arena train go --algo bc --from games.sgf
+      arena train pettingzoo/atari/pong_v3 --init 'ALE/Pong-v5:ppo-1'
     """
     if resume and name is None:
         raise UsageError("--resume needs the --name of the run to go on with; `arena runs list` shows them")
     settings = [*(["compile=true"] if compile else []), *(settings or [])]
-    chosen = None if resume else configure(algo, game, config, settings)
-    if resume and (settings or config or record or lessons):
-        raise UsageError("a resumed run keeps its settings; leave out --set, --compile, --config, --record and --from")
+    chosen = None if resume else configure(algo, game, config, settings, init, db)
+    if resume and (settings or config or record or lessons or init):
+        raise UsageError(
+            "a resumed run keeps its settings; leave out --set, --compile, --config, --record, --from and --init"
+        )
     if show_settings and chosen is not None:
         from arena.config import to_toml
 
@@ -107,6 +114,7 @@ def train(
                 device=device,
                 checkpoint_steps=checkpoint_steps,
                 opponents=tuple(opponent or ()),
+                init=init,
                 reward=reward,
                 lessons=lessons,
                 record=record,
@@ -158,12 +166,22 @@ def plan(
     return f"{clean(game)}: {algorithm} with {', '.join([settings, *together, *length])}"
 
 
-def configure(algorithm: str, game: str, file: Path | None, settings: list[str]) -> Config:
-    """The algorithm's settings for the game: its own, then those of a TOML file, then those typed."""
+def configure(
+    algorithm: str, game: str, file: Path | None, settings: list[str], init: str = "", db: Path = DEFAULT_DB
+) -> Config:
+    """The algorithm's settings for the game: its own, then those of a TOML file, then those typed.
+
+    With `init` its own have a network of that agent's shape.
+    """
     from agents.configs import default_config
     from arena.config import apply_sets, load_toml
 
     config = default_config(algorithm, game)
+    if init:
+        from arena.warm_start import starting_config
+
+        with Store(db) as store:
+            config = starting_config(store, algorithm, str(parse_variant(game)), init)
     if file is not None:
         config = load_toml(config, file)
     return apply_sets(config, settings)

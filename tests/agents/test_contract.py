@@ -27,6 +27,7 @@ ACTOR_CRITIC = {
 }  # fmt: skip
 PPO = ACTOR_CRITIC | {"num_epochs": 2, "num_minibatches": 2}
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True, "random_plies": 0}
+AZ = ACTOR_CRITIC | {"simulations": 4, "batch_size": 16, "window": 300, "passes": 1.0}
 TABLE = {"report_steps": 200, "num_envs": 4}
 CASES = [
     ("ppo", "tic_tac_toe", PPO),
@@ -41,6 +42,7 @@ CASES = [
     ("dqn", "tic_tac_toe", DQN),
     ("dqn", "gridworld/sumo", DQN | {"network": "mlp"}),
     ("dqn", "gym/CartPole-v1", DQN | {"n_steps": 3, "priority_exponent": 0.6, "target_rate": 0.1}),
+    ("az", "tic_tac_toe", AZ | {"normalise_observations": True}),
     ("q_learning", "gridworld/cliff", TABLE),
     ("sarsa", "gridworld/cliff", TABLE),
     ("monte_carlo", "gridworld/tiny", TABLE),
@@ -59,6 +61,8 @@ KEYS = {
     "vpg": _VPG_KEYS,
     "dqn": _COMMON
     | {"charts/epsilon", "charts/learning_rate", "charts/q_mean", "losses/td_loss", "losses/bellman_residual"},
+    "az": _COMMON
+    | {"charts/learning_rate", "charts/search_gain", "losses/policy_loss", "losses/value_loss", "losses/entropy"},
     "q_learning": _TABLE_KEYS,
     "sarsa": _TABLE_KEYS,
     "monte_carlo": _TABLE_KEYS,
@@ -126,7 +130,7 @@ def test_contract(case: tuple[str, str, dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if case[1] in ("tic_tac_toe", "gridworld/cliff")][:4], ids=lambda case: case[0]
+    "case", [case for case in CASES if case[1] in ("tic_tac_toe", "gridworld/cliff")][:5], ids=lambda case: case[0]
 )
 def test_stopping(case: tuple[str, str, dict[str, Any]]) -> None:
     stopped = list(reports(case, should_stop=lambda: True))

@@ -138,6 +138,8 @@ def test_one_process_at_a_time(store: Store) -> None:
         list(run_league(store, GAME, "typo", learners=("dqm",)))
     with pytest.raises(UsageError, match="will not do"):
         list(run_league(store, GAME, "-x"))
+    with pytest.raises(UsageError, match="gridworld/tron cannot be searched"):
+        list(run_league(store, "gridworld/tron", learners=("az",)))
     assert [league.name for league in store.leagues()] == [GAME]
 
 
@@ -145,6 +147,16 @@ def test_one_process_at_a_time(store: Store) -> None:
 def test_minutes_end_a_league(store: Store) -> None:
     *_, last = begin(store, rounds=None, minutes=0.02)
     assert last.kind == "end"
+    assert store.check() == []
+
+
+@pytest.mark.slow
+def test_a_league_goes_the_alphazero_way(store: Store) -> None:
+    """A main agent and those who hunt it, all taught by search, meet frozen opponents in training."""
+    list(run_league(store, GAME, rounds=2, learners=("az",), slice_steps={"az": 2048}, games=4))
+    runs = store.runs()
+    assert {run.algorithm for run in runs} == {"az"}
+    assert all(run.step == 4096 for run in runs)
     assert store.check() == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agents.configs import Config, DQNConfig, PPOConfig, QLearningConfig, VPGConfig
+from agents.configs import AZConfig, Config, DQNConfig, PPOConfig, QLearningConfig, VPGConfig
 from agents.selfplay import SelfPlay
 from arena.locks import hold
 from arena.roster import known_names, resolve
@@ -25,6 +25,7 @@ CONFIGS: dict[str, Config] = {
     "ppo": PPOConfig(num_steps=8, num_epochs=2, **SMALL),  # type: ignore[arg-type]
     "vpg": VPGConfig(num_steps=8, value_steps=2, **SMALL),  # type: ignore[arg-type]
     "dqn": DQNConfig(learning_starts=100, batch_size=16, report_steps=64, **SMALL),  # type: ignore[arg-type]
+    "az": AZConfig(num_steps=8, simulations=4, batch_size=16, **SMALL),  # type: ignore[arg-type]
 }
 
 
@@ -72,7 +73,7 @@ def test_a_run_is_kept_with_all_it_depends_on(store: Store) -> None:
     assert store.check() == []
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "vpg", "dqn"])
+@pytest.mark.parametrize("algorithm", ["ppo", "vpg", "dqn", "az"])
 def test_a_resumed_run_equals_one_that_never_stopped(store: Store, algorithm: str) -> None:
     train(store, request(algorithm, "whole"))
     stopped = train(store, request(algorithm, "halves"), stop_after(5))
@@ -111,6 +112,12 @@ def test_a_run_goes_beyond_its_end_when_asked(store: Store) -> None:
     assert store.run("x").total_steps == 1280
     with pytest.raises(UsageError, match="trains on tic_tac_toe"):
         train(store, request(resume=True, game="connect_four", steps=2000))
+
+
+def test_what_cannot_be_searched_is_refused_before_a_run_is_made(store: Store) -> None:
+    with pytest.raises(UsageError, match="gridworld/tron cannot be searched: tic_tac_toe, connect_four"):
+        train(store, dataclasses.replace(request("az"), game="gridworld/tron"))
+    assert store.runs() == []
 
 
 def test_a_run_in_use_is_refused(store: Store) -> None:

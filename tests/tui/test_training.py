@@ -205,7 +205,7 @@ async def test_why_a_run_failed_and_what_has_finished(app: ArenaApp) -> None:
 
 def test_who_learns_what(tmp_path: Path) -> None:
     assert "q_learning" in algorithms("gridworld/cliff")
-    assert algorithms("connect_four") == ["ppo", "vpg", "dqn"]
+    assert algorithms("connect_four") == algorithms("go?size=5") == ["ppo", "vpg", "dqn", "az"]
     assert algorithms("gridworld/sumo") == ["ppo", "vpg", "dqn"]
     with pytest.raises(UsageError):
         algorithms("no_such_game")
