@@ -1,4 +1,4 @@
-"""The command `arena`: every command and group, and the app where no command is named."""
+"""The command `arena`: the app where no command is named, else what `arena.cli.lazy` lists."""
 
 from __future__ import annotations
 
@@ -8,34 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from arena.cli import (
-    agents,
-    ask,
-    bench,
-    db,
-    demo,
-    evaluate,
-    games,
-    keys,
-    label,
-    league,
-    play,
-    prefs,
-    replay,
-    rlhf_lens,
-    runs,
-    serve,
-    starters,
-    strength,
-    table,
-    terminal,
-    tournament,
-    train,
-)
-from arena.cli.errors import ArenaGroup
+from arena.cli.lazy import LazyGroup
 from arena.cli.options import DEFAULT_DB, Db
 
-app = typer.Typer(cls=ArenaGroup, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -92,35 +68,3 @@ def app_keys() -> tuple[str, list[dict[str, Any]], str]:
 def main() -> None:
     """The entry point."""
     app(prog_name="arena")
-
-
-_COMMANDS = (
-    demo.demo,
-    play.play,
-    train.train,
-    evaluate.evaluate,
-    evaluate.match,
-    tournament.tournament,
-    table.table,
-    strength.strength,
-    ask.ask,
-    serve.serve,
-    label.label,
-    keys.keys,
-    terminal.reset_terminal,
-)
-for _command in _COMMANDS:
-    app.command()(_command)
-for _name, _group in {
-    "league": league.app,
-    "games": games.app,
-    "agents": agents.app,
-    "starters": starters.app,
-    "runs": runs.app,
-    "replay": replay.app,
-    "prefs": prefs.app,
-    "db": db.app,
-    "bench": bench.app,
-    "rlhf": rlhf_lens.app,
-}.items():
-    app.add_typer(_group, name=_name)

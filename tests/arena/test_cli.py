@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from arena.cli import progress
 from arena.cli.errors import ArenaGroup
 from arena.cli.interrupts import stoppable
+from arena.cli.lazy import LazyCommands
 from arena.cli.metrics_export import write_csv
 from arena.cli.output import clean, duration, print_json, print_table
 from arena.cli.reference import commands, reference
@@ -35,6 +36,23 @@ def test_every_command_has_help_with_an_example() -> None:
         assert command.help, f"{words} has no help"
         if not getattr(command, "commands", {}) or words == "arena":
             assert f"  {words}" in page.partition("Example:")[2], f"{words} has no example"
+
+
+def test_what_help_lists_is_what_the_commands_say_of_themselves() -> None:
+    commands = LazyCommands()
+    assert {word: command.get_short_help_str(1000) for word, command in commands.items()} == commands.helps
+
+
+def test_help_loads_no_commands() -> None:
+    script = (
+        "import sys, arena.cli.app as cli\n"
+        "try: cli.app(['--help'])\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print([name for name in ('arena.store', 'arena.cli.train', 'agents.configs') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_reference_is_up_to_date() -> None:
