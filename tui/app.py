@@ -22,7 +22,6 @@ from textual.screen import Screen
 
 from arena.jobs import Jobs
 from arena.session_client import Seat
-from arena.store import valid_name
 from envs.errors import ArenaError
 from tui import keymap, terminal_keys
 from tui.areas import AREAS, find_area
@@ -196,6 +195,7 @@ class ArenaApp(App[None]):
 
     def ask_name(self, then: Callable[[], None] | None = None) -> None:
         """Ask for the person's name, keep it, then go on."""
+        from arena.store import valid_name
 
         def answered(name: str | None) -> None:
             if name is None:
@@ -400,7 +400,11 @@ def run(
 
     Raises UsageError where the name will not do, SystemExit where the app crashed or was told to end by a signal.
     """
-    app = ArenaApp(Path(db), valid_name(user, "player") if user is not None else None)
+    if user is not None:
+        from arena.store import valid_name
+
+        user = valid_name(user, "player")
+    app = ArenaApp(Path(db), user)
     if game is not None:
         app.start_with(lambda: app.play_game(game, opponents, seat, seed, **({"race": race} if race else {})))
     if label is not None:

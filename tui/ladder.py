@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from arena.records import AgentKind
-from arena.standings import Standing
+if TYPE_CHECKING:
+    from arena.records import AgentKind
+    from arena.standings import Standing
 
 PASTIMES = ("random", "first-legal")
 """Nobody's level."""

@@ -18,7 +18,6 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, OptionList, Static
 from textual.widgets.option_list import Option
 
-from arena.starters import find_starter
 from envs.errors import ArenaError
 from envs.specs import find_game, parse_variant
 from tui.facts import GameFacts, known_games, read_game
@@ -250,6 +249,8 @@ class HomeScreen(Screen[None]):
     @on(DataTable.RowHighlighted, "#agents")
     def _show_note(self) -> None:
         """Your rating, and of a starter how strong it was measured to be, else what the signs mean."""
+        from arena.starters import find_starter
+
         if self._facts is None:
             return
         table = self.query_one("#agents", DataTable)
