@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from arena.records import AgentKind
-from arena.replay_search import parse_search
-from arena.session_start import read_unfinished
-from arena.standings import ScoreRow, Standing, score_table, standings
-from arena.starters import measured, starters
-from arena.store import Store
 from envs.errors import UsageError
 from envs.specs import GAMES, find_game, parse_variant
 from tui.ladder import Rung, ladder
+
+# The Store and what reads from it are imported where they are read from: the first screen is painted before.
+if TYPE_CHECKING:
+    from arena.records import AgentKind
+    from arena.standings import ScoreRow, Standing
+    from arena.store import Store
 
 Facts = TypeVar("Facts")
 
@@ -139,6 +139,10 @@ def read_league(db: Path) -> LeagueFacts:
 
 
 def read_game(db: Path, game: str) -> GameFacts:
+    from arena.session_start import read_unfinished
+    from arena.standings import score_table, standings
+    from arena.starters import measured, starters
+
     players = find_game(game.partition("?")[0]).num_players
     offered: list[tuple[str, AgentKind]] = [(starter.name, "checkpoint") for starter in starters(game)]
     offered += scripts(game)
@@ -165,6 +169,7 @@ def game_of(db: Path, episode: int) -> str:
 
 def read_replays(db: Path, wanted: ReplayFilter, before: int | None, limit: int) -> list[ReplayRow]:
     """Episodes, newest first."""
+    from arena.replay_search import parse_search
 
     def read(store: Store) -> list[ReplayRow]:
         agents = {row.id: row for row in store.agents(retired=True)}
@@ -204,6 +209,8 @@ def read_replays(db: Path, wanted: ReplayFilter, before: int | None, limit: int)
 
 def save_setting(db: Path, name: str, value: str) -> None:
     """Keep a setting; the league is created where there is none."""
+    from arena.store import Store
+
     with Store(db) as store:
         store.set_setting(name, value)
 
@@ -211,5 +218,7 @@ def save_setting(db: Path, name: str, value: str) -> None:
 def _read(db: Path, read: Callable[[Store], Facts], empty: Facts) -> Facts:
     if not db.exists():
         return empty
+    from arena.store import Store
+
     with Store(db, create=False) as store:
         return read(store)
