@@ -70,7 +70,9 @@ def train(
 
     Raises UsageError for games that cannot be searched.
     """
-    search = GumbelSearch(env.spec, config.simulations, config.considered, config.value_scale, config.gamma)
+    search = GumbelSearch(
+        env.spec, config.simulations, config.considered, config.value_scale, config.gamma, config.search_threads
+    )
     seeds = named_seeds(seed)
     network = ActorCritic(env.spec, config, torch_generator(seeds["init"])).to(env.device)
     if config.compile:

@@ -160,6 +160,7 @@ class AZConfig(ActorCriticConfig):
     max_grad_norm: float = setting(0.0, "gradients are scaled down to this norm; 0: never", min=0.0)
     pool_share: float = setting(0.0, "self-play: share of games against frozen policies of the pool", min=0.0, max=1.0)
     simulations: int = setting(32, "positions that the search of a move looks at", min=1, max=1000)
+    search_threads: int = setting(1, "parts of the games that are searched at the same time", min=1, max=256)
     considered: int = setting(16, "actions that the search compares at its root, at most", min=1, max=362)
     value_scale: float = setting(0.5, "how much a difference in value changes the search's policy", min=0.0, max=100.0)
     noise_plies: int = setting(1000, "moves of a game that are drawn with noise; later ones are the best found", min=0)

@@ -15,6 +15,7 @@ B games, A actions, S simulations. Values are those of the player to move.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -78,12 +79,19 @@ class GumbelSearch:
         considered: how many actions the root looks at, at most.
         value_scale: what a difference in value counts beside one in log-prior, in σ.
         gamma: discount per ply.
+        threads: how many parts of the positions are searched at a time; each is a batch of its own to the network.
 
     Raises UsageError for games that cannot be searched.
     """
 
     def __init__(
-        self, spec: GameSpec, simulations: int, considered: int = 16, value_scale: float = 0.1, gamma: float = 1.0
+        self,
+        spec: GameSpec,
+        simulations: int,
+        considered: int = 16,
+        value_scale: float = 0.5,
+        gamma: float = 1.0,
+        threads: int = 1,
     ) -> None:
         searchable(spec)
         options = parse_variant(spec.game).all_options()
@@ -94,13 +102,24 @@ class GumbelSearch:
         self.simulations, self.value_scale, self.gamma = simulations, value_scale, gamma
         most = min(considered, self.num_actions)
         self.schedule = np.array([halving_schedule(count, simulations) for count in range(most + 1)])
+        self.threads, self.pool = threads, ThreadPoolExecutor(threads)
 
-    @torch.no_grad()
     def __call__(
         self, evaluate: Evaluate, observation: Tensor, mask: Tensor, logits: Tensor, value: Tensor, noise: Tensor
     ) -> Found:
         """Search the positions seen as observation [B, *obs], with legal actions mask [B, A] bool, the network's logits
         [B, A] and value [B] there, and Gumbel noise [B, A] (zeros: the best few by the prior alone)."""
+        count = min(self.threads, len(observation))
+        if count <= 1:
+            return self._search(evaluate, observation, mask, logits, value, noise)
+        columns = (column.tensor_split(count) for column in (observation, mask, logits, value, noise))
+        parts = list(self.pool.map(self._search, [evaluate] * count, *columns))
+        return Found(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    @torch.no_grad()
+    def _search(
+        self, evaluate: Evaluate, observation: Tensor, mask: Tensor, logits: Tensor, value: Tensor, noise: Tensor
+    ) -> Found:
         size, nodes = len(observation), self.simulations + 1
         tree = _Tree(
             states=np.empty((size, nodes, positions(self.code, observation[:1]).shape[1]), np.int64),

@@ -83,7 +83,10 @@ def test_every_simulation_is_counted_and_only_legal_moves_are_tried(game: str) -
     assert bool((found.policy[~mask] == 0).all())
     assert torch.allclose(found.policy.sum(-1), torch.ones(6))
     assert bool(mask.gather(1, found.action.unsqueeze(1)).all())
-    # In any company the same.
+    # In any company the same, and so in several threads, more of them than positions too.
+    for threads in (3, 9):
+        parts = search_without_an_idea(env.spec, turn.observation[:, 0], mask, 40, threads=threads)
+        assert all(torch.equal(a, b) for a, b in zip(parts, found, strict=True))
     alone = search_without_an_idea(env.spec, turn.observation[2:3, 0], mask[2:3], 40)
     assert torch.equal(alone.policy, found.policy[2:3])
 
