@@ -29,6 +29,7 @@ from agents.configs import BCConfig
 from agents.metrics import Metrics, TrainingState
 from agents.networks import ActorCritic, freeze, load_weights
 from agents.resume import named_seeds, pack, pack_generator, pack_optimizer, torch_generator, unpack, unpack_optimizer
+from agents.warm_start import Start, warm_start
 from envs.errors import UsageError
 from envs.protocol import VecEnv
 
@@ -60,6 +61,7 @@ def train(
     checkpoint_steps: int = 0,
     should_stop: Callable[[], bool] = lambda: False,
     reward: object = None,
+    start: Start | None = None,
 ) -> Iterator[Metrics]:
     """Learn from `lessons` until `total_steps`; `env` says what the game is and is not played, so that `opponents` and
     `reward` mean nothing. Raises UsageError where there is nothing to learn from."""
@@ -68,6 +70,8 @@ def train(
         raise UsageError("behaviour cloning needs recorded games to learn from: --from FILE or --from episodes")
     seeds = named_seeds(seed)
     network = ActorCritic(env.spec, config, torch_generator(seeds["init"])).to(env.device)
+    if start is not None and resume is None:
+        warm_start(network, config, env.spec, start)
     optimizer = torch.optim.Adam(
         network.parameters(), config.learning_rate, eps=config.adam_eps, weight_decay=config.weight_decay
     )

@@ -64,6 +64,7 @@ from agents.schedules import linear
 from agents.selfplay import Opponents, SelfPlay, in_random_opening
 from agents.shaping import Shaping, one_player_only
 from agents.tally import Tally
+from agents.warm_start import Start, warm_start
 from envs.protocol import Turn, VecEnv
 from envs.specs import GameSpec
 
@@ -311,11 +312,15 @@ def train(
     checkpoint_steps: int = 0,
     should_stop: Callable[[], bool] = lambda: False,
     reward: Shaping | None = None,
+    start: Start | None = None,
 ) -> Iterator[Metrics]:
     """Train on `env` (made with `config.num_envs` games and automatic reset) until `total_steps`; see docs/plans."""
     learner = Learner(config, env, seed, opponents, reward)
     if resume is not None:
         learner.load(resume)
+    elif start is not None:
+        warm_start(learner.network, config, env.spec, start)
+        learner.target.load_state_dict(learner.network.state_dict())
     started, reported = time.perf_counter(), learner.step
     done = False
     while not done:

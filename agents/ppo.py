@@ -38,6 +38,7 @@ from agents.rollout import Games, Samples, advantages, collect_rollout, load_lea
 from agents.schedules import linear
 from agents.selfplay import Opponents
 from agents.shaping import Shaping
+from agents.warm_start import Start, warm_start
 from envs.protocol import VecEnv
 
 
@@ -52,10 +53,13 @@ def train(
     checkpoint_steps: int = 0,
     should_stop: Callable[[], bool] = lambda: False,
     reward: Shaping | None = None,
+    start: Start | None = None,
 ) -> Iterator[Metrics]:
     """Train on `env` (made with `config.num_envs` games and automatic reset) until `total_steps`; see docs/plans."""
     seeds = named_seeds(seed)
     network = ActorCritic(env.spec, config, torch_generator(seeds["init"])).to(env.device)
+    if start is not None and resume is None:
+        warm_start(network, config, env.spec, start)
     if config.compile:
         compile_trunks(network)
     optimizer = torch.optim.Adam(network.parameters(), config.learning_rate, eps=config.adam_eps, fused=True)

@@ -22,7 +22,6 @@ from agents.configs import (
     Config,
     LearnerConfig,
     config_from,
-    default_config,
     default_steps,
     training_game,
 )
