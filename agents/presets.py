@@ -128,6 +128,7 @@ BUDGETS: dict[str, dict[str, int]] = {
     "vpg": _SHORT_RUNS
     | {"gridworld/maze": 400_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
     | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
+    "az": {"tic_tac_toe": 120_000, "connect_four": 2_000_000},
     "q_learning": _TABLE_RUNS | {"gridworld/cliff": 40_000, "gridworld/rooms": 100_000},
     "sarsa": _TABLE_RUNS,
     "monte_carlo": _TABLE_RUNS,
@@ -462,7 +463,7 @@ PRESETS: dict[str, Presets] = {
             "window": 40_000,
             "passes": 6.0,
         },
-        # The wilder the openings, the better it answers what others think of.
+        # Random openings of any length show it the positions that it would not let happen itself.
         "connect_four": {
             "num_envs": 512,
             "num_steps": 32,
