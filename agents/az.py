@@ -41,6 +41,7 @@ from agents.schedules import linear
 from agents.selfplay import Opponents, in_random_opening
 from agents.shaping import Shaping
 from agents.symmetries import Symmetries
+from agents.warm_start import Start, warm_start
 from envs.protocol import VecEnv
 from envs.specs import GameSpec
 
@@ -65,6 +66,7 @@ def train(
     checkpoint_steps: int = 0,
     should_stop: Callable[[], bool] = lambda: False,
     reward: Shaping | None = None,
+    start: Start | None = None,
 ) -> Iterator[Metrics]:
     """Train on `env` (made with `config.num_envs` games and automatic reset) until `total_steps`; see docs/plans.
 
@@ -75,6 +77,8 @@ def train(
     )
     seeds = named_seeds(seed)
     network = ActorCritic(env.spec, config, torch_generator(seeds["init"])).to(env.device)
+    if start is not None and resume is None:
+        warm_start(network, config, env.spec, start)
     if config.compile:
         compile_trunks(network)
     optimizer = torch.optim.AdamW(

@@ -46,7 +46,7 @@ def shaped_alike(config: AnyConfig, theirs: Mapping[str, Any]) -> AnyConfig:
 def check_start(config: Config, spec: GameSpec, start: Start) -> None:
     """Raises UsageError where a network with this config for this game cannot begin with these weights."""
     if not isinstance(config, LearnerConfig):
-        raise UsageError("only networks start from another agent's weights: ppo, vpg, dqn and bc")
+        raise UsageError("only networks start from another agent's weights: ppo, vpg, dqn, az and bc")
     generator = torch.Generator()
     network: nn.Module
     if isinstance(config, DQNConfig):

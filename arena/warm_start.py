@@ -75,7 +75,7 @@ def start_facts(store: Store, algorithm: str, config: Config, spec: GameSpec, in
 
     agent = find_start(store, spec.game, init)
     if "start" not in inspect.signature(load_train(algorithm)).parameters:
-        raise UsageError(f"{algorithm} starts from nothing else: --init is for ppo, vpg, dqn and bc")
+        raise UsageError(f"{algorithm} starts from nothing else: --init is for ppo, vpg, dqn, az and bc")
     check_start(config, spec, load_start(store, agent))
     return {"init": {"game": agent.game, "agent": agent.name, "checkpoint": agent.checkpoint}}
 
