@@ -21,7 +21,9 @@ from envs.specs import find_game
 Strategy = Literal["league", "copy-best", "independent"]
 GateKind = Literal["always", "rule", "sprt"]
 
-ALGORITHMS = ("dqn", "vpg", "ppo", "az")
+ANY_GAME = ("dqn", "vpg", "ppo")
+"""Who is in a default league; AlphaZero learns only what can be searched."""
+ALGORITHMS = (*ANY_GAME, "az")
 SLICE_STEPS = {"dqn": 16_384, "vpg": 98_304, "ppo": 131_072, "az": 32_768}
 """Env steps that a member trains in a round: some seconds each, so that a round takes less than a minute."""
 MAX_MEMBERS = 64
@@ -95,7 +97,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def default_league(game: str, algorithms: Sequence[str] = ALGORITHMS) -> LeagueConfig:
+def default_league(game: str, algorithms: Sequence[str] = ANY_GAME) -> LeagueConfig:
     """A main agent per algorithm."""
     if not algorithms:
         raise UsageError("a league needs at least one learner")
