@@ -86,7 +86,6 @@ def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generato
     elif kind == "planner":
         planner = Planner(shape)
         initialise(planner.see, gain, generator)
-        initialise(planner.judge, 1.0, generator)
         layers.append(planner)
         width = planner.features
     else:

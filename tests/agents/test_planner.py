@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from agents.configs import DQNConfig, VPGConfig
 from agents.networks import build_trunk
-from agents.planner import Planner, neighbours, propagate
+from agents.planner import FIRST_PASSING, FIRST_REWARD, UNITS, Planner, neighbours, patches, propagate
 from arena.strength import _distances
 from envs.errors import UsageError
 from envs.registry import make
@@ -69,10 +70,26 @@ def test_the_walker_sees_its_own_surroundings_and_values_from_afar() -> None:
     alone = torch.cat([planner(planes[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(together, alone)
     assert planner(planes[:0]).shape == (0, planner.features)
-    values, seen = together.split([planner.features - 32, 32], 1)
+    values, seen = together.split([planner.features - UNITS, UNITS], 1)
     assert not torch.equal(values[0], values[1])
     assert not torch.equal(values[1], values[2])
     torch.testing.assert_close(seen[1], seen[2])
+
+
+def test_at_first_a_map_spreads_from_each_plane_through_open_cells() -> None:
+    planes = torch.zeros(1, 2, 4, 5)
+    planes[0, 0, 3, 4] = planes[0, 1, 0, 0] = 1.0  # the walker, and a mark seven steps away
+    with torch.no_grad():
+        values = Planner((2, 4, 5))(planes)[0, :10].view(5, 2)  # here, above, below, left, right
+    passing = 1 / (1 + math.exp(-FIRST_PASSING))
+    steps = torch.tensor([[0, 7], [1, 6], [0, 7], [1, 6], [0, 7]])
+    torch.testing.assert_close(values, FIRST_REWARD * passing**steps)
+
+
+def test_patches_are_the_cells_around_each_in_a_bordered_map() -> None:
+    bordered = torch.arange(4 * 5)
+    assert bordered[patches(2, 3)][0].tolist() == [0, 1, 2, 5, 6, 7, 10, 11, 12]
+    assert bordered[patches(2, 3)][5].tolist() == [7, 8, 9, 12, 13, 14, 17, 18, 19]
 
 
 def test_a_planner_needs_planes() -> None:
