@@ -122,18 +122,18 @@ _SHORT_RUNS = dict.fromkeys(("gridworld/recycling", "gridworld/tiny", "gridworld
 _TABLE_RUNS = dict.fromkeys((*_SHORT_RUNS, "gridworld/maze?level", "gridworld/custom"), 20_000)
 BUDGETS: dict[str, dict[str, int]] = {
     "ppo": _SHORT_RUNS
-    | {"gridworld/maze": 400_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
+    | {"gridworld/maze": 250_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
     | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000, "gym/CartPole": 100_000}
     | dict.fromkeys(("gym/Acrobot", "gym/MountainCar-v", "gym/LunarLander"), 1_000_000),
     "vpg": _SHORT_RUNS
-    | {"gridworld/maze": 400_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
+    | {"gridworld/maze": 250_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
     | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
     "az": {"tic_tac_toe": 120_000, "connect_four": 2_000_000},
     "q_learning": _TABLE_RUNS | {"gridworld/cliff": 40_000, "gridworld/rooms": 100_000},
     "sarsa": _TABLE_RUNS,
     "monte_carlo": _TABLE_RUNS,
     "dqn": dict.fromkeys(_SHORT_RUNS, 3_000)
-    | {"gridworld/maze": 250_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
+    | {"gridworld/maze": 150_000, "gridworld/maze?level": 10_000, "gridworld/custom": 10_000}
     | {"gridworld/cliff": 20_000, "gridworld/rooms": 20_000, "cartpole": 60_000, "gym/CartPole": 100_000}
     | {"gym/Acrobot": 100_000, "gym/MountainCar-v": 120_000, "gym/LunarLander": 100_000},
 }
