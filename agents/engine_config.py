@@ -13,20 +13,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.configs import Config, setting
-from envs.errors import ArenaError, UsageError
+from envs.errors import ArenaError, UnknownNameError, UsageError
 
-PROTOCOLS = ("uci", "gtp")
+PROTOCOLS = ("uci", "gtp", "openspiel")
+BOTS = {"random": 0, "mcts": 1_000}
+"""OpenSpiel's bots, which are no programs, and how many simulations a move they have where nothing is said."""
 GAMES_FOLDERS = ("/usr/games", "/usr/local/games")
 """Where Debian puts engines, which is not always on the PATH."""
 MAX_TEXT = 10_000
+_KINDS = {"uci": "a uci engine", "gtp": "a gtp engine", "openspiel": "a bot of OpenSpiel"}
+_FOREIGN = {
+    "uci": ("level",),
+    "gtp": ("nodes", "depth", "skill", "elo", "options"),
+    "openspiel": ("depth", "movetime", "skill", "elo", "level", "options"),
+}
+"""The settings that are of another protocol."""
 
 
 @dataclass(frozen=True)
 class EngineConfig(Config):
     """An engine and how strong it may be. The same config in the same position means the same question to it."""
 
-    protocol: str = setting("uci", "uci (chess) or gtp (go)", choices=PROTOCOLS)
-    nodes: int = setting(0, "uci: positions searched a move; 0: no such limit", min=0, max=10**12)
+    protocol: str = setting("uci", "uci (chess), gtp (go) or openspiel (its bots)", choices=PROTOCOLS)
+    nodes: int = setting(
+        0, "uci: positions searched a move, 0: no such limit; openspiel: simulations, 0: 1,000", min=0, max=10**12
+    )
     depth: int = setting(0, "uci: plies searched a move; 0: no such limit", min=0, max=1000)
     movetime: float = setting(0.0, "seconds a move; 0: no such limit", min=0.0, max=600.0)
     skill: int = setting(-1, "uci: its Skill Level, 0 to 20 for Stockfish; -1: its own", min=-1, max=100)
@@ -46,13 +57,22 @@ class EngineConfig(Config):
         super().__post_init__()
         if not self.command or not all(isinstance(word, str) and word.isprintable() for word in self.command):
             raise UsageError("an engine needs a command of printable words")
-        foreign = ("level",) if self.protocol == "uci" else ("nodes", "depth", "skill", "elo", "options")
-        for name in foreign:
+        for name in _FOREIGN[self.protocol]:
             if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                raise UsageError(f"{name} means nothing to a {self.protocol} engine")
+                raise UsageError(f"{name} means nothing to {_KINDS[self.protocol]}")
+        if not self.is_program:
+            if self.command[0] not in BOTS or len(self.command) > 1:
+                raise UnknownNameError("bot of OpenSpiel", " ".join(self.command), BOTS)
+            if self.nodes and not BOTS[self.command[0]]:
+                raise UsageError(f"nodes means nothing to OpenSpiel's {self.command[0]} bot")
         if self.movetime >= self.timeout:
             raise UsageError(f"timeout={self.timeout:g} leaves no time for movetime={self.movetime:g}; set it higher")
         self.uci_options()
+
+    @property
+    def is_program(self) -> bool:
+        """Whether a program is run for it, and not a bot of an installed package."""
+        return self.protocol != "openspiel"
 
     def uci_options(self) -> dict[str, str]:
         """Every option that is to be set, by name."""

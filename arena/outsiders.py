@@ -1,4 +1,4 @@
-"""How outside engines become agents of a league."""
+"""How outside engines and bots become agents of a league."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import dataclasses
 import torch
 
 from agents.engine_config import EngineConfig, to_text
-from agents.engines import EnginePolicy
 from arena.allowed import allow
 from arena.records import Agent
-from arena.roster import game_spec
+from arena.roster import game_spec, outside_policy
 from arena.store import Store
 from arena.store_rows import valid_name
 from envs.errors import ArenaError, UsageError
@@ -29,7 +28,7 @@ def add_engine(store: Store, game: str, name: str, config: EngineConfig) -> tupl
     name = valid_name(name, "agent")
     if any(agent.name == name for agent in store.agents(game, retired=True)):
         raise UsageError(f"{game} already has an agent {name!r}; choose another name")
-    policy = EnginePolicy(game_spec(game), dataclasses.replace(config, random=0.0))
+    policy = outside_policy(game_spec(game), dataclasses.replace(config, random=0.0))
     env = make(game, autoreset=False)
     try:
         says = policy.start()
@@ -41,6 +40,7 @@ def add_engine(store: Store, game: str, name: str, config: EngineConfig) -> tupl
         env.close()
     if decision.gave_up is not None:
         raise ArenaError(f"{config.command[0]} does not play: {decision.gave_up[0]}")
-    allow(config.digest)
+    if config.is_program:
+        allow(config.digest)
     agent = Agent(game, name, "engine", policy=to_text(config))
     return store.agent_by_id(store.add_agent(agent)), says or config.command[0]

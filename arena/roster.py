@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from agents import scripted
-from agents.engine_config import from_text
+from agents.engine_config import EngineConfig, from_text
 from agents.engines import EnginePolicy
+from agents.openspiel import OpenSpielPolicy
 from agents.plugins import PREFIX, load_plugin, plugin_names
 from agents.policy import Policy
 from agents.registry import load_policy
@@ -139,15 +140,20 @@ def on_device(policy: Policy, device: str) -> Policy:
     return moved
 
 
-def engine_policy(agent: Agent) -> EnginePolicy:
+def engine_policy(agent: Agent) -> EnginePolicy | OpenSpielPolicy:
     """The engine's policy, not started yet; UsageError where its command has not been allowed on this machine."""
     config = from_text(agent.policy)
-    if not is_allowed(config.digest):
+    if config.is_program and not is_allowed(config.digest):
         raise UsageError(
             f"{agent.name} runs a program, and nobody has allowed that here: `arena agents show '{agent.game}' "
             f"{agent.name}` says which, `arena agents allow '{agent.game}' {agent.name}` lets it run"
         )
-    return EnginePolicy(game_spec(agent.game), config)
+    return outside_policy(game_spec(agent.game), config)
+
+
+def outside_policy(spec: GameSpec, config: EngineConfig) -> EnginePolicy | OpenSpielPolicy:
+    """What plays by this config. Raises UsageError where it does not know the game."""
+    return EnginePolicy(spec, config) if config.is_program else OpenSpielPolicy(spec, config)
 
 
 def _find(store: Store, game: str, name: str, join: bool) -> Agent:

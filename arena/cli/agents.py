@@ -116,26 +116,32 @@ def retire(
 def add(
     game: GameName,
     agent: Annotated[str, typer.Argument(metavar="NAME", help="What it shall be called here.")],
-    engine: Annotated[str, typer.Option(metavar="|".join(PROTOCOLS), help="What it speaks: UCI plays chess, GTP go.")],
-    command: Annotated[str, typer.Option(metavar="COMMAND", help="The program and its arguments, as in a shell.")],
+    engine: Annotated[
+        str, typer.Option(metavar="|".join(PROTOCOLS), help="UCI plays chess, GTP go; OpenSpiel has bots.")
+    ],
+    command: Annotated[
+        str, typer.Option(metavar="COMMAND", help="The program and its arguments, as in a shell; or a bot.")
+    ],
     set: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A limit or an option; see below.")
     ] = None,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Let an outside engine join as an agent: any UCI engine for chess, any GTP engine for go.
+    """Let an outside engine join as an agent: any UCI engine for chess, any GTP engine for go, OpenSpiel's bots.
 
     It is started once to see that it works. It plays in a process group of its own, in a temporary directory, with
     limits on memory, files and time; where it crashes, is late or plays what is illegal, it forfeits the game.
 
     Settings: nodes, depth, movetime (seconds), skill, elo, options=Name=Value;Name=Value for UCI; level, movetime for
-    GTP; timeout, memory_mb, and random: how often any legal move is played in place of its own.
+    GTP; timeout, memory_mb, and random: how often any legal move is played in place of its own. OpenSpiel's bots are
+    random and mcts (nodes: simulations a move); they play tic-tac-toe and connect four, and need open-spiel installed.
 
     \b
     Example:
       arena agents add pettingzoo/classic/chess_v6 stockfish-1 --engine uci --command stockfish --set nodes=100
       arena agents add go gnugo-1 --engine gtp --command "gnugo --mode gtp --chinese-rules" --set level=1
+      arena agents add connect_four spiel --engine openspiel --command mcts --set nodes=1000
     """
     from arena.outsiders import add_engine
 
@@ -145,7 +151,8 @@ def add(
         raise UsageError(f"--command {command!r}: {str(error).lower()}") from None
     if engine not in PROTOCOLS:
         raise UnknownNameError("engine protocol", engine, PROTOCOLS)
-    config = apply_sets(EngineConfig(protocol=engine, command=found_command(words)), set or [])
+    found_words = tuple(words) if engine == "openspiel" else found_command(words)
+    config = apply_sets(EngineConfig(protocol=engine, command=found_words), set or [])
     with Store(db) as store:
         found, says = add_engine(store, game, agent, config)
     print_json({"agent": found, "engine": says}) if json else print(f"{clean(found.name)} plays {game}: {clean(says)}")
@@ -161,9 +168,9 @@ def allow(game: GameName, agent: AgentName, db: Db = DEFAULT_DB) -> None:
     """
     with Store(db, create=False) as store:
         found = store.agent(game, agent)
-    if found.kind != "engine":
+    config = from_text(found.policy) if found.kind == "engine" else None
+    if config is None or not config.is_program:
         raise UsageError(f"{found.name} runs no program; it needs no leave")
-    config = from_text(found.policy)
     allow_digest(config.digest)
     print(f"{clean(found.name)} may run {clean(describe(config))}")
 
