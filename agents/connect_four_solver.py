@@ -5,8 +5,9 @@ A position's score is how many stones of the winner are still unplayed when the 
 draw. The empty board's score is 1: the first player wins with the last of 21 stones, at ply 41.
 
 Negamax with null windows (as in Pons 2015, "Solving Connect 4"), a transposition table of two-way buckets that keeps
-the larger of two subtrees, moves that do not lose at once, moves ordered by the winning squares they make,
-mirrored positions as one near the start, and two bounds from the board alone:
+the larger of two subtrees and is asked about all replies before one of them is gone into, moves that do not lose at
+once, moves ordered by the winning squares they make, mirrored positions as one near the start, and two bounds from the
+board alone:
 
 - a side that has no line left cannot win;
 - where every column has an even number of free squares, the player not to move can answer every stone in the same
@@ -47,7 +48,7 @@ _LOWEST = U(sum(1 << (8 * column) for column in range(COLUMNS)))
 _BOARD = U(int(_COLUMN) * int(_LOWEST))
 _LOWER, _UPPER = U(int(_LOWEST) * 0b010101), U(int(_LOWEST) * 0b101010)
 _ORDER = (0, 6, 1, 5, 2, 4, 3)  # of equals the last comes first
-_MIRRORED_UNTIL, _STORED_UNTIL = 14, 32  # stones
+_MIRRORED_UNTIL, _CHILDREN_UNTIL, _STORED_UNTIL = 14, 30, 32  # stones
 _KEY_BITS = 55
 _KEY, _MULTIPLIER = U((1 << _KEY_BITS) - 1), U(0x2545F4914F6CDD1D & ((1 << _KEY_BITS) - 1))
 _CHECK_BITS = U(_KEY_BITS - TABLE_BITS)
@@ -137,6 +138,8 @@ def _search(own, occupied, alpha, beta, table, budget):
     alphas, betas, bests = np.empty(CELLS, np.int64), np.empty(CELLS, np.int64), np.empty(CELLS, np.int64)
     lows, highs, left = np.empty(CELLS, np.int64), np.empty(CELLS, np.int64), np.empty(CELLS, np.int64)
     moves, weights = np.empty((CELLS, COLUMNS), U), np.empty(COLUMNS, np.int64)
+    lines = np.empty((CELLS, COLUMNS), U)
+    threats = _winning_squares(own ^ occupied, occupied)
     stones, depth, visited = _count(occupied), 0, 0
     while True:
         visited += 1
@@ -146,7 +149,6 @@ def _search(own, occupied, alpha, beta, table, budget):
         done, value = False, 0
         other = own ^ occupied
         landing = (occupied + _LOWEST) & _BOARD
-        threats = _winning_squares(other, occupied)
         forced = landing & threats
         safe = (landing if forced == U(0) else forced) & ~(threats >> _ONE)
         low, high = -((40 - stones) >> 1), (41 - stones) >> 1
@@ -177,6 +179,15 @@ def _search(own, occupied, alpha, beta, table, budget):
                 elif high <= alpha or low == high:
                     done, value = True, high
         count = 0
+        if not done and stones < _CHILDREN_UNTIL:  # does the table know a reply that settles it?
+            for column in _ORDER:
+                move = safe & (_COLUMN << U(8 * column))
+                if move != U(0):
+                    entry = _look_up(table, _hash(other, occupied | move, stones + 1))
+                    if entry != U(0):
+                        low = max(low, 32 - np.int64((entry >> U(6)) & _SIX_BITS))
+            if low >= beta:
+                done, value = True, low
         if not done:
             for column in _ORDER:
                 move = safe & (_COLUMN << U(8 * column))
@@ -192,8 +203,10 @@ def _search(own, occupied, alpha, beta, table, budget):
                 place = count
                 while place > 0 and weights[place - 1] > weight:
                     weights[place], moves[depth, place] = weights[place - 1], moves[depth, place - 1]
+                    lines[depth, place] = lines[depth, place - 1]
                     place -= 1
                 weights[place], moves[depth, place] = weight, move
+                lines[depth, place] = wins
                 count += 1
         if not done:
             owns[depth], occupieds[depth], keys[depth] = own, occupied, key
@@ -220,6 +233,7 @@ def _search(own, occupied, alpha, beta, table, budget):
         left[depth] -= 1
         own = owns[depth] ^ occupieds[depth]
         occupied = occupieds[depth] | moves[depth, left[depth]]
+        threats = lines[depth, left[depth]]
         alpha, beta = -betas[depth], -alphas[depth]
         depth += 1
         stones += 1
