@@ -1,8 +1,9 @@
 """Small trained agents that come with the package, so that an empty directory is no dead end. Imports no torch.
 
 `arena/data/starters/` holds their checkpoints and `starters.json`: the runs they come from (recipe, seed, commit,
-versions) and how strong everybody was in one measured round robin. `benchmarks/starters.py` makes both. A starter
-joins a league when it first plays there, or by `arena starters add`, with its run as its provenance.
+versions) and how strong everybody was in one measured round robin, or by scores in games of one player.
+`benchmarks/starters.py` makes both. A starter joins a league when it first plays there, or by `arena starters add`,
+with its run as its provenance.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ INDEX = "starters.json"
 
 @dataclass(frozen=True)
 class Starter:
-    """One of them. `strength`: what was measured, in words; `elo`, `low`, `high`: in the round robin, random = 0."""
+    """One of them. `strength`: what was measured, in words; `elo`, `low`, `high`: in the round robin, random = 0, and
+    None in games of one player."""
 
     name: str
     game: str
@@ -39,9 +41,9 @@ class Starter:
     sha256: str
     size: int
     strength: str
-    elo: float
-    low: float
-    high: float
+    elo: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     def agent(self) -> Agent:
         """The member of a league that it would be."""
@@ -65,7 +67,7 @@ def _folder() -> Path:
 def starters(game: str | None = None) -> list[Starter]:
     """The starters of a variant, or all; weakest first in each game."""
     found = [Starter(**row) for row in _index()["agents"] if game is None or row["game"] == game]
-    return sorted(found, key=lambda starter: (starter.game, starter.elo))
+    return sorted(found, key=lambda starter: (starter.game, starter.elo or 0.0))
 
 
 def find_starter(game: str, name: str) -> Starter | None:

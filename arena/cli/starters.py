@@ -8,8 +8,8 @@ import typer
 
 from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, group
 from arena.cli.output import clean, print_json, print_table
+from arena.starters import Starter, provenance, starters
 from arena.starters import add as add_starters
-from arena.starters import provenance, starters
 from arena.store import Store
 
 app = group("Trained agents that come with Arena, for who has none yet: list, add.")
@@ -29,7 +29,7 @@ def list_starters(game: SomeGame = None, json: Json = False) -> None:
     if json:
         print_json([{**starter.__dict__, "provenance": provenance(starter)} for starter in found])
         return
-    rows = [(s.name, s.game, s.strength, f"{s.elo:+.0f} ±{(s.high - s.low) / 2:.0f}", f"{s.step:,}") for s in found]
+    rows = [(s.name, s.game, s.strength, _elo(s), f"{s.step:,}") for s in found]
     print_table(("agent", "game", "measured", "Elo", "steps"), rows, "no starters for this game", left=3)
 
 
@@ -54,3 +54,9 @@ def add(
         print_json(agents)
     for agent in () if json else agents:
         print(f"{clean(agent.game)}: {clean(agent.name)} is in the league")
+
+
+def _elo(starter: Starter) -> str:
+    if starter.elo is None or starter.low is None or starter.high is None:
+        return "–"
+    return f"{starter.elo:+.0f} ±{(starter.high - starter.low) / 2:.0f}"
