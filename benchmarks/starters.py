@@ -62,7 +62,7 @@ SCORED: dict[str, dict[str, Any]] = {
         "settings": {"network": "dqn2013", "hidden_size": 256, "bfloat16": "true", "learning_rate": 5e-4},
         "plays": ["ALE/Pong-v5?sticky=0.0", "ALE/Pong-v5"],
         "name": "expert",
-        "note": "the learning rate fell towards 4.5 M steps until 1.34 M, towards 2.3 M until 1.46 M, then towards 1.9 M",
+        "note": "the rate fell towards 4.5 M steps until 1.34 M, towards 2.3 M until 1.46 M, then towards 1.9 M",
     },
 }
 
