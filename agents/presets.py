@@ -39,6 +39,17 @@ _DQN_CARTPOLE: dict[str, Any] = {
     "exploration_share": 0.16,
     "final_epsilon": 0.04,
 }
+# Every step costs one until the hill is climbed, which random play never does: what is known of the values must be used
+# up quickly, so that the next best thing is tried.
+_DQN_MOUNTAIN_CAR: dict[str, Any] = _DQN_CARTPOLE | {
+    "num_envs": 8,
+    "batch_size": 64,
+    "buffer_size": 50_000,
+    "train_ratio": 0.4,
+    "target_update": 50,
+    "exploration_share": 0.2,
+    "final_epsilon": 0.03,
+}
 # The RL Zoo's settings, for four games side by side.
 _DQN_ZOO: dict[str, Any] = {
     "num_envs": 4,
@@ -124,7 +135,8 @@ BUDGETS: dict[str, dict[str, int]] = {
     "ppo": _SHORT_RUNS
     | {"gridworld/maze": 250_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
     | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000, "gym/CartPole": 100_000}
-    | dict.fromkeys(("gym/Acrobot", "gym/MountainCar-v", "gym/LunarLander"), 1_000_000),
+    | dict.fromkeys(("gym/Acrobot", "gym/MountainCar-v", "gym/LunarLander"), 1_000_000)
+    | dict.fromkeys(("gym/Hopper", "gym/HalfCheetah"), 1_000_000),
     "vpg": _SHORT_RUNS
     | {"gridworld/maze": 250_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
     | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
@@ -159,6 +171,15 @@ _PPO_ZOO: dict[str, Any] = {
     "entropy_coef": 0.0,
 }
 _NORMALISED: dict[str, Any] = {"normalise_observations": True, "normalise_rewards": True}
+# CleanRL's settings for MuJoCo, for eight games side by side in place of one.
+_MUJOCO: dict[str, Any] = _NORMALISED | {
+    "num_envs": 8,
+    "num_steps": 256,
+    "num_epochs": 10,
+    "num_minibatches": 32,
+    "learning_rate": 3e-4,
+    "entropy_coef": 0.0,
+}
 
 PRESETS: dict[str, Presets] = {
     "ppo": {
@@ -242,6 +263,8 @@ PRESETS: dict[str, Presets] = {
             "entropy_coef": 0.01,
             "final_entropy_coef": 0.01,
         },
+        "gym/Hopper": _MUJOCO,
+        "gym/HalfCheetah": _MUJOCO,
         # Few and large steps, unclipped: solved in the fewest seconds, mostly within 16,000 steps.
         "cartpole": {
             "num_envs": 32,
@@ -393,6 +416,7 @@ PRESETS: dict[str, Presets] = {
         "cartpole": _DQN_CARTPOLE,
         "gym/Acrobot": _DQN_ZOO,
         "gym/LunarLander": _DQN_ZOO,
+        "gym/MountainCar-v": _DQN_MOUNTAIN_CAR,
         "gridworld/recycling": _DQN_TABLE,
         "gridworld/tiny": _DQN_TABLE,
         "gridworld/trap": _DQN_TABLE | {"reward_scale": 500.0},

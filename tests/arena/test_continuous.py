@@ -15,6 +15,7 @@ from arena.league import run_league
 from arena.match import evaluate
 from arena.openings import normal_draws
 from arena.roster import resolve
+from arena.standings import score_table
 from arena.store import Store
 
 GAME = "gym/Pendulum-v1"
@@ -83,3 +84,18 @@ def test_a_league_of_its_own_trains_those_that_can(tmp_path: Path) -> None:
         assert {run.algorithm for run in store.runs()} == {"ppo", "vpg"}
         assert len(store.scores(GAME)) == 2
         assert all(verdict.ok for verdict in verify(store))
+
+
+@pytest.mark.slow
+def test_mujoco_games_are_trained_scored_and_verified(tmp_path: Path) -> None:
+    """With the extra `mujoco`; the preset, cut short."""
+    pytest.importorskip("mujoco")
+    db = tmp_path / "league.db"
+    short = ("--set", "num_envs=2", "--set", "num_steps=64", "--set", "num_minibatches=2")
+    told = run("train", "gym/Hopper-v5", "--name", "h", "--steps", "256", *short, "--db", str(db), "--json")
+    assert json.loads(told)["run"]["config"]["settings"]["normalise_rewards"]
+    result = json.loads(run("evaluate", "gym/Hopper-v5", "h", "--episodes", "2", "--json", "--db", str(db)))
+    assert result["mean"] > 0
+    run("replay", "verify", "--all", "--db", str(db))
+    with Store(db) as store:
+        assert [row.agent for row in score_table(store, "gym/Hopper-v5")] == [result["agent"]]
