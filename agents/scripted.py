@@ -1,4 +1,4 @@
-"""Players that need no training: random, first-legal, a one-ply tactician, exact minimax, solving and planning."""
+"""Players that need no training: random, first-legal, a one-ply tactician, exact minimax, solving, planning, Pong."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
+from agents.ball_follower import BallFollower, follows
 from agents.configs import PlanningConfig, default_config
 from agents.greedy import uniform
 from agents.planning import storable, value_iteration
@@ -219,6 +220,8 @@ _SEARCHERS = ("mcts-100", "mcts-1000", "mcts-10000")
 THINKERS = ("perfect", *_SEARCHERS)
 """Those that take long over a move: they play where they are asked to, and not in every round of every league."""
 
+FOLLOWER = "ball-follower"
+
 _EVERYWHERE: dict[str, Policy] = {"random": random_policy, "first-legal": first_legal_policy}
 
 
@@ -228,7 +231,8 @@ def scripted_policies(spec: GameSpec) -> tuple[str, ...]:
         return ()
     planner = ("value-iteration",) if _can_plan(spec) else ()
     searchers = _SEARCHERS if _game_id(spec) in _SEARCHED else ()
-    return (*_EVERYWHERE, *_BOARDS.get(_game_id(spec), ()), *searchers, *planner)
+    follower = (FOLLOWER,) if follows(spec) else ()
+    return (*_EVERYWHERE, *_BOARDS.get(_game_id(spec), ()), *follower, *searchers, *planner)
 
 
 def make_scripted(name: str, spec: GameSpec) -> Policy:
@@ -237,6 +241,8 @@ def make_scripted(name: str, spec: GameSpec) -> Policy:
         raise UnknownNameError(f"scripted player of {spec.game}", name, scripted_policies(spec))
     if name == "value-iteration":
         return _plan(spec)
+    if name == FOLLOWER:
+        return BallFollower(spec)
     if name in _SEARCHERS:
         from agents.mcts import MctsPolicy
 
