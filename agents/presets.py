@@ -128,6 +128,17 @@ _ATARI: dict[str, Any] = {
     "reward_clip": 1.0,
 }
 
+_ATARI_PPO: dict[str, Any] = _ATARI | {
+    "num_steps": 128,
+    "num_epochs": 4,
+    "num_minibatches": 4,
+    "shared_trunk": True,
+    "clip_range": 0.1,
+    "learning_rate": 2.5e-4,
+    "entropy_coef": 0.01,
+    "final_entropy_coef": 0.01,
+}
+
 # Env steps of a run by the presets; 200,000 where nothing is said. `benchmarks/gridworlds.py` shows what they give.
 _SHORT_RUNS = dict.fromkeys(("gridworld/recycling", "gridworld/tiny", "gridworld/trap"), 40_000)
 _TABLE_RUNS = dict.fromkeys((*_SHORT_RUNS, "gridworld/maze?level", "gridworld/custom"), 20_000)
@@ -183,17 +194,7 @@ _MUJOCO: dict[str, Any] = _NORMALISED | {
 
 PRESETS: dict[str, Presets] = {
     "ppo": {
-        "ALE/": _ATARI
-        | {
-            "num_steps": 128,
-            "num_epochs": 4,
-            "num_minibatches": 4,
-            "shared_trunk": True,
-            "clip_range": 0.1,
-            "learning_rate": 2.5e-4,
-            "entropy_coef": 0.01,
-            "final_entropy_coef": 0.01,
-        },
+        "ALE/": _ATARI_PPO,
         "gridworld/": {
             "num_steps": 16,
             "gamma": 0.97,
@@ -241,6 +242,8 @@ PRESETS: dict[str, Presets] = {
             "entropy_coef": 0.1,
             "final_entropy_coef": 0.05,
         },
+        # As one-player Atari; no lives are counted, and half the network's rows are the other player's view.
+        "pettingzoo/atari/": _ATARI_PPO | {"training_options": ""},
         "gym/Pendulum": _PENDULUM | {"num_epochs": 10, "num_minibatches": 16},
         "gym/CartPole": {
             "num_envs": 32,
