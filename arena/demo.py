@@ -222,8 +222,9 @@ def _unplayed(store: Store) -> list[tuple[str, str, str, int]]:
     left = []
     for game in SCRIPTS:
         played: dict[frozenset[str], int] = {}
+        results = store.pair_results(game)
         names = {agent.id: agent.name for agent in store.agents(game, retired=True)}
-        for pair in store.pair_results(game):
+        for pair in results:
             key = frozenset(names[agent].partition("@")[0] for agent in (pair.agent_0, pair.agent_1))
             played[key] = played.get(key, 0) + pair.wins + pair.draws + pair.losses
         for first, second in combinations(_members(game), 2):
@@ -248,8 +249,9 @@ def _play(store: Store, should_stop: Callable[[], bool]) -> Iterator[DemoEvent]:
 
 
 def _unevaluated(store: Store) -> list[str]:
+    scores = store.scores(GRIDWORLD)
     names = {agent.id: agent.name.partition("@")[0] for agent in store.agents(GRIDWORLD, retired=True)}
-    scored = {names[score.agent] for score in store.scores(GRIDWORLD)}
+    scored = {names[score.agent] for score in scores}
     return [name for name in _members(GRIDWORLD) if name not in scored]
 
 

@@ -172,12 +172,10 @@ def read_replays(db: Path, wanted: ReplayFilter, before: int | None, limit: int)
     from arena.replay_search import parse_search
 
     def read(store: Store) -> list[ReplayRow]:
-        agents = {row.id: row for row in store.agents(retired=True)}
-
         def ids(name: str | None) -> list[int | None]:
             if name is None:
                 return [None]
-            return [a.id for a in agents.values() if a.name == name and wanted.game in (None, a.game)]
+            return [a.id for a in store.agents(wanted.game, retired=True) if a.name == name]
 
         search = parse_search(wanted.search)
         pairs = [(one, other) for one in ids(wanted.agent) for other in ids(wanted.other)]
@@ -189,11 +187,12 @@ def read_replays(db: Path, wanted: ReplayFilter, before: int | None, limit: int)
             )
         ]
         episodes.sort(key=lambda e: -e.id)
+        names = {agent.id: agent.name for agent in store.agents(retired=True)}
         return [
             ReplayRow(
                 e.id,
                 e.game,
-                [agents[p.agent].name for p in e.players],
+                [names[p.agent] for p in e.players],
                 [p.score for p in e.players],
                 [p.reward for p in e.players],
                 e.length,

@@ -146,8 +146,10 @@ def _table(db: Path, game: str) -> TableView:
     form: dict[str, str] = {}
     if facts.standings:
         with Store(db, create=False) as store:
-            ids = {agent.name: agent.id for agent in store.agents(game)}
+            ids = {agent.name: agent.id for agent in store.agents(game, retired=True)}
             for row in facts.standings:
+                if row.agent not in ids:
+                    continue  # renamed just now
                 results = store.results_of(ids[row.agent], FORM)
                 form[row.agent] = "".join("W" if s > 0.5 else "L" if s < 0.5 else "D" for _, s in results)
     return TableView(facts, form)

@@ -10,7 +10,7 @@ import pytest
 from textual.widgets import Input
 
 from arena.jobs import Jobs
-from tests.tui.conftest import ready, sees, shown, until
+from tests.tui.conftest import LocalSession, ready, sees, shown, until
 from tui.app import ArenaApp
 from tui.facts import ReplayFilter
 from tui.screens.dialogs import ChooseScreen
@@ -75,6 +75,21 @@ async def test_an_episode_is_verified_and_written(app: ArenaApp, tmp_path: Path)
             await pilot.press("enter")
             await sees(pilot, told)
         assert target.read_text().startswith("replay export 1 --format ")
+
+
+@pytest.mark.slow
+async def test_a_verification_that_is_left_leaves_no_process(
+    app: ArenaApp, sessions: list[LocalSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalSession, "send", LocalSession.number)  # it takes requests and never answers
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and app.screen.table.row_count == 2)
+        await pilot.press("v")
+        await until(pilot, lambda: len(sessions) == 1 and len(sessions[0].requests) == 2)
+        await pilot.press("escape")
+        await until(pilot, lambda: not sessions[0].alive)
 
 
 @pytest.mark.slow

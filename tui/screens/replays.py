@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -131,9 +130,8 @@ class ReplaysScreen(TableScreen):
         key = chosen(self.table)
         return None if key is None else int(key)
 
-    def filter(self, **changes: str | None) -> None:
-        """Another filter in some respects; raises UsageError for a search that cannot be."""
-        wanted = dataclasses.replace(self.wanted, **changes)  # type: ignore[arg-type]
+    def filter(self, wanted: ReplayFilter) -> None:
+        """Show other episodes; raises UsageError for a search that cannot be."""
         parse_search(wanted.search)
         self.wanted = wanted
         self.action_load()
@@ -141,7 +139,7 @@ class ReplaysScreen(TableScreen):
     def action_search(self) -> None:
         def search(text: str | None) -> None:
             try:
-                self.filter(search=text or "")
+                self.filter(replace(self.wanted, search=text or ""))
             except ArenaError as error:
                 self.say(str(error), "$error")
 
@@ -152,7 +150,7 @@ class ReplaysScreen(TableScreen):
 
         def choose(index: int | None) -> None:
             if index is not None:
-                self.filter(game=games[index - 1] if index else None)
+                self.filter(replace(self.wanted, game=games[index - 1] if index else None))
 
         self.app.push_screen(ChooseScreen("Whose replays: which game?", ["all games", *games]), choose)
 
@@ -160,7 +158,7 @@ class ReplaysScreen(TableScreen):
         explanation = "An agent or a person; Esc shows everybody's"
         self.app.push_screen(
             AskScreen("Replays of which player?", self.wanted.agent or "", explanation),
-            lambda name: self.filter(agent=name, other=None),
+            lambda name: self.filter(replace(self.wanted, agent=name, other=None)),
         )
 
     def action_clear(self) -> None:
@@ -174,19 +172,23 @@ class ReplaysScreen(TableScreen):
 
     @work(group="verify", exit_on_error=False)
     async def _verify(self, episode: int) -> None:
-        """Have a game's process play it again."""
+        """Have a game's process play it again. One that is still at it when the screen closes is ended."""
+        sessions, idle = self.arena.sessions, False
         try:
-            session = await self.arena.sessions.take()
-            session.send(replay_request(str(self.arena.db), episode))
-            asked = session.send({"do": "verify"})
-            async for event in session:
-                if isinstance(event, Verified) and event.id == asked:
-                    self.post_message(EpisodeVerified(episode, event.ok, event.message))
-                    break
-                if isinstance(event, Refusal):
-                    self.post_message(EpisodeVerified(episode, False, event.message))
-                    break
-            await self.arena.sessions.give_back(session)
+            session = await sessions.take()
+            try:
+                session.send(replay_request(str(self.arena.db), episode))
+                asked = session.send({"do": "verify"})
+                async for event in session:
+                    if isinstance(event, Verified) and event.id == asked:
+                        self.post_message(EpisodeVerified(episode, event.ok, event.message))
+                        break
+                    if isinstance(event, Refusal):
+                        self.post_message(EpisodeVerified(episode, False, event.message))
+                        break
+                idle = True
+            finally:
+                await (sessions.give_back(session) if idle else sessions.end(session))
         except (SessionDied, ArenaError, OSError) as error:
             self.post_message(ReadFailed(str(error)))
 

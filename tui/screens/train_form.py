@@ -21,7 +21,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 
 from agents.configs import Config, default_config, default_steps
 from arena.config import apply_sets
-from arena.store import valid_name
+from arena.store_rows import valid_run_name
 from envs.errors import ArenaError, UnknownNameError
 from envs.specs import parse_variant
 from tui.facts import known_games
@@ -265,8 +265,7 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
         elif name == "algorithm" and text not in field.choices:
             raise UnknownNameError(f"algorithm for {self._game}", text, field.choices)
         elif name == "name":
-            valid_name(text, "run")
-            _need("@" not in text, "name: a run's name has no @ in it")
+            valid_run_name(text)
         elif name == "steps":
             _need(bool(text or self.fields["minutes"].value.strip()), "say how many steps or how many minutes")
             _need(not text or (_number(text) or 0) >= 1, f"steps is a whole number of at least 1, not {text!r}")
