@@ -131,25 +131,3 @@ def rewards_to_go(
         later = torch.where(deciding[t], total, later)
         pending = pending.masked_fill(deciding[t], 0.0)
     return returns, complete
-
-
-def n_step_returns(
-    rewards: Tensor, terminated: Tensor, truncated: Tensor, next_values: Tensor, gamma: float, n: int
-) -> Tensor:
-    """[T, N] → [T, N]: n rewards, then the value of where they led: G_t = Σ_{i<m} γ^i r_{t+i} + γ^m V(s_{t+m}).
-
-    m is n, or less where the game or the rows end first. `next_values` [T, N] is the value of each step's final state
-    (before any reset); it counts as zero where the step terminated.
-    """
-    assert rewards.ndim == 2
-    assert n >= 1
-    _check(rewards, terminated, truncated, next_values)
-    bootstrap = next_values.masked_fill(terminated, 0.0)
-    ended = terminated | truncated
-    returns = rewards + gamma * bootstrap
-    for _ in range(n - 1):
-        further = torch.cat([rewards[:-1] + gamma * returns[1:], returns[-1:]])
-        stays = ended.clone()
-        stays[-1] = True
-        returns = torch.where(stays, rewards + gamma * bootstrap, further)
-    return returns

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents.returns import gae, n_step_returns, rewards_to_go, seat_gae
+from agents.returns import gae, rewards_to_go, seat_gae
 
 GAMMA, LAM = 0.9, 0.8
 
@@ -209,24 +209,3 @@ def test_rewards_to_go_leaves_out_what_did_not_end() -> None:
     assert complete.flatten().tolist() == [True, True, True, False, False]
     cut, _ = rewards_to_go(rewards, always, flags(0, 0, 0, 0, 0), flags(0, 0, 1, 0, 0), 0.5)
     torch.testing.assert_close(cut, returns)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 10])
-def test_n_step_returns_equal_the_slow_loop(n: int) -> None:
-    generator = torch.Generator().manual_seed(n)
-    steps, games = 12, 6
-    rewards = torch.rand(steps, games, generator=generator, dtype=torch.float64)
-    next_values = torch.rand(steps, games, generator=generator, dtype=torch.float64)
-    draw = torch.rand(steps, games, generator=generator)
-    terminated, truncated = draw < 0.15, (draw >= 0.15) & (draw < 0.3)
-    actual = n_step_returns(rewards, terminated, truncated, next_values, GAMMA, n)
-    for t in range(steps):
-        for i in range(games):
-            total, discount = 0.0, 1.0
-            for s in range(t, min(t + n, steps)):
-                total += discount * float(rewards[s, i])
-                discount *= GAMMA
-                if terminated[s, i] or truncated[s, i]:
-                    break
-            expected = total + discount * (0.0 if terminated[s, i] else float(next_values[s, i]))
-            assert float(actual[t, i]) == pytest.approx(expected)
