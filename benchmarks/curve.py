@@ -1,14 +1,18 @@
-"""Random play over the number of games side by side: `.venv/bin/python benchmarks/curve.py`.
+"""What a move costs over the number of games side by side: `.venv/bin/python benchmarks/curve.py [--seconds 0.5]
+[--repeats 3] [--games connect_four …]`.
 
-A move's cost should fall and then stay where it is; what a game weighs in memory should not depend on the others.
+Random play, sampling legal actions and writing observations included. A move's cost should fall with more games and
+then stay where it is; what a game weighs in memory should not depend on the others.
 """
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import statistics
 from typing import Any
 
-from harness import OURS, facts, figure, measure, save, shown
+from harness import OURS, facts, measure, save, shown
 
 SIZES = (1, 64, 1024, 16384)
 GAMES = (
@@ -24,29 +28,38 @@ GAMES = (
     "gridworld/sumo",
     "gridworld/tron",
 )
-REPEATS = 3
 
 
 def main() -> None:
-    about = facts("Random play over the number of games", "python benchmarks/curve.py")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--games", nargs="+", choices=GAMES, default=GAMES, metavar="GAME")
+    args = parser.parse_args()
+    about = facts("A move's cost over the number of games", "python benchmarks/curve.py")
     results: list[dict[str, Any]] = []
     lines = [
-        f"Moves a second of all players together, on both cores; medians of {REPEATS} runs of half a second.",
+        f"Nanoseconds a move of random play on one thread; medians of {args.repeats} runs of {args.seconds:g} s. The",
+        "largest rise is that of the cost from one number of games to the next larger one: ×1 or less where it never",
+        "rises. Bytes are what a game holds, its state and what its players see, at each number of games.",
         "",
-        "| game | " + " | ".join(f"{size:,}" for size in SIZES) + " | bytes a game |",
-        "|---|" + "---:|" * (len(SIZES) + 1),
+        "| game | " + " | ".join(f"{size:,}" for size in SIZES) + " | largest rise | bytes a game |",
+        "|---|" + "---:|" * (len(SIZES) + 2),
     ]
-    for game in GAMES:
-        rates = []
+    for game in args.games:
+        costs, weights = [], []
         for size in SIZES:
-            command = [*OURS, "games", "--game", game, "--games", str(size), "--seconds", "0.5", "--json"]
-            runs = [measure(command) for _ in range(REPEATS)]
-            rates.append(statistics.median(run["value"] for run in runs))
-            results.append({"game": game, "games": size, "command": shown(command), "runs": runs})
-        weight = runs[0]["bytes"]
-        lines.append(f"| {game} | " + " | ".join(figure(rate, "") for rate in rates) + f" | {weight:,} |")
+            command = [*OURS, "games", "--game", game, "--games", str(size), "--seconds", str(args.seconds), "--json"]
+            runs = [measure(command) for _ in range(args.repeats)]
+            costs.append(1e9 / statistics.median(run["value"] for run in runs))
+            weights.append(runs[0]["bytes"])
+            results.append({"game": game, "games": size, "ns": costs[-1], "command": shown(command), "runs": runs})
+        rise = max(after / before for before, after in itertools.pairwise(costs))
+        cells = [f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}" for cost in costs]
+        bytes_ = ", ".join(f"{weight:,}" for weight in dict.fromkeys(weights))
+        lines.append(f"| {game} | {' | '.join(cells)} | ×{rise:.2f} | {bytes_} |")
         print(lines[-1], flush=True)
-    save("curve", about | {"results": results}, lines)
+        save("curve", about | {"results": results}, lines)
 
 
 if __name__ == "__main__":
