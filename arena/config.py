@@ -54,17 +54,22 @@ def apply_sets(config: Config, pairs: Iterable[str]) -> Config:
     return dataclasses.replace(config, **values)
 
 
-def load_toml(config: Config, path: str | Path) -> Config:
-    """`config` with the settings of a TOML file; raises UsageError with the line of what is no TOML."""
-    path = Path(path)
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """A TOML file's text and what it says; raises UsageError with the line of what is no TOML."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(f"{path} is too large to be a configuration (over {MAX_FILE_BYTES:,} bytes)")
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from error
+
+
+def load_toml(config: Config, path: str | Path) -> Config:
+    """`config` with the settings of a TOML file; raises UsageError with the line of what is no TOML."""
+    _, values = read_toml(Path(path))
     return replace(config, values, f"{path}: ")
 
 
@@ -75,7 +80,7 @@ def to_toml(config: Any) -> str:
         value = getattr(config, f.name)
         if value is not None:
             help = f.metadata.get("help")
-            lines.append(f"{f.name} = {_text(value)}" + (f"  # {help}" if help else ""))
+            lines.append(f"{f.name} = {toml_value(value)}" + (f"  # {help}" if help else ""))
     return "\n".join(lines) + "\n"
 
 
@@ -141,7 +146,8 @@ def _describe(kind: Any) -> str:
     return names.get(kind, "a list")
 
 
-def _text(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A number, text, or list as TOML writes it."""
     if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(toml_value, value))}]"
     return repr(value) if type(value) is float else json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

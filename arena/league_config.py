@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.configs import ActorCriticConfig, Config, config_from, default_config
-from arena.config import MAX_FILE_BYTES
+from arena.config import read_toml, toml_value
 from arena.matchmaking import LeagueDraw, Role
+from arena.store_rows import valid_run_name
 from envs.errors import ArenaError, UnknownNameError, UsageError
 from envs.specs import find_game
 
@@ -106,15 +105,7 @@ def default_league(game: str, algorithms: Sequence[str] = ANY_GAME) -> LeagueCon
 
 def load_league(path: Path, game: str) -> LeagueConfig:
     """The league of a TOML file. Raises UsageError, with the line, for what is no TOML, unknown, or out of range."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"{path} is too large to be a configuration (over {MAX_FILE_BYTES:,} bytes)")
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML: {error}") from error
+    text, values = read_toml(path)
     return _Reader(str(path), text).league(values, game)
 
 
@@ -127,7 +118,7 @@ def to_toml(config: LeagueConfig, game: str) -> str:
         f"games = {config.games}  # of every match",
         f"veterans = {config.veterans}  # frozen players that each newest agent meets in a round",
         f"seed = {config.seed}",
-        f'device = "{config.device}"  # auto, cpu, cuda',
+        f"device = {toml_value(config.device)}  # auto, cpu, cuda",
         f"workers = {config.workers}  # processes; 0: none but the league's own",
         "",
         "[gate]  # when a newest agent joins the frozen players",
@@ -143,7 +134,7 @@ def to_toml(config: LeagueConfig, game: str) -> str:
         lines += [
             "",
             "[[members]]",
-            f'name = "{member.name}"',
+            f"name = {toml_value(member.name)}",
             f'role = "{member.role}"  # main, main-exploiter, league-exploiter',
             f'algorithm = "{member.algorithm}"  # dqn, vpg, ppo, az',
             f"steps = {member.steps}  # env steps a round",
@@ -155,14 +146,10 @@ def to_toml(config: LeagueConfig, game: str) -> str:
 def _settings(member: MemberConfig, game: str) -> str:
     """The settings that are not the game's own, as a line."""
     usual = _member(game, {"algorithm": member.algorithm}).settings
-    changed = [f"{key} = {_text(value)}" for key, value in member.settings.items() if value != usual.get(key)]
+    changed = [f"{key} = {toml_value(value)}" for key, value in member.settings.items() if value != usual.get(key)]
     if changed:
         return f"settings = {{ {', '.join(changed)} }}"
     return "# settings = { hidden_size = 256 }  # as `arena train GAME --algo NAME --show-settings` lists them"
-
-
-def _text(value: Any) -> str:
-    return repr(value) if type(value) is float else json.dumps(value)
 
 
 def to_json(config: LeagueConfig) -> dict[str, Any]:
@@ -258,6 +245,11 @@ class _Reader:
         algorithm = checked.get("algorithm", "ppo")
         if algorithm not in ALGORITHMS:
             raise self._unknown(f"{where}.algorithm", "algorithm", algorithm, ALGORITHMS)
+        if checked.get("name"):
+            try:
+                valid_run_name(f"{checked['name']}-1")  # as its first run is named
+            except UsageError as error:
+                raise self._error(f"{where}.name", str(error)) from None
         for key, value in checked.get("settings", {}).items():
             try:
                 config_from(algorithm, {key: value})

@@ -58,6 +58,12 @@ def test_members_have_what_the_game_needs_where_nothing_is_said(tmp_path: Path) 
     assert load(tmp_path, to_toml(config, GAME)) == config
 
 
+def test_names_with_quotes_read_themselves_back(tmp_path: Path) -> None:
+    config = load(tmp_path, """device = 'a"b'\n[[members]]\nname = 'the "best" \\ of all'\n""")
+    assert (config.device, config.members[0].name) == ('a"b', 'the "best" \\ of all')
+    assert load(tmp_path, to_toml(config, GAME)) == config
+
+
 def test_leagues_from_before_there_were_roles_are_of_main_agents() -> None:
     learner = {"algorithm": "ppo", "slice_steps": 7, "settings": {"gamma": 1.0}}
     old = {"learners": [learner], "games": 6, "device": "cpu", "veterans": 1, "outsiders": 4}
@@ -80,6 +86,9 @@ WRONG = {
         '[[members]]\nalgorithm = "pqo"',
         "line 2: members.0.algorithm: unknown algorithm 'pqo'; did you mean",
     ),
+    "member's name": ('[[members]]\nname = "a@b"', "line 2: members.0.name: a run's name has no @"),
+    "member's blank name": ('[[members]]\nname = " "', "line 2: members.0.name: "),
+    "member's long name": (f'[[members]]\nname = "{"a" * 44}"', "members.0.name: a run's name has at most 44"),
     "member's setting": (
         "[[members]]\n\n[members.settings]\ngama = 1",
         "line 4: members.0.settings.gama: unknown setting of ppo 'gama'; did you mean gamma",
