@@ -16,7 +16,6 @@ import torch
 from agents import scripted
 from agents.engine_config import EngineConfig, from_text
 from agents.engines import EnginePolicy
-from agents.openspiel import OpenSpielPolicy
 from agents.plugins import PREFIX, load_plugin, plugin_names
 from agents.policy import Policy
 from agents.registry import load_policy
@@ -31,6 +30,7 @@ from envs.specs import GameSpec, parse_variant
 
 if TYPE_CHECKING:
     from agents.metrics import PolicyWeights
+    from agents.openspiel import OpenSpielPolicy
     from arena.store import Store
 
 CACHE_SIZE = 32
@@ -153,7 +153,11 @@ def engine_policy(agent: Agent) -> EnginePolicy | OpenSpielPolicy:
 
 def outside_policy(spec: GameSpec, config: EngineConfig) -> EnginePolicy | OpenSpielPolicy:
     """What plays by this config. Raises UsageError where it does not know the game."""
-    return EnginePolicy(spec, config) if config.is_program else OpenSpielPolicy(spec, config)
+    if config.is_program:
+        return EnginePolicy(spec, config)
+    from agents.openspiel import OpenSpielPolicy  # compiled rules come with it
+
+    return OpenSpielPolicy(spec, config)
 
 
 def _find(store: Store, game: str, name: str, join: bool) -> Agent:
