@@ -22,7 +22,8 @@ from agents.policy import Decision, Normal
 from envs.errors import ArenaError, UsageError
 from envs.specs import GameSpec
 
-# Output channels, kernel, stride and padding of each layer; nature: Mnih et al. 2015; dqn2013, a third of its work: Mnih et al. 2013.
+# Output channels, kernel, stride and padding of each layer. nature: Mnih et al. 2015; dqn2013: Mnih et al. 2013, which
+# is a third of the work.
 CONVOLUTIONS = {
     "cnn": ((32, 3, 1, 1), (64, 3, 1, 1), (64, 3, 1, 1)),
     "nature": ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)),
