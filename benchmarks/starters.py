@@ -138,7 +138,7 @@ def trained(db: Path, game: str) -> tuple[dict[str, Any], dict[int, Any]]:
     with Store(db, create=False) as store:
         agents = {agent.step: agent for agent in store.agents(game, retired=True) if agent.step}
         row = store.run(run)
-    provenance = {
+    provenance: dict[str, Any] = {
         "game": game,
         "algorithm": row.algorithm,
         "config": row.config,
@@ -196,18 +196,8 @@ def scored(db: Path, game: str, index: dict[str, Any]) -> None:
                 }
                 row |= lines[name]
             else:
-                words = [
-                    "evaluate",
-                    row["game"],
-                    name,
-                    "--episodes",
-                    GAMES,
-                    "--db",
-                    league,
-                    "--deterministic",
-                    "--json",
-                ]
-                found = json.loads(arena(*words))
+                words = ("--episodes", GAMES, "--db", league, "--deterministic", "--json")
+                found = json.loads(arena("evaluate", row["game"], name, *words))
                 row["strength"] = f"{found['mean']:.1f} ± {found['std']:.1f} over {GAMES} games"
         print(f"{row['game']}: {row['strength']}", flush=True)
 
