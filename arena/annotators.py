@@ -103,7 +103,7 @@ def annotate(
     """Label pairs that this annotator has not labelled, all or the first `count`, and return the labels' ids."""
     score = lru_cache(maxsize=100_000)(scorer(simulation.rubric))
     pairs = store.pairs(proposed_by, annotator=name, split=split)[:count]
-    labels = [decide(store.pair_task(name, pair.id), score, simulation) for pair in pairs]
+    labels = [decide(task, score, simulation) for task in store.pair_tasks(name, pairs)]
     return store.add_labels(name, labels, "simulated", asdict(simulation))
 
 

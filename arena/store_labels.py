@@ -95,6 +95,11 @@ class LabelStore(JudgementStore):
         with self._file.read() as connection:
             return _pair_task(connection, annotator, found)
 
+    def pair_tasks(self, annotator: str, pairs: Iterable[Pair]) -> list[PairTask]:
+        """These pairs as they are put before this annotator."""
+        with self._file.read() as connection:
+            return [_pair_task(connection, annotator, pair) for pair in pairs]
+
     def label_progress(
         self, annotator: str, proposed_by: Sequence[Proposer] | None = None, new: bool = False
     ) -> LabelProgress:

@@ -72,7 +72,7 @@ def topic(prompt: str) -> tuple[str | None, str | None]:
     """The (device, symptom) that a prompt is about, None for what it does not name; no pair that cannot be."""
     text = prompt.lower()
     device = next(iter(_device_pattern().findall(text)), None)
-    symptom = next((name for name in SYMPTOMS if re.search(rf"\b{re.escape(name.lower())}\b", text)), None)
+    symptom = next((name for name, pattern in _symptom_patterns() if pattern.search(text)), None)
     device = _singular(device) if device is not None else None
     if device is not None and symptom is not None and (device, symptom) not in PAIRS:
         return device, None
@@ -83,6 +83,11 @@ def topic(prompt: str) -> tuple[str | None, str | None]:
 def _fix_pattern() -> re.Pattern[str]:
     every = {fix for device in DEVICES for cause in CAUSES for fix in fixes(device, cause)}
     return re.compile(r"\b(?:" + "|".join(re.escape(fix) for fix in sorted(every, key=len, reverse=True)) + r")\b")
+
+
+@cache
+def _symptom_patterns() -> list[tuple[str, re.Pattern[str]]]:
+    return [(name, re.compile(rf"\b{re.escape(name.lower())}\b")) for name in SYMPTOMS]
 
 
 @cache

@@ -7,6 +7,7 @@ is one that the device has: nobody updates the driver of a lens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def fixes(device: str, cause: str) -> tuple[str, ...]:
     return tuple(filled)
 
 
+@cache
 def fitting_fixes(device: str, symptom: str) -> tuple[str, ...]:
     """Every fix that fits this device and symptom, those of the likeliest cause first."""
     return tuple(fix for cause in SYMPTOMS[symptom].causes for fix in fixes(device, cause))

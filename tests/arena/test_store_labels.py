@@ -156,7 +156,9 @@ def test_two_completions_are_one_pair_and_equal_texts_are_none(store: Store) -> 
 
 def test_sides_are_fair_and_stay(store: Store) -> None:
     pairs = some_pairs(store, 400)
-    sides = [store.pair_task("Ann", pair).left for pair in pairs]
+    tasks = store.pair_tasks("Ann", [store.pair(pair) for pair in pairs])
+    assert tasks == [store.pair_task("Ann", pair) for pair in pairs]
+    sides = [task.left for task in tasks]
     assert sides == [store.pair_task("Ann", pair).left for pair in pairs]
     assert 150 < sides.count("a") < 250
     assert sides != [store.pair_task("Bob", pair).left for pair in pairs]
