@@ -97,8 +97,8 @@ async def test_closing_ends_the_iteration(monkeypatch: pytest.MonkeyPatch) -> No
     assert [event async for event in session] == []
 
 
-def test_neither_client_nor_app_imports_torch() -> None:
-    heavy = ("torch", "pandas", "sqlite_utils", "numpy", "transformer_lens")
+def test_neither_client_nor_app_imports_what_is_heavy() -> None:
+    heavy = ("torch", "arena.store", "pandas", "sqlite_utils", "numpy", "transformer_lens")
     code = f"import sys, arena.session_client, tui.app; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
