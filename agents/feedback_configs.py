@@ -12,6 +12,17 @@ class RewardConfig(Config):
     """A reward model: the SFT model's trunk and one scalar head per member of the ensemble."""
 
     members: int = setting(4, "heads on the trunk, each with its own weighting of the training prompts", min=1, max=64)
+    readout: str = setting(
+        "last",
+        "where the heads read the trunk: at the completion's last token, or its mean over all of them",
+        choices=("last", "mean"),
+    )
+    match_passes: float = setting(
+        0.0,
+        "passes over the demonstrations before the labels: a prompt's own answer against another prompt's; 0: none",
+        min=0.0,
+        max=1000.0,
+    )
     num_epochs: int = setting(5, "passes over the training labels", min=1, max=1000)
     prompts_per_batch: int = setting(8, "prompts per gradient step, each with all its pairs", min=1, max=4096)
     learning_rate: float = setting(5e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)

@@ -1,11 +1,13 @@
 """What changed inside: log-ratios by token, the logit lens by layer, direct attribution of a reward by head and token.
 
 The logit lens reads the residual stream after each layer through the final norm and the unembedding (nostalgebraist
-2020). The attribution follows the residual stream's sum: with the final norm's scale held as it is, a reward read at
-the last token is linear in what each head moves there from each token, in each MLP, and in the embedding (Elhage et al.
-2021, "A mathematical framework for transformer circuits"). Activations come from the TransformerLens bridge's hooks.
+2020). The attribution follows the residual stream's sum: with the final norm's scale held as it is at each token, a
+reward is linear in what each head moves from each token to where the reward is read, in each MLP, and in the embedding
+(Elhage et al. 2021, "A mathematical framework for transformer circuits"). Activations come from the TransformerLens
+bridge's hooks.
 
-T tokens, L layers, H heads, D dimensions per head, d model width.
+T tokens, of which R are read (all of the completion's, or the last one), L layers, H heads, D dimensions per head, d
+model width.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ class Attribution:
 
     Attributes:
         tokens: [T], of prompt and completion, as text.
-        heads: [L, H, T], moved by each head from each token to the last one.
-        mlps: [L]. embedding: of the last token. rest: biases, and the reward's own zero.
+        heads: [L, H, T], moved by each head from each token to those that are read.
+        mlps: [L]. embedding: of the tokens that are read. rest: biases, and the reward's own zero.
     """
 
     tokens: tuple[str, ...]
@@ -87,22 +89,24 @@ def attribute_reward(rewarder: RewardModel, prompt: list[int], completion: list[
     tokens = prompt + completion
     _, cache = model.bridge.run_with_cache(torch.tensor([tokens], device=model.device))
     layers = len(weights.layers)
-    stream = cache[f"blocks.{layers - 1}.hook_resid_post"][0, -1]
+    first = len(prompt) if rewarder.readout == "mean" and completion else len(tokens) - 1
+    stream = cache[f"blocks.{layers - 1}.hook_resid_post"][0, first:]  # [R, d]
     gain, bias = weights.norm
     head = rewarder.heads.weight.mean(0)
-    deviation = (stream.var(correction=0) + weights.eps).sqrt()
-    direction = (head * gain - (head * gain).mean()) / deviation / rewarder.scale
+    deviation = (stream.var(1, correction=0, keepdim=True) + weights.eps).sqrt()
+    direction = (head * gain - (head * gain).mean()) / deviation / rewarder.scale / len(stream)  # [R, d]
     heads = torch.zeros(layers, weights.heads, len(tokens))
     mlps = torch.zeros(layers)
     for layer in range(layers):
-        pattern = cache[f"blocks.{layer}.attn.hook_pattern"][0, :, -1]  # [H, T]
-        value = cache[f"blocks.{layer}.attn.hook_v"][0]  # [T, H, D]
+        pattern = cache[f"blocks.{layer}.attn.hook_pattern"][0, :, first:]  # [H, R, T]
+        value = cache[f"blocks.{layer}.attn.hook_v"][0].reshape(len(tokens), weights.heads, -1)  # [T, H, D]
         out = weights.layers[layer].out[0]  # [d, H D]
-        by_head = (direction @ out).view(weights.heads, -1)  # [H, D]
-        heads[layer] = pattern * torch.einsum("thd,hd->ht", value.reshape(len(tokens), weights.heads, -1), by_head)
-        mlps[layer] = cache[f"blocks.{layer}.hook_mlp_out"][0, -1] @ direction
-    embedding = float(cache["blocks.0.hook_resid_pre"][0, -1] @ direction)
-    out_bias = sum(float(layer.out[1] @ direction) for layer in weights.layers if layer.out[1] is not None)
+        by_head = (direction @ out).view(len(stream), weights.heads, -1)  # [R, H, D]
+        heads[layer] = torch.einsum("hrt,thd,rhd->ht", pattern, value, by_head)
+        mlps[layer] = (cache[f"blocks.{layer}.hook_mlp_out"][0, first:] * direction).sum()
+    embedding = float((cache["blocks.0.hook_resid_pre"][0, first:] * direction).sum())
+    biases = [layer.out[1] for layer in weights.layers if layer.out[1] is not None]
+    out_bias = sum(float((direction @ own).sum()) for own in biases)
     constant = (float(head @ bias) + float(rewarder.heads.bias.mean()) - rewarder.shift) / rewarder.scale
     rest = out_bias + constant
     reward = float(heads.sum() + mlps.sum()) + embedding + rest

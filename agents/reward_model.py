@@ -1,4 +1,7 @@
-"""A reward model from pairwise preferences: a language model's trunk with scalar heads, read at the last token.
+"""A reward model from pairwise preferences: a language model's trunk with scalar heads.
+
+The heads are linear in the final layer norm's output, at the completion's last token or in its mean over all of them.
+A small trunk has had little reason to gather at the end what it noticed on the way.
 
 Bradley and Terry 1952: the first of two completions is preferred with probability σ(r₁ − r₂). All pairs of a prompt
 are in one batch, each completion scored once (Ouyang et al. 2022, "Training language models to follow instructions
@@ -35,8 +38,9 @@ from agents.sequences import Sequences
 from agents.transformer import TextModel
 from envs.errors import ArenaError
 
-HEAD = "reward_head"
-"""The heads' tensors in a stored reward model: `weight` [K, d], `bias` [K], `shift` [1], `scale` [1]."""
+HEAD_TENSORS = {"weight", "bias", "shift", "scale"}
+"""A stored reward model's heads: `weight` [K, d], `bias` [K], `shift` [1], `scale` [1]; `mean` [1] says with 1 that
+they read the mean; where it is absent or 0, they read the last token."""
 
 
 @dataclass(frozen=True)
@@ -60,36 +64,41 @@ class RewardModel:
     Attributes:
         model: the trunk. `heads`: linear, d → K.
         shift, scale: what normalises the heads' mean.
+        readout: "mean" over the completion's tokens, or "last" of them.
     """
 
-    def __init__(self, model: TextModel, heads: torch.nn.Linear, shift: float = 0.0, scale: float = 1.0) -> None:
-        self.model, self.heads, self.shift, self.scale = model, heads, shift, scale
+    def __init__(
+        self, model: TextModel, heads: torch.nn.Linear, shift: float = 0.0, scale: float = 1.0, readout: str = "last"
+    ) -> None:
+        self.model, self.heads, self.shift, self.scale, self.readout = model, heads, shift, scale, readout
 
     @classmethod
-    def fresh(cls, model: TextModel, members: int, generator: torch.Generator) -> RewardModel:
+    def fresh(cls, model: TextModel, members: int, generator: torch.Generator, readout: str = "last") -> RewardModel:
         """New heads N(0, 1/(d+1)) on a trunk that is trained further in place."""
         size = model.d_model
         heads = torch.nn.Linear(size, members)
         with torch.no_grad():
             heads.weight.normal_(0.0, 1 / math.sqrt(size + 1), generator=generator)
             heads.bias.zero_()
-        return cls(model, heads.to(model.device))
+        return cls(model, heads.to(model.device), readout=readout)
 
     @classmethod
     def load(cls, model: TextModel, head: dict[str, Tensor]) -> RewardModel:
         """Put stored heads on their trunk. Raises ArenaError where they do not fit."""
         size = model.d_model
         weight = head.get("weight", torch.zeros(0))
-        if set(head) != {"weight", "bias", "shift", "scale"} or weight.ndim != 2 or weight.shape[1] != size:
+        if set(head) - {"mean"} != HEAD_TENSORS or weight.ndim != 2 or weight.shape[1] != size:
             raise ArenaError("the reward model's heads do not fit its trunk")
         heads = torch.nn.Linear(size, weight.shape[0])
         heads.load_state_dict({"weight": weight, "bias": head["bias"]})
-        return cls(model, heads.to(model.device), float(head["shift"]), float(head["scale"]))
+        readout = "mean" if "mean" in head and bool(head["mean"]) else "last"
+        return cls(model, heads.to(model.device), float(head["shift"]), float(head["scale"]), readout)
 
     def head(self) -> dict[str, Tensor]:
         """What `load` takes."""
         own = {"weight": self.heads.weight, "bias": self.heads.bias}
         own |= {"shift": torch.tensor([self.shift]), "scale": torch.tensor([self.scale])}
+        own["mean"] = torch.tensor([float(self.readout == "mean")])
         return {name: tensor.detach().cpu().clone() for name, tensor in own.items()}
 
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -99,7 +108,11 @@ class RewardModel:
         """[B, K]: every head's raw score, with gradient."""
         hidden = self.model.hidden(sequences.all_tokens, sequences.attention_mask)
         last = hidden[torch.arange(sequences.size, device=hidden.device), sequences.last]
-        return self.heads(last)
+        if self.readout == "last":
+            return self.heads(last)
+        lengths = sequences.lengths.unsqueeze(1)
+        own = hidden[:, sequences.prompt.shape[1] :] * sequences.mask.unsqueeze(2)
+        return self.heads(torch.where(lengths > 0, own.sum(1) / lengths.clamp(min=1), last))
 
     @torch.no_grad()
     def scores(self, sequences: Sequences, batch_size: int = 256) -> Tensor:
@@ -136,12 +149,13 @@ def train(
     comparisons: Sequence[Comparison],
     *,
     seed: int,
+    first_step: int = 0,
     resume: TrainingState | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Metrics]:
     """Fit the reward model in place to comparisons of the completions in `sequences`; a report per pass.
 
-    A step is a comparison seen. Every report carries the state to resume from.
+    A step is a comparison seen, counted from `first_step`. Every report carries the state to resume from.
     """
     assert comparisons
     seeds = named_seeds(seed)
@@ -181,9 +195,10 @@ def train(
         if epoch == config.num_epochs and mean:
             put_weights(rewarder, mean)
         mean_loss, mean_accuracy = torch.stack(seen).nanmean(0).tolist()
+        step = first_step + epoch * len(comparisons)
         values = {"losses/preference": mean_loss, "charts/accuracy": mean_accuracy}
         values["charts/learning_rate"] = config.learning_rate * (1 - epoch / config.num_epochs)
-        yield Metrics(epoch * len(comparisons), values, state=state(rewarder, optimizer, generator, epoch, mean))
+        yield Metrics(step, values, state=state(rewarder, optimizer, generator, epoch, mean))
         if should_stop():
             return
 

@@ -104,11 +104,12 @@ def sft_config(store: Store, settings: Config, parent: str) -> dict[str, Any]:
 def reward_config(
     store: Store, settings: Config, parent: str, annotators: Sequence[str] | None = None, max_new_tokens: int = 64
 ) -> dict[str, Any]:
-    """What a reward model's run keeps: the labels that are there now."""
+    """What a reward model's run keeps: the labels and demonstrations that are there now."""
     return {
         "settings": dataclasses.asdict(settings),
         "parent": model_named(store, parent),
         "labels": selection(store, annotators),
+        "demonstrations": len(store.demonstrations("train")),
         "max_new_tokens": max_new_tokens,
     }
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents import dpo, lm, online_dpo, reward_model, rlhf
+from agents import dpo, lm, matching, online_dpo, reward_model, rlhf
 from agents.configs import Config
 from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RLHFConfig
 from agents.metrics import Metrics, TrainingState
@@ -183,19 +183,30 @@ def _language(settings: Any, model: TextModel, rows: lm.Rows, seed: int, total: 
 def _reward(store: Store, config: Mapping[str, Any], settings: RewardConfig, seed: int, device: str) -> Stage:
     parent = store.text_model(config["parent"])
     labels, scores = selected(store, config["labels"])
-    rewarder = RewardModel.fresh(
-        load_text_model(store, parent.name, device), settings.members, torch_generator(named_seeds(seed)["init"])
-    )
+    trunk, chance = load_text_model(store, parent.name, device), torch_generator(named_seeds(seed)["init"])
+    rewarder = RewardModel.fresh(trunk, settings.members, chance, settings.readout)
     found = gather(store, labels, rewarder.model, settings.certainty, scores)
     split = reward_model.split_prompts([c.prompt for c in found.comparisons], settings.held_out_share, named_rng(seed))
     learnt = [c for c in found.comparisons if c.prompt in set(split[0])]
     held_out = [c for c in found.comparisons if c.prompt in set(split[1])]
+    shown = store.demonstrations("train")[: config.get("demonstrations", 0)] if settings.match_passes else []
+    examples = encode(trunk, [(row.prompt, row.response, True) for row in shown]) if shown else None
+    matches = matching.num_comparisons(settings, examples)
     measured: dict[str, Any] = {}
 
     def train(state: TrainingState | None, should_stop: Callable[[], bool]) -> Iterator[Metrics]:
-        return reward_model.train(
-            settings, rewarder, found.sequences, learnt, seed=seed, resume=state, should_stop=should_stop
-        )
+        if state is not None and "matched" in state.meta:
+            matching.load(state, rewarder)
+            state = None
+        elif state is None and matches:
+            assert examples is not None
+            yield from matching.train(settings, rewarder, examples, seed=seed, should_stop=should_stop)
+            if should_stop():
+                return
+        yield from reward_model.train(
+            settings, rewarder, found.sequences, learnt, seed=seed, first_step=matches, resume=state,
+            should_stop=should_stop,
+        )  # fmt: skip
 
     def measure() -> dict[str, float]:
         prompts = [prompt.text for prompt in store.prompts("train")][:REFERENCE_SAMPLES]
@@ -210,7 +221,7 @@ def _reward(store: Store, config: Mapping[str, Any], settings: RewardConfig, see
     def files() -> dict[str, bytes]:
         return reward_files(rewarder, measured)
 
-    return Stage("reward", settings.num_epochs * len(learnt), train, files, parent.id, measure)
+    return Stage("reward", matches + settings.num_epochs * len(learnt), train, files, parent.id, measure)
 
 
 def _rlhf(store: Store, config: Mapping[str, Any], settings: RLHFConfig, seed: int, device: str) -> Stage:

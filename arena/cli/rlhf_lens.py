@@ -106,7 +106,9 @@ def print_look(found: Look) -> None:
     if found.reward is None:
         return
     parts = found.reward
-    print(f"reward {parts.reward:+.2f} by {clean(parts.model)}: what each head moves to the last token, largest first")
+    print(
+        f"reward {parts.reward:+.2f} by {clean(parts.model)}: what each head moves to where it is read, largest first"
+    )
     print_table(
         ("head", "part"), [(f"layer {layer} head {head}", f"{part:+.2f}") for layer, head, part in parts.heads], ""
     )

@@ -39,13 +39,14 @@ def test_the_last_layer_of_the_lens_is_the_model(tiny_model: Tiny) -> None:
     assert layers[0].probability != layers[-1].probability
 
 
-def test_parts_add_up_to_the_reward(tiny_model: Tiny) -> None:
+@pytest.mark.parametrize("readout", ["mean", "last"])
+def test_parts_add_up_to_the_reward(tiny_model: Tiny, readout: str) -> None:
     model = tiny_model(0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "ln_" in name or name.endswith("bias"):  # new models have no biases and unit gains: nothing to get wrong
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name))))
-    rewarder = RewardModel.fresh(model, 3, torch.Generator().manual_seed(0))
+    rewarder = RewardModel.fresh(model, 3, torch.Generator().manual_seed(0), readout)
     torch.nn.init.constant_(rewarder.heads.bias, 0.4)
     rewarder.shift, rewarder.scale = 0.7, 2.5
     found = lens.attribute_reward(rewarder, PROMPT, COMPLETION)

@@ -40,8 +40,8 @@ def planted(prompts: int, seed: int = 0) -> tuple[Sequences, list[Comparison]]:
     return make_sequences(heads, tails, fill=2), comparisons
 
 
-def fresh(model: TextModel, members: int = 2) -> RewardModel:
-    return RewardModel.fresh(model, members, torch.Generator().manual_seed(0))
+def fresh(model: TextModel, members: int = 2, readout: str = "last") -> RewardModel:
+    return RewardModel.fresh(model, members, torch.Generator().manual_seed(0), readout)
 
 
 def test_preference_loss_by_hand() -> None:
@@ -58,9 +58,10 @@ def test_new_heads_have_the_stated_spread(tiny_model: Tiny) -> None:
     assert not heads.bias.any()
 
 
-def test_it_learns_a_planted_preference_of_prompts_it_has_not_seen(tiny_model: Tiny) -> None:
+@pytest.mark.parametrize("readout", ["mean", "last"])
+def test_it_learns_a_planted_preference_of_prompts_it_has_not_seen(tiny_model: Tiny, readout: str) -> None:
     sequences, comparisons = planted(48)
-    rewarder = fresh(tiny_model(0))
+    rewarder = fresh(tiny_model(0), readout=readout)
     known = [c for c in comparisons if c.prompt < 40]
     reports = list(reward_model.train(REWARD, rewarder, sequences, known, seed=0))
     assert reports[-1].values["losses/preference"] < 0.5 * reports[0].values["losses/preference"]
@@ -70,13 +71,20 @@ def test_it_learns_a_planted_preference_of_prompts_it_has_not_seen(tiny_model: T
     assert calibration.accuracy(difference, np.array([c.target for c in unseen])) > 0.9
 
 
-def test_reward_is_read_at_the_last_token_whatever_the_padding(tiny_model: Tiny) -> None:
-    rewarder = fresh(tiny_model(0), 3)
+@pytest.mark.parametrize("readout", ["mean", "last"])
+def test_reward_is_the_same_whatever_the_padding(tiny_model: Tiny, readout: str) -> None:
+    rewarder = fresh(tiny_model(0), 3, readout)
     heads, tails = [[0, 40], [0, 41, 42, 43]], [[70, 71, 72, 1], [73, 1]]
     both = rewarder.scores(make_sequences(heads, tails, fill=2))
     for row in range(2):
         alone = rewarder.scores(make_sequences([heads[row]], [tails[row]], fill=2))
         assert torch.allclose(both[row], alone[0], atol=1e-5)
+        tokens = torch.tensor([heads[row] + tails[row]])
+        hidden = rewarder.model.hidden(tokens, torch.ones_like(tokens, dtype=torch.bool))[0]
+        read = hidden[len(heads[row]) :].mean(0) if readout == "mean" else hidden[-1]
+        assert torch.allclose(both[row], rewarder.heads(read), atol=1e-5)
+    nothing = make_sequences(heads, [[], []], fill=2)
+    assert torch.equal(rewarder.scores(nothing), fresh(rewarder.model, 3, "last").scores(nothing))
 
 
 def test_normalised_on_the_reference(tiny_model: Tiny) -> None:
@@ -88,6 +96,8 @@ def test_normalised_on_the_reference(tiny_model: Tiny) -> None:
     assert float(rewards.std()) == pytest.approx(1, abs=1e-5)
     again = RewardModel.load(rewarder.model, rewarder.head())
     assert torch.equal(again.reward(sequences), rewards)
+    old = {name: tensor for name, tensor in rewarder.head().items() if name != "mean"}
+    assert RewardModel.load(rewarder.model, old).readout == "last"
     with pytest.raises(ArenaError, match="do not fit"):
         RewardModel.load(rewarder.model, {"weight": torch.zeros(2, 5)})
 

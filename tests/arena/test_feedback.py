@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,29 @@ def store(tmp_path: Path, tiny_model: Tiny) -> Iterator[Store]:
 
 def finish(reports: Iterator[feedback.TextProgress]) -> feedback.TextProgress:
     return list(reports)[-1]
+
+
+@pytest.mark.slow
+def test_a_reward_model_stopped_while_or_after_it_matches_equals_one_that_was_not(store: Store) -> None:
+    store.add_demonstrations([(prompt, f"{prompt.split()[2]} seven .") for prompt in PROMPTS])
+    config = feedback.reward_config(store, dataclasses.replace(REWARD, match_passes=4.0), "sft", None, 8)
+    store.add_demonstrations([("five six", "one that came later")])
+    reports = list(feedback.train_text(store, "whole", "reward", config, seed=3))
+    matched = max(report.step for report in reports if "charts/matching_accuracy" in report.values)
+    assert (matched, reports[-1].total) == (32, 32 + 2 * reward_report(store, "whole")["labels"])
+    for name, until in (("while", 8), ("after", 32)):
+        steps: list[int] = []
+        ended = feedback.train_text(
+            store, name, "reward", config, seed=3, should_stop=partial(steps.__contains__, until)
+        )
+        for report in ended:
+            steps.append(report.step)
+        assert report.state == "stopped"
+        assert finish(feedback.resume_text(store, name)).state == "finished"
+        assert weights(store, name) == weights(store, "whole")
+    none = feedback.reward_config(store, dataclasses.replace(REWARD, match_passes=0.0), "sft", None, 8)
+    finish(feedback.train_text(store, "none", "reward", none, seed=3))
+    assert weights(store, "none") != weights(store, "whole")
 
 
 @pytest.mark.slow
