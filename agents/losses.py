@@ -31,12 +31,6 @@ def entropy(log_probabilities: Tensor) -> Tensor:
     return -(log_probabilities.exp() * log_probabilities).sum(-1)
 
 
-def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p ‖ q) of log-probabilities [..., A] under the same mask → [...] in nats."""
-    assert log_p.shape == log_q.shape
-    return (log_p.exp() * (log_p - log_q)).sum(-1)
-
-
 def sample_masked(logits: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """One action per row of logits [..., A] under mask [..., A] → [...] int64, by the Gumbel-max trick."""
     noise = torch.empty_like(logits).exponential_(generator=generator).log_()  # now and then −inf: mask last

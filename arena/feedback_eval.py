@@ -194,20 +194,6 @@ def person_wins(store: Store, model: str, reference: str) -> dict[str, WinRate]:
     return {name: win_rate(np.array(found), np.zeros(len(found))) for name, found in scores.items()}
 
 
-def gold_accuracy(
-    model: TextModel, rewarder: RewardModel, prompts: Sequence[str], gold: Gold, max_new_tokens: int = 64, seed: int = 0
-) -> float:
-    """How often the reward model prefers what the rubric prefers, of two samples that the rubric tells apart."""
-    both = [complete(model, prompts, max_new_tokens, seed=seed + number) for number in (0, 1)]
-    good = [_gold(gold, prompts, samples) for samples in both]
-    rows = [[(prompt, *sample) for prompt, sample in zip(prompts, samples, strict=True)] for samples in both]
-    reward = [rewarder.reward(encode(rewarder.model, each)).cpu().numpy() for each in rows]
-    assert good[0] is not None
-    assert good[1] is not None
-    decided = good[0] != good[1]
-    return float(((reward[0] > reward[1]) == (good[0] > good[1]))[decided].mean())
-
-
 def _answers(
     model: TextModel,
     base: TextModel,

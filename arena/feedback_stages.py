@@ -6,7 +6,6 @@ and goes on from its last state. Labels and demonstrations that came after it be
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -331,11 +330,6 @@ def named_rng(seed: int) -> Any:
     import numpy as np
 
     return np.random.default_rng(np.random.SeedSequence([seed, 7]))
-
-
-def settings_of(config: Config) -> dict[str, Any]:
-    """A config as plain values for a run's row."""
-    return dataclasses.asdict(config)
 
 
 def device_of(name: str) -> str:
