@@ -27,8 +27,6 @@ TARGET = ROOT / "arena/data/starters"
 MAX_BYTES = 3 * 2**20
 """Of all but the Atari agents, which may have 2 MiB each."""
 GAMES = 100
-DUELS = 20
-"""Games a pair of two-player Atari, which are long."""
 SEED = 1
 RECIPES: dict[str, dict[str, Any]] = {
     "tic_tac_toe": {
@@ -56,15 +54,13 @@ RECIPES: dict[str, dict[str, Any]] = {
         "scripts": ["random", "first-legal"],
     },
 }
-# Alone against the game: how strong is said by scores, in every variant of `plays`, and by games against the scripts
-# in those that show two players the same pictures (`duels`). Kept in half precision.
+# Alone against the game: how strong is said by scores, in every variant of `plays`. Kept in half precision.
 SCORED: dict[str, dict[str, Any]] = {
     "ALE/Pong-v5?sticky=0.0": {
         "steps": 1_900_000,
         "every": 250_000,
         "settings": {"network": "dqn2013", "hidden_size": 256, "bfloat16": "true", "learning_rate": 5e-4},
         "plays": ["ALE/Pong-v5?sticky=0.0", "ALE/Pong-v5"],
-        "duels": {"pettingzoo/atari/pong_v3": ["random", "ball-follower"]},
         "name": "expert",
         "note": "the rate fell towards 4.5 M steps until 1.34 M, towards 2.3 M until 1.46 M, then towards 1.9 M",
     },
@@ -92,19 +88,19 @@ def train_command(game: str) -> list[str]:
     return [str(word) for word in words]
 
 
-def measure(db: Path, game: str, names: dict[str, str], games: int = GAMES) -> dict[str, dict[str, float]]:
+def measure(db: Path, game: str, names: dict[str, str]) -> dict[str, dict[str, float]]:
     """Everybody against everybody; name → opponent → share of points, by the starters' own names."""
     shares: dict[str, dict[str, float]] = {name: {} for name in names}
     for one, other in itertools.combinations(names, 2):
-        result = json.loads(arena("match", game, names[one], names[other], "--games", games, "--db", db, "--json"))
+        result = json.loads(arena("match", game, names[one], names[other], "--games", GAMES, "--db", db, "--json"))
         shares[one][other], shares[other][one] = result["score"], 1 - result["score"]
         print(f"{game}: {one} – {other} {100 * result['score']:.0f} %", flush=True)
     return shares
 
 
-def strength(db: Path, game: str, names: dict[str, str], scripts: list[str], games: int) -> dict[str, dict[str, Any]]:
+def strength(db: Path, game: str, names: dict[str, str], scripts: list[str]) -> dict[str, dict[str, Any]]:
     """Play a round robin; name → the index's `strength`, `elo`, `low` and `high`."""
-    shares = measure(db, game, names, games)
+    shares = measure(db, game, names)
     with Store(db, create=False) as store:
         table = {line.agent: line for line in standings(store, game)}
     rows = {}
@@ -164,7 +160,7 @@ def rated(db: Path, game: str, index: dict[str, Any]) -> None:
     names = {name: name for name in recipe["scripts"]} | {name: agent.name for name, agent in chosen.items()}
     with Store(db, create=False) as store:
         files = {name: store.checkpoint_data(agent.checkpoint or "") for name, agent in chosen.items()}
-    rows = strength(db, game, names, recipe["scripts"], GAMES)
+    rows = strength(db, game, names, recipe["scripts"])
     index["ratings"][game] = {name: [row["elo"], row["low"], row["high"]] for name, row in rows.items()}
     for name, agent in chosen.items():
         index["agents"].append(
@@ -182,23 +178,15 @@ def scored(db: Path, game: str, index: dict[str, Any]) -> None:
     name = recipe["name"]
     rows: list[dict[str, Any]] = [
         {"name": name, "game": variant, "run": run, "step": step} | kept | {"strength": ""}
-        for variant in (*recipe["plays"], *recipe["duels"])
+        for variant in recipe["plays"]
     ]
     index["agents"] += rows
     write(index)  # the files that are shipped are what is measured
     for row in rows:
         with tempfile.TemporaryDirectory() as folder:
-            league = Path(folder) / "league.db"
-            if scripts := recipe["duels"].get(row["game"]):
-                lines = strength(league, row["game"], {each: each for each in (*scripts, name)}, scripts, DUELS)
-                index["ratings"][row["game"]] = {
-                    n: [line["elo"], line["low"], line["high"]] for n, line in lines.items()
-                }
-                row |= lines[name]
-            else:
-                words = ("--episodes", GAMES, "--db", league, "--deterministic", "--json")
-                found = json.loads(arena("evaluate", row["game"], name, *words))
-                row["strength"] = f"{found['mean']:.1f} ± {found['std']:.1f} over {GAMES} games"
+            words = ("--episodes", GAMES, "--db", Path(folder) / "league.db", "--deterministic", "--json")
+            found = json.loads(arena("evaluate", row["game"], name, *words))
+        row["strength"] = f"{found['mean']:.1f} ± {found['std']:.1f} over {GAMES} games"
         print(f"{row['game']}: {row['strength']}", flush=True)
 
 

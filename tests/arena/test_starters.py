@@ -7,34 +7,63 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from agents.policy import act
 from arena import starters
 from arena.cli.app import app
 from arena.records import PackedPolicy
 from arena.roster import known_names, resolve
 from arena.store import Store
 from envs.errors import ArenaError, UnknownNameError
+from envs.registry import make
 
 GAMES = ("tic_tac_toe", "connect_four", "gridworld/sumo", "gridworld/tron")
+ALONE = ("ALE/Pong-v5?sticky=0.0", "ALE/Pong-v5")
 
 
 def test_every_game_of_the_first_minute_has_some_and_they_are_small() -> None:
     for game in GAMES:
         found = starters.starters(game)
         assert len(found) >= 2
-        assert [s.elo for s in found] == sorted(s.elo for s in found)
+        assert [s.elo for s in found] == sorted(s.elo or 0.0 for s in found)
         assert starters.measured(game)["random"] == 0
-        assert all(s.low <= s.elo <= s.high and "against random" in s.strength for s in found)
+        assert all((s.low or 0.0) <= (s.elo or 0.0) <= (s.high or 0.0) for s in found)
+        assert all(s.elo is not None and "against random" in s.strength for s in found)
     folder = Path(starters.__file__).parent / "data/starters"
-    assert sum(file.stat().st_size for file in folder.iterdir()) <= 3 * 2**20
-    assert len(list(folder.glob("*.safetensors"))) == len(starters.starters())
+    every = starters.starters()
+    sizes = {file.stem: file.stat().st_size for file in folder.glob("*.safetensors")}
+    assert set(sizes) == {starter.sha256[:16] for starter in every}
+    assert sum(sizes[sha256] for sha256 in {s.sha256[:16] for s in every if s.game in GAMES}) <= 3 * 2**20
     for starter in starters.starters():
         assert starters.packed(starter).algorithm == "ppo"
         run = starters.provenance(starter)
         assert len(run.commit_hash) == 40
         assert run.versions["torch"]
         assert run.state == "finished"
+
+
+def test_pong_has_one_with_sticky_actions_or_not_and_it_is_small() -> None:
+    for game in ALONE:
+        (expert,) = starters.starters(game)
+        assert (expert.elo, expert.size <= 2 * 2**20) == (None, True)
+        assert "over 100 games" in expert.strength
+        assert starters.measured(game) == {}
+
+
+@pytest.mark.slow
+def test_pongs_expert_scores(tmp_path: Path) -> None:
+    env = make(ALONE[0], 1)
+    with Store(tmp_path / "league.db") as store:
+        expert = resolve(store, ALONE[0], "expert")
+    turn = env.reset(torch.zeros(1, dtype=torch.int64))
+    points = 0.0
+    for _ in range(400):  # a game to 21 takes about 1,600
+        step = env.step(act(expert.policy, turn, greedy=True))
+        points += float(step.rewards)
+        turn = step.turn
+    assert points >= 3
 
 
 def test_a_starter_plays_before_it_joins_and_joins_with_its_run(tmp_path: Path) -> None:
@@ -53,7 +82,7 @@ def test_a_starter_plays_before_it_joins_and_joins_with_its_run(tmp_path: Path) 
         assert [agent.name for agent in starters.add(store, ["rookie"], "tic_tac_toe")] == ["rookie"]
         assert len(starters.add(store)) == len(starters.starters())
         starters.add(store)
-        assert len(store.runs()) == len(GAMES)
+        assert len(store.runs()) == len(GAMES) + 1
         assert store.check() == []
         with pytest.raises(UnknownNameError, match="did you mean rookie"):
             starters.add(store, ["rooky"])
