@@ -58,7 +58,7 @@ class Terminal:
         self._clock = 0.0
         self._last = time.monotonic()
         self.events: list[tuple[float, str, str]] = []
-        settings = f"PS1='$ '; export XDG_CONFIG_HOME={folder} PATH={BIN}:$PATH\n"
+        settings = f"PS1='$ '; export COLORTERM=truecolor XDG_CONFIG_HOME={folder} PATH={BIN}:$PATH\n"
         (folder / "rc").write_text(settings)
         size = ["-x", str(WIDTH), "-y", str(HEIGHT)]
         self._run("new-session", "-d", *size, "-c", str(folder), "bash --noprofile --rcfile rc")
@@ -76,7 +76,7 @@ class Terminal:
 
     def look(self) -> list[str]:
         """What is shown, a line each that brings its colours along; what has changed is recorded."""
-        lines = (_standing_alone(self._run("capture-pane", "-pe").splitlines()) + [""] * HEIGHT)[:HEIGHT]
+        lines = (_standing_alone(self._run("capture-pane", "-peN").splitlines()) + [""] * HEIGHT)[:HEIGHT]
         changed = [n for n in range(HEIGHT) if lines[n] != self._lines[n]]
         now = time.monotonic()
         if changed:
@@ -233,7 +233,7 @@ def session(terminal: Terminal) -> None:
         if number == 4:
             terminal.picture("newcomer-label")
     terminal.press("F5")
-    terminal.until(lambda shown: re.search(r"ppo-1 .* [1-9]\d*%", shown), "a training under way")
+    terminal.until(lambda shown: re.search(r"ppo-1 .* ([2-9]\d|100)%", shown), "a training under way")
     terminal.wait(READING)
     terminal.picture("newcomer-training")
     terminal.press("s")  # enough; everything is kept
