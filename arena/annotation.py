@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
@@ -71,17 +72,16 @@ def _adviser(store: Store, spec: GameSpec, episode: Episode) -> Contender:
 
 def _thoughts(spec: GameSpec, episode: Episode, adviser: Contender) -> Iterator[Mind]:
     """A mind for each position but the last one; of those who decide at once the first one's."""
-    env = make(spec.game, autoreset=False)
-    turn = env.reset(torch.tensor([episode.seed]))
-    so_far = 0.0
-    for ply, action in enumerate(decode_actions(spec, episode), 1):
-        if not bool(check_legal(turn, action.unsqueeze(0)).all()):
-            raise ArenaError(f"episode {episode.id}, step {ply}: {action.tolist()} is not legal there")
-        yield _mind(env, turn, adviser, so_far)
-        step = env.step(action.unsqueeze(0))
-        so_far += float(step.rewards[0, 0])
-        turn = step.turn
-    env.close()
+    with contextlib.closing(make(spec.game, autoreset=False)) as env:
+        turn = env.reset(torch.tensor([episode.seed]))
+        so_far = 0.0
+        for ply, action in enumerate(decode_actions(spec, episode), 1):
+            if not bool(check_legal(turn, action.unsqueeze(0)).all()):
+                raise ArenaError(f"episode {episode.id}, step {ply}: {action.tolist()} is not legal there")
+            yield _mind(env, turn, adviser, so_far)
+            step = env.step(action.unsqueeze(0))
+            so_far += float(step.rewards[0, 0])
+            turn = step.turn
 
 
 def _mind(env: VecEnv, turn: Turn, adviser: Contender, so_far: float) -> Mind:

@@ -7,6 +7,7 @@ little-endian: actions as `action_dtype` says, rewards float32 per seat, flags o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -267,28 +268,27 @@ def malformed(spec: GameSpec, episode: Episode) -> str:
 
 
 def _resimulate(episodes: Sequence[Episode]) -> list[Verification]:
-    env = make(episodes[0].game, len(episodes), autoreset=False)
-    spec = env.spec
-    found: list[list[tuple[int, str]]] = [[] for _ in episodes]
-    actions = torch.nn.utils.rnn.pad_sequence([decode_actions(spec, episode) for episode in episodes])
-    turn = env.reset(torch.tensor([episode.seed for episode in episodes]))
-    recorder = Recorder(env)
-    for ply in range(len(actions)):
-        running = [index for index, episode in enumerate(episodes) if ply < episode.length]
-        action = actions[ply].to(env.device)
-        if turn.legal_action_mask is not None:
-            legal = check_legal(turn, action)
-            for index, slot in (~legal).nonzero().tolist():
-                if ply < episodes[index].length:
-                    found[index].append((ply + 1, f"action {int(action[index, slot])} is not legal there"))
-            action = torch.where(legal, action, turn.legal_action_mask.to(torch.uint8).argmax(-1))
-        for index in running:
-            if recorder.reasons[index] is not None:
-                found[index].append((ply + 1, f"the game had ended with step {recorder.lengths[index]}"))
-        step = env.step(action)
-        turn = step.turn
-        recorder.record(action, step, running)
-    env.close()
+    with contextlib.closing(make(episodes[0].game, len(episodes), autoreset=False)) as env:
+        spec = env.spec
+        found: list[list[tuple[int, str]]] = [[] for _ in episodes]
+        actions = torch.nn.utils.rnn.pad_sequence([decode_actions(spec, episode) for episode in episodes])
+        turn = env.reset(torch.tensor([episode.seed for episode in episodes]))
+        recorder = Recorder(env)
+        for ply in range(len(actions)):
+            running = [index for index, episode in enumerate(episodes) if ply < episode.length]
+            action = actions[ply].to(env.device)
+            if turn.legal_action_mask is not None:
+                legal = check_legal(turn, action)
+                for index, slot in (~legal).nonzero().tolist():
+                    if ply < episodes[index].length:
+                        found[index].append((ply + 1, f"action {int(action[index, slot])} is not legal there"))
+                action = torch.where(legal, action, turn.legal_action_mask.to(torch.uint8).argmax(-1))
+            for index in running:
+                if recorder.reasons[index] is not None:
+                    found[index].append((ply + 1, f"the game had ended with step {recorder.lengths[index]}"))
+            step = env.step(action)
+            turn = step.turn
+            recorder.record(action, step, running)
     verdicts = []
     for index, episode in enumerate(episodes):
         problems = (
@@ -349,21 +349,22 @@ def frames(episode: Episode, seat: int | None = None) -> Iterator[Frame]:
 
     Raises ArenaError where the record cannot be played (`verify` says more).
     """
-    env = make(episode.game, autoreset=False)
-    problem = malformed(env.spec, episode)
-    if problem:
-        raise ArenaError(f"episode {episode.id}: {problem}")
-    turn = env.reset(torch.tensor([episode.seed]))
-    yield Frame(0, env.draw(0, seat), seats_to_move(turn), {}, (0.0,) * env.spec.num_players)
-    for ply, action in enumerate(decode_actions(env.spec, episode), 1):
-        if turn.legal_action_mask is not None and not bool(check_legal(turn, action.unsqueeze(0)).all()):
-            raise IllegalActionError(f"episode {episode.id}, step {ply}: action {action.tolist()} is not legal there")
-        seats, names = turn.player[0].tolist(), env.names()
-        last = {s: names[a] if names else str(a) for s, a in zip(seats, action.tolist(), strict=True) if s >= 0}
-        step = env.step(action.unsqueeze(0))
-        turn = step.turn
-        yield Frame(ply, env.draw(0, seat), seats_to_move(turn), last, tuple(step.rewards[0].tolist()))
-    env.close()
+    with contextlib.closing(make(episode.game, autoreset=False)) as env:
+        problem = malformed(env.spec, episode)
+        if problem:
+            raise ArenaError(f"episode {episode.id}: {problem}")
+        turn = env.reset(torch.tensor([episode.seed]))
+        yield Frame(0, env.draw(0, seat), seats_to_move(turn), {}, (0.0,) * env.spec.num_players)
+        for ply, action in enumerate(decode_actions(env.spec, episode), 1):
+            if turn.legal_action_mask is not None and not bool(check_legal(turn, action.unsqueeze(0)).all()):
+                raise IllegalActionError(
+                    f"episode {episode.id}, step {ply}: action {action.tolist()} is not legal there"
+                )
+            seats, names = turn.player[0].tolist(), env.names()
+            last = {s: names[a] if names else str(a) for s, a in zip(seats, action.tolist(), strict=True) if s >= 0}
+            step = env.step(action.unsqueeze(0))
+            turn = step.turn
+            yield Frame(ply, env.draw(0, seat), seats_to_move(turn), last, tuple(step.rewards[0].tolist()))
 
 
 def seats_to_move(turn: Turn, index: int = 0) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,30 +67,31 @@ def digest(lessons: Lessons) -> str:
 
 def _decisions(game: str, episodes: Sequence[Episode], first: int, agent: int | None) -> tuple[torch.Tensor, ...]:
     """The decisions of some games, sampled openings left out; `agent` None: everybody's."""
-    env = make(game, len(episodes), autoreset=False)
-    turn = env.reset(torch.tensor([episode.seed for episode in episodes]))
-    played = torch.nn.utils.rnn.pad_sequence([decode_actions(env.spec, episode) for episode in episodes])
-    lengths = torch.tensor([episode.length for episode in episodes])
-    openings = torch.tensor([episode.opening_plies for episode in episodes])
-    learnt = torch.tensor([[agent in (None, player.agent) for player in episode.players] for episode in episodes])
-    outcome = torch.tensor([[_outcome(player.score) for player in episode.players] for episode in episodes])
-    rewards: list[torch.Tensor] = []
-    found: list[tuple[torch.Tensor, ...]] = []
-    for ply, action in enumerate(played):
-        going = (ply < lengths).unsqueeze(1) & (turn.player >= 0)
-        chosen = going & (ply >= openings).unsqueeze(1) & learnt.gather(1, turn.player.clamp(min=0))
-        assert turn.legal_action_mask is not None
-        games, slots = chosen.nonzero().unbind(1)
-        seats = turn.player[games, slots]
-        parts = (turn.observation[games, slots], turn.legal_action_mask[games, slots], action[games, slots])
-        if not bool(parts[1].gather(1, parts[2].unsqueeze(1)).all()):
-            raise ArenaError(f"a recorded game of {game} has an illegal action; `arena replay verify --all` names it")
-        found.append((*parts, games, seats, torch.full_like(games, ply)))
-        legal = turn.legal_action_mask.to(torch.uint8).argmax(-1)
-        step = env.step(torch.where(going, action, legal))
-        rewards.append(torch.where((ply < lengths).unsqueeze(1), step.rewards, 0.0))
-        turn = step.turn
-    env.close()
+    with contextlib.closing(make(game, len(episodes), autoreset=False)) as env:
+        turn = env.reset(torch.tensor([episode.seed for episode in episodes]))
+        played = torch.nn.utils.rnn.pad_sequence([decode_actions(env.spec, episode) for episode in episodes])
+        lengths = torch.tensor([episode.length for episode in episodes])
+        openings = torch.tensor([episode.opening_plies for episode in episodes])
+        learnt = torch.tensor([[agent in (None, player.agent) for player in episode.players] for episode in episodes])
+        outcome = torch.tensor([[_outcome(player.score) for player in episode.players] for episode in episodes])
+        rewards: list[torch.Tensor] = []
+        found: list[tuple[torch.Tensor, ...]] = []
+        for ply, action in enumerate(played):
+            going = (ply < lengths).unsqueeze(1) & (turn.player >= 0)
+            chosen = going & (ply >= openings).unsqueeze(1) & learnt.gather(1, turn.player.clamp(min=0))
+            assert turn.legal_action_mask is not None
+            games, slots = chosen.nonzero().unbind(1)
+            seats = turn.player[games, slots]
+            parts = (turn.observation[games, slots], turn.legal_action_mask[games, slots], action[games, slots])
+            if not bool(parts[1].gather(1, parts[2].unsqueeze(1)).all()):
+                raise ArenaError(
+                    f"a recorded game of {game} has an illegal action; `arena replay verify --all` names it"
+                )
+            found.append((*parts, games, seats, torch.full_like(games, ply)))
+            legal = turn.legal_action_mask.to(torch.uint8).argmax(-1)
+            step = env.step(torch.where(going, action, legal))
+            rewards.append(torch.where((ply < lengths).unsqueeze(1), step.rewards, 0.0))
+            turn = step.turn
     observation, mask, action, games, seats, plies = (torch.cat(part) for part in zip(*found, strict=True))
     if env.spec.num_players == 1:
         to_go = torch.stack(rewards).flip(0).cumsum(0).flip(0)[..., 0]  # [T, N]

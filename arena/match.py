@@ -6,6 +6,7 @@ policies always see batches of `BLOCK` rows in which a game keeps its row. Who d
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -259,22 +260,21 @@ def _play(
     samples = chance.draw(pair_hash(seed, pair, SAMPLE), torch.arange(games) % legs)
     opening = sampled_openings(spec, seed, int(pair[-1]) + 1, opening_plies)[:, pair]  # [plies, N, K]
     seat_of = torch.from_numpy(seating)
-    env = make(spec.game, games, autoreset=False)
-    turn = env.reset(seeds)
-    recorder = Recorder(env)
-    limit = max_plies or spec.max_steps or MAX_PLIES
-    ply = 0
-    while not recorder.over and ply < limit:
-        if ply < len(opening):
-            action = torch.where(turn.player < 0, 0, opening[ply])
-        else:
-            action = choose(spec, contenders, seat_of, turn, greedy, samples, ply, recorder)
-            refuse_illegal(spec, contenders, seat_of, turn, action, ply)
-        step = env.step(action)
-        turn = step.turn
-        recorder.record(action, step)
-        ply += 1
-    env.close()
+    with contextlib.closing(make(spec.game, games, autoreset=False)) as env:
+        turn = env.reset(seeds)
+        recorder = Recorder(env)
+        limit = max_plies or spec.max_steps or MAX_PLIES
+        ply = 0
+        while not recorder.over and ply < limit:
+            if ply < len(opening):
+                action = torch.where(turn.player < 0, 0, opening[ply])
+            else:
+                action = choose(spec, contenders, seat_of, turn, greedy, samples, ply, recorder)
+                refuse_illegal(spec, contenders, seat_of, turn, action, ply)
+            step = env.step(action)
+            turn = step.turn
+            recorder.record(action, step)
+            ply += 1
     ids = [[contenders[index].agent.id for index in row] for row in seating]
     return [
         recorder.episode(

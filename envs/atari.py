@@ -219,6 +219,7 @@ class AtariGame(WrappedGame):
 
     def reset(self, seed: int) -> None:
         self._start(seed % _SEEDS)
+        self._aim.forget()
         self._ale.reset_game()
         fire = self._options["fire_start"] and ale_py.Action.FIRE in self._action_set
         if fire:

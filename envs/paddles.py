@@ -56,6 +56,10 @@ class Aim:
         self._names = names
         self._last: dict[int, int] = {}
 
+    def forget(self) -> None:
+        """A game begins: its paddles do not glide on from where the last game's were."""
+        self._last.clear()
+
     def __call__(self, memory: NDArray[np.uint8], seat: int, pointer: tuple[float, float]) -> int | None:
         """The action that moves `seat`'s paddle towards a pointer (x, y from 0 to 1); None: there is no paddle."""
         if seat >= len(self._paddles):

@@ -82,11 +82,13 @@ class AtariPlayers(WrappedGame):
 
     def reset(self, seed: int) -> None:
         self._env.reset(seed=seed % SEEDS or 1)  # the emulator takes 0 for the time of day
+        self._aim.forget()
         self._start()
 
     def restart(self) -> None:
         """Start the next game where the emulator stands: a twentieth of what `reset` takes, but not a seed's game."""
         self._ale.reset_game()
+        self._aim.forget()
         self._start()
 
     def _start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -63,31 +64,32 @@ def only(games: Sequence[Recorded]) -> Recorded:
 def shots(game: Recorded) -> Iterator[Shot]:
     """The episode's positions, from the start to the end. Raises ArenaError where the record cannot be played."""
     episode, names = game
-    env = make(episode.game, autoreset=False)
-    problem = malformed(env.spec, episode)
-    if problem:
-        raise ArenaError(f"episode {episode.id}: {problem}")
-    pace = 1 / steps_a_second(episode.game) if in_real_time(episode.game) else SECONDS_A_MOVE
-    env.attend("pictures")
-    turn = env.reset(torch.tensor([episode.seed]))
-    returns = np.zeros(env.spec.num_players)
-    actions = decode_actions(env.spec, episode)
-    for ply in range(episode.length + 1):
-        if ply:
-            action = actions[ply - 1].unsqueeze(0)
-            if turn.legal_action_mask is not None and not bool(check_legal(turn, action).all()):
-                raise ArenaError(f"episode {episode.id}, step {ply}: action {action[0].tolist()} is not legal there")
-            step = env.step(action)
-            returns += step.rewards[0].numpy()
-            turn = step.turn
-        film = env.pictures()
-        # Some things are drawn in every second frame only: the brighter of two shows all of them.
-        picture = np.maximum(film[-1], film[max(0, len(film) - 2)]) if film else None
-        score = " – ".join(f"{name} {value:g}" for name, value in zip(names, returns, strict=True))
-        caption = f"{episode.game} · step {ply} of {episode.length} · {score}"
-        drawing = Drawing([]) if film else env.draw()
-        yield Shot(SECONDS_AT_THE_END if ply == episode.length else pace, picture, drawing, caption)
-    env.close()
+    with contextlib.closing(make(episode.game, autoreset=False)) as env:
+        problem = malformed(env.spec, episode)
+        if problem:
+            raise ArenaError(f"episode {episode.id}: {problem}")
+        pace = 1 / steps_a_second(episode.game) if in_real_time(episode.game) else SECONDS_A_MOVE
+        env.attend("pictures")
+        turn = env.reset(torch.tensor([episode.seed]))
+        returns = np.zeros(env.spec.num_players)
+        actions = decode_actions(env.spec, episode)
+        for ply in range(episode.length + 1):
+            if ply:
+                action = actions[ply - 1].unsqueeze(0)
+                if turn.legal_action_mask is not None and not bool(check_legal(turn, action).all()):
+                    raise ArenaError(
+                        f"episode {episode.id}, step {ply}: action {action[0].tolist()} is not legal there"
+                    )
+                step = env.step(action)
+                returns += step.rewards[0].numpy()
+                turn = step.turn
+            film = env.pictures()
+            # Some things are drawn in every second frame only: the brighter of two shows all of them.
+            picture = np.maximum(film[-1], film[max(0, len(film) - 2)]) if film else None
+            score = " – ".join(f"{name} {value:g}" for name, value in zip(names, returns, strict=True))
+            caption = f"{episode.game} · step {ply} of {episode.length} · {score}"
+            drawing = Drawing([]) if film else env.draw()
+            yield Shot(SECONDS_AT_THE_END if ply == episode.length else pace, picture, drawing, caption)
 
 
 def colours(style: str) -> tuple[str, str]:

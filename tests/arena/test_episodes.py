@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,11 +23,15 @@ from arena.episodes import (
     verify,
     verify_batch,
 )
+from arena.formats import Recorded
+from arena.formats.film import shots
+from arena.lessons import _decisions
 from arena.match import evaluate, play_match
 from arena.records import Episode
 from arena.roster import game_spec, resolve
 from arena.store import Store
 from envs.errors import ArenaError, IllegalActionError
+from envs.protocol import VecEnv
 from envs.registry import make
 
 GAMES = ("tic_tac_toe", "connect_four", "gridworld/tron")
@@ -225,3 +231,28 @@ def test_frames_step_through_an_episode(store: Store) -> None:
         list(frames(illegal))
     with pytest.raises(ArenaError, match="bytes"):
         decode_actions(game_spec("tic_tac_toe"), dataclasses.replace(episode, length=3))
+
+
+@pytest.mark.parametrize(
+    ("module", "play_on"),
+    [
+        ("arena.episodes", lambda episode: list(frames(episode))),
+        ("arena.formats.film", lambda episode: list(shots(Recorded(episode, ["Ann", "Bob"])))),
+        ("arena.lessons", lambda episode: _decisions(episode.game, [episode], 0, None)),
+    ],
+)
+def test_games_are_closed_where_a_record_cannot_be_played(
+    module: str, play_on: Callable[[Episode], object], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    episode = play(store, "tic_tac_toe")[0]
+    closed: list[str] = []
+
+    def watched(*args: Any, **options: Any) -> VecEnv:
+        env = make(*args, **options)
+        monkeypatch.setattr(env, "close", lambda: closed.append(module))
+        return env
+
+    monkeypatch.setattr(f"{module}.make", watched)
+    with pytest.raises(ArenaError, match="legal"):
+        play_on(dataclasses.replace(episode, actions=episode.actions[:1] * episode.length))
+    assert closed == [module]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from arena.records import Agent
 from arena.roster import Contender, game_spec, resolve
 from arena.store import Store
 from envs.errors import ArenaError, IllegalActionError, UsageError
+from envs.protocol import VecEnv
+from envs.registry import make
 
 
 @pytest.fixture
@@ -170,11 +173,20 @@ def test_sampling_follows_the_distribution() -> None:
     assert sample(probabilities[:2], edges).tolist() == [1, 4], "the ends are possible actions, too"
 
 
-def test_an_illegal_action_names_the_agent_and_keeps_nothing(store: Store) -> None:
+def test_an_illegal_action_names_the_agent_and_keeps_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+
+    def watched(*args: Any, **options: Any) -> VecEnv:
+        env = make(*args, **options)
+        monkeypatch.setattr(env, "close", lambda: closed.append(env))
+        return env
+
+    monkeypatch.setattr("arena.match.make", watched)
     rogue = Contender(_stored(store, "rogue"), Always(1, 0, 0, 0, 0, 0, 0, 0, 0))
     fair = resolve(store, "tic_tac_toe", "first-legal")
     with pytest.raises(IllegalActionError, match="rogue played '1' at step"):
         play_match(store, "tic_tac_toe", rogue, fair, games=4)
+    assert len(closed) == 1
     assert store.stats()["matches"] == store.stats()["episodes"] == 0
     broken = Contender(_stored(store, "broken"), Always(*[float("nan")] * 9))
     with pytest.raises(ArenaError, match="broken gave probabilities"):

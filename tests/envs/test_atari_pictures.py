@@ -92,3 +92,24 @@ def test_breakouts_paddle_follows_the_pointer_and_other_games_have_none() -> Non
         assert abs(columns.mean() - 160 * wanted) < 14
     env.close()
     assert make("gridworld/sumo").aim(0, (0.5, 0.5)) is None
+
+
+@pytest.mark.parametrize(("game", "upright"), [(BREAKOUT, False), (TWO, True)])
+def test_a_new_games_paddle_does_not_glide_on_from_the_last_games(game: str, upright: bool) -> None:
+    env = started(game)
+    rest = env.spec.action_names.index("noop")
+
+    def aim(wanted: float) -> int | None:
+        return env.aim(0, (0.0, wanted) if upright else (wanted, 0.0))
+
+    there = next(wanted for wanted in np.linspace(0, 1, 50).tolist() if aim(wanted) == rest)
+    for _ in range(20):
+        wanted = 1.0 if there < 0.5 else 0.0
+        joint = torch.zeros(1, env.spec.num_slots, dtype=torch.int64)
+        joint[0, 0] = aim(wanted) or 0
+        env.step(joint)
+        aim(wanted)
+    assert aim(there) != rest, "the paddle has moved away"
+    env.reset(torch.tensor([5]))
+    assert aim(there) == rest
+    env.close()
