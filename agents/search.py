@@ -112,12 +112,14 @@ def search(
     def write(node: int, state: State, legal: Tensor | None) -> Tensor:
         """Put positions into the tree; what the policy thinks they are worth to those who are to move."""
         turn = rules.observe(state)
-        mask = turn.legal_action_mask[:, 0] if legal is None else legal  # type: ignore[index]
-        prior, value = _think(policy, turn.observation[:, 0], mask)
+        if legal is None:
+            assert turn.legal_action_mask is not None
+            legal = turn.legal_action_mask[:, 0]
+        prior, value = _think(policy, turn.observation[:, 0], legal)
         for name, part in state.items():
             tree.states[name][:, node] = part
         # An illegal action's prior is −1: its score stays below every legal one's.
-        tree.priors[:, node] = torch.where(mask, prior, -1.0)
+        tree.priors[:, node] = torch.where(legal, prior, -1.0)
         tree.player[:, node] = turn.player[:, 0]
         return value
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import nn
 
-from agents.configs import CONFIGS, Config, DQNConfig, LearnerConfig, config_from
+from agents.configs import CONFIGS, ActorCriticConfig, Config, DQNConfig, LearnerConfig, config_from
 from agents.metrics import PolicyWeights
 from agents.networks import ActorCritic, choose_network
 from envs.errors import UsageError
@@ -54,7 +54,8 @@ def check_start(config: Config, spec: GameSpec, start: Start) -> None:
 
         network = QNetwork(spec, config, generator)
     else:
-        network = ActorCritic(spec, config, generator)  # type: ignore[arg-type]
+        assert isinstance(config, ActorCriticConfig)
+        network = ActorCritic(spec, config, generator)
     warm_start(network, config, spec, start)
 
 
