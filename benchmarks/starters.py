@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from arena import starters
+from arena.records import Agent
 from arena.standings import standings
 from arena.store import Store
 
@@ -28,40 +30,59 @@ MAX_BYTES = 3 * 2**20
 """Of all but the Atari agents, which may have 2 MiB each."""
 GAMES = 100
 SEED = 1
-RECIPES: dict[str, dict[str, Any]] = {
-    "tic_tac_toe": {
+SCRIPTS = {
+    "tic_tac_toe": ["random", "tactician", "minimax", "mcts-100", "mcts-1000"],
+    "connect_four": ["random", "tactician", "mcts-100", "mcts-1000"],
+    "gridworld/sumo": ["random", "first-legal"],
+    "gridworld/tron": ["random", "first-legal"],
+}
+"""Who else is in a game's round robin."""
+# What is trained. `levels`: starter → its steps; `half`: kept in half precision; `plays`: the variants in which a game
+# of one player is measured by its scores.
+RUNS: dict[str, dict[str, Any]] = {
+    "starter-tic-tac-toe": {
+        "game": "tic_tac_toe",
         "steps": 1_500_000,
         "every": 100_000,
         "levels": {"rookie": 100_000, "regular": 300_000, "expert": 1_500_000},
-        "scripts": ["random", "tactician", "minimax", "mcts-100", "mcts-1000"],
     },
-    "connect_four": {
+    "starter-connect-four": {
+        "game": "connect_four",
         "steps": 6_000_000,
         "every": 500_000,
         "levels": {"rookie": 500_000, "regular": 2_000_000, "expert": 6_000_000},
-        "scripts": ["random", "tactician", "mcts-100", "mcts-1000"],
     },
-    "gridworld/sumo": {
+    "starter-connect-four-az": {
+        "game": "connect_four",
+        "algo": "az",
+        "seed": 0,
+        "steps": 7_000_000,
+        "every": 1_000_000,
+        "settings": {"hidden_size": 384, "bfloat16": "true", "learning_rate": 1.5e-3, "window": 500_000},
+        "levels": {"master": 7_000_000},
+        "half": True,
+    },
+    "starter-sumo": {
+        "game": "gridworld/sumo",
         "steps": 600_000,
         "every": 100_000,
         "levels": {"rookie": 100_000, "expert": 600_000},
-        "scripts": ["random", "first-legal"],
     },
-    "gridworld/tron": {
+    "starter-tron": {
+        "game": "gridworld/tron",
         "steps": 600_000,
         "every": 100_000,
         "levels": {"rookie": 100_000, "expert": 600_000},
-        "scripts": ["random", "first-legal"],
     },
-}
-# Alone against the game: how strong is said by scores, in every variant of `plays`. Kept in half precision.
-SCORED: dict[str, dict[str, Any]] = {
-    "ALE/Pong-v5?sticky=0.0": {
+    "starter-pong": {
+        "game": "ALE/Pong-v5?sticky=0.0",
+        "seed": 0,
         "steps": 1_900_000,
         "every": 250_000,
         "settings": {"network": "dqn2013", "hidden_size": 256, "bfloat16": "true", "learning_rate": 5e-4},
+        "levels": {"expert": 1_900_000},
+        "half": True,
         "plays": ["ALE/Pong-v5?sticky=0.0", "ALE/Pong-v5"],
-        "name": "expert",
         "note": "the rate fell towards 4.5 M steps until 1.34 M, towards 2.3 M until 1.46 M, then towards 1.9 M",
     },
 }
@@ -75,13 +96,10 @@ def arena(*words: object) -> str:
     return done.stdout
 
 
-def run_name(game: str) -> str:
-    return f"starter-{game.partition('?')[0].rpartition('/')[2].replace('_', '-').lower()}"
-
-
-def train_command(game: str) -> list[str]:
-    recipe = (RECIPES | SCORED)[game]
-    words = ["train", game, "--algo", "ppo", "--name", run_name(game), "--seed", SEED, "--steps", recipe["steps"]]
+def train_command(run: str) -> list[str]:
+    recipe = RUNS[run]
+    words = ["train", recipe["game"], "--algo", recipe.get("algo", "ppo"), "--name", run]
+    words += ["--seed", recipe.get("seed", SEED), "--steps", recipe["steps"]]
     words += ["--checkpoint-steps", recipe["every"], "--device", "cpu"]
     for key, value in recipe.get("settings", {}).items():
         words += ["--set", f"{key}={value}"]
@@ -125,17 +143,22 @@ def half(data: bytes) -> bytes:
     return save(tensors, metadata=metadata)
 
 
-def trained(db: Path, game: str) -> tuple[dict[str, Any], dict[int, Any]]:
-    """The run's provenance for the index, and step → agent; trained where the database has it not."""
+def trained(db: Path, run: str) -> tuple[dict[str, Any], dict[str, tuple[Agent, bytes]]]:
+    """The run's provenance for the index; starter → its agent and file. Trained where the database has it not."""
+    recipe = RUNS[run]
     known = json.loads(arena("runs", "list", "--db", db, "--json")) if db.exists() else []
-    run = run_name(game)
     if run not in [each["name"] for each in known]:
-        arena(*train_command(game), "--db", db)
+        arena(*train_command(run), "--db", db)
     with Store(db, create=False) as store:
-        agents = {agent.step: agent for agent in store.agents(game, retired=True) if agent.step}
         row = store.run(run)
+        agents = {agent.step: agent for agent in store.agents(row.game, retired=True) if agent.run == row.id}
+        levels = {}
+        for name, wanted in recipe["levels"].items():
+            agent = agents[min(step for step in agents if step and step >= wanted)]
+            data = store.checkpoint_data(agent.checkpoint or "")
+            levels[name] = agent, half(data) if recipe.get("half") else data
     provenance: dict[str, Any] = {
-        "game": game,
+        "game": row.game,
         "algorithm": row.algorithm,
         "config": row.config,
         "seed": row.seed,
@@ -145,49 +168,47 @@ def trained(db: Path, game: str) -> tuple[dict[str, Any], dict[int, Any]]:
         "device": row.device,
         "versions": row.versions,
         "commit_hash": row.commit_hash,
-        "command": f"arena {' '.join(train_command(game))}",
+        "command": f"arena {shlex.join(train_command(run))}",
     }
-    if "note" in (recipe := (RECIPES | SCORED)[game]):
+    if "note" in recipe:
         provenance["command"] += f" ({recipe['note']})"
-    return provenance, agents
+    return provenance, levels
 
 
 def rated(db: Path, game: str, index: dict[str, Any]) -> None:
     """Add a game of several players: its agents by level, rated by a round robin with the scripts."""
-    recipe, run = RECIPES[game], run_name(game)
-    index["runs"][run], agents = trained(db, game)
-    chosen = {name: agents[min(s for s in agents if s >= step)] for name, step in recipe["levels"].items()}
-    names = {name: name for name in recipe["scripts"]} | {name: agent.name for name, agent in chosen.items()}
-    with Store(db, create=False) as store:
-        files = {name: store.checkpoint_data(agent.checkpoint or "") for name, agent in chosen.items()}
-    rows = strength(db, game, names, recipe["scripts"])
-    index["ratings"][game] = {name: [row["elo"], row["low"], row["high"]] for name, row in rows.items()}
-    for name, agent in chosen.items():
-        index["agents"].append(
-            {"name": name, "game": game, "run": run, "step": agent.step} | keep(files[name]) | rows[name]
-        )
+    rows: dict[str, dict[str, Any]] = {}
+    names = {name: name for name in SCRIPTS[game]}
+    for run in runs_of(game):
+        index["runs"][run], levels = trained(db, run)
+        for name, (agent, data) in levels.items():
+            names[name] = agent.name
+            rows[name] = {"name": name, "game": game, "run": run, "step": agent.step} | keep(data)
+    measured = strength(db, game, names, SCRIPTS[game])
+    index["ratings"][game] = {name: [row["elo"], row["low"], row["high"]] for name, row in measured.items()}
+    index["agents"] += [row | measured[name] for name, row in rows.items()]
 
 
 def scored(db: Path, game: str, index: dict[str, Any]) -> None:
-    """Add a game of one player: the last agent, measured by its mean return in each variant that it plays."""
-    recipe, run = SCORED[game], run_name(game)
-    index["runs"][run], agents = trained(db, game)
-    step = max(agents)
-    with Store(db, create=False) as store:
-        kept = keep(half(store.checkpoint_data(agents[step].checkpoint or "")))
-    name = recipe["name"]
-    rows: list[dict[str, Any]] = [
-        {"name": name, "game": variant, "run": run, "step": step} | kept | {"strength": ""}
-        for variant in recipe["plays"]
-    ]
+    """Add a game of one player: its agents, measured by their mean return in each variant that they play."""
+    rows: list[dict[str, Any]] = []
+    for run in runs_of(game):
+        index["runs"][run], levels = trained(db, run)
+        for name, (agent, data) in levels.items():
+            kept = {"run": run, "step": agent.step} | keep(data) | {"strength": ""}
+            rows += [{"name": name, "game": variant} | kept for variant in RUNS[run]["plays"]]
     index["agents"] += rows
     write(index)  # the files that are shipped are what is measured
     for row in rows:
         with tempfile.TemporaryDirectory() as folder:
             words = ("--episodes", GAMES, "--db", Path(folder) / "league.db", "--deterministic", "--json")
-            found = json.loads(arena("evaluate", row["game"], name, *words))
+            found = json.loads(arena("evaluate", row["game"], row["name"], *words))
         row["strength"] = f"{found['mean']:.1f} ± {found['std']:.1f} over {GAMES} games"
         print(f"{row['game']}: {row['strength']}", flush=True)
+
+
+def runs_of(game: str) -> list[str]:
+    return [run for run, recipe in RUNS.items() if recipe["game"] == game]
 
 
 def keep(data: bytes) -> dict[str, Any]:
@@ -204,24 +225,24 @@ def write(index: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    every = list(dict.fromkeys(recipe["game"] for recipe in RUNS.values()))
     parser.add_argument("--db", type=Path, default=Path("starters.db"))
-    parser.add_argument("--game", choices=[*RECIPES, *SCORED], action="append")
+    parser.add_argument("--game", choices=every, action="append")
     arguments = parser.parse_args()
-    games = arguments.game or [*RECIPES, *SCORED]
     index: dict[str, Any] = {"runs": {}, "agents": [], "ratings": {}}
     if (TARGET / starters.INDEX).is_file():
         index = json.loads((TARGET / starters.INDEX).read_text())
     index["how"] = f"round robin, {GAMES} games a pair, random = 0; games of one player: greedy, {GAMES} games"
-    for game in games:
-        index["agents"] = [row for row in index["agents"] if row["run"] != run_name(game)]
-        (rated if game in RECIPES else scored)(arguments.db, game, index)
-    index["agents"].sort(key=lambda row: [*RECIPES, *SCORED].index(index["runs"][row["run"]]["game"]))
+    for game in arguments.game or every:
+        index["agents"] = [row for row in index["agents"] if row["run"] not in runs_of(game)]
+        (rated if game in SCRIPTS else scored)(arguments.db, game, index)
+    index["agents"].sort(key=lambda row: list(RUNS).index(row["run"]))
     write(index)
     wanted = {row["sha256"][:16] for row in index["agents"]}
     for file in TARGET.glob("*.safetensors"):
         if file.stem not in wanted:
             file.unlink()
-    size = sum(row["size"] for row in index["agents"] if index["runs"][row["run"]]["game"] in RECIPES)
+    size = sum(row["size"] for row in index["agents"] if row["game"] in SCRIPTS)
     if size > MAX_BYTES:
         sys.exit(f"{size:,} bytes are more than {MAX_BYTES:,}")
     print(f"{len(index['agents'])} starters, {size:,} bytes without the Atari agents'")
