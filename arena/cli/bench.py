@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arena.cli.options import Json, group
+from arena.cli.options import Json, Seed, group
 from arena.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ app = group("Measure this machine: random play, time to solve a game, training r
 Threads = Annotated[int, typer.Option(min=0, help="Torch threads; 0: as many as torch takes.")]
 Game = Annotated[str, typer.Option("--game", help="A game.")]
 Algorithm = Annotated[str, typer.Option("--algo", help="An algorithm with a network: ppo, vpg, dqn, az.")]
-Seconds = Annotated[float, typer.Option(help="For how long.")]
+Seconds = Annotated[float, typer.Option(min=0.001, help="For how long.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="One setting of the algorithm; may be repeated."),
@@ -93,7 +93,7 @@ def solve(
     algo: Algorithm = "ppo",
     target: Annotated[float, typer.Option(help="The mean return of 100 greedy episodes to be reached.")] = 475.0,
     budget: Annotated[int, typer.Option(min=1, help="Environment steps, over which the schedules run.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="Where all chance comes from.")] = 0,
+    seed: Seed = 0,
     settings: Settings = None,
     threads: Threads = 1,
     json: Json = False,

@@ -29,4 +29,5 @@ GameName = Annotated[
 ]
 SomeGame = Annotated[str | None, typer.Argument(metavar="GAME", help="Only this game.", parser=canonical)]
 AgentName = Annotated[str, typer.Argument(metavar="AGENT", help="An agent, as `arena agents list` names it.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Where all chance comes from.")]
+MAX_SEED = 2**63 - 1  # what the league's file and torch's generators hold
+Seed = Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED, help="Where all chance comes from.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from arena.cli.options import DEFAULT_DB, Db, GameName
+from arena.cli.options import DEFAULT_DB, MAX_SEED, Db, GameName
 from arena.store import Store
 from envs.errors import UsageError
 from envs.specs import find_game
@@ -30,7 +30,7 @@ def play(
     ] = None,
     seat: Annotated[int, typer.Option(metavar="N", min=0, help="Your seat: 0 moves first.")] = 0,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Where all chance comes from; else a new one.")
+        int | None, typer.Option(metavar="N", min=0, max=MAX_SEED, help="Where all chance comes from; else a new one.")
     ] = None,
     text: Annotated[
         bool, typer.Option("--text", help="In plain lines, without the app (also where there is no terminal).")

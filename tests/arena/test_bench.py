@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from agents.configs import LearnerConfig, default_config
 from agents.networks import ActorCritic
 from arena.bench import game_bytes, sample_legal, training_rate
+from arena.cli.app import app
 from envs.registry import make
 
 
@@ -49,3 +51,10 @@ def test_a_game_weighs_what_its_tensors_take() -> None:
     turn = env.reset(torch.arange(10))
     # physics 4 × 8, ply 8, seed 8, over 1, observation 4 × 4; mask and player are the same for all games
     assert game_bytes(env, turn) == 32 + 8 + 8 + 1 + 16 + 1
+
+
+@pytest.mark.parametrize("command", ["games", "curve"])
+def test_no_time_measures_nothing(command: str) -> None:
+    result = CliRunner().invoke(app, ["bench", command, "--seconds", "0"])
+    assert result.exit_code == 2
+    assert "--seconds" in result.output

@@ -315,6 +315,7 @@ BAD_INPUT: dict[str, tuple[tuple[str, ...], int, str]] = {
     "strength": (("strength", "othello", "random"), 2, "perfect play"),
     "table of moves": (("ask", "gridworld/tiny", "--agent", "random", "--table", "--moves", "up"), 2, "--moves"),
     "no dynamics": (("ask", "tic_tac_toe", "--agent", "random", "--table"), 2, "dynamics"),
+    "seed": (("match", "tic_tac_toe", "random", "random", "--seed", str(2**63)), 2, "--seed"),
     "backup over a file": (("db", "backup", "tests"), 2, "tests"),
 }
 
