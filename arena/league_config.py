@@ -146,7 +146,8 @@ def to_toml(config: LeagueConfig, game: str) -> str:
 def _settings(member: MemberConfig, game: str) -> str:
     """The settings that are not the game's own, as a line."""
     usual = _member(game, {"algorithm": member.algorithm}).settings
-    changed = [f"{key} = {toml_value(value)}" for key, value in member.settings.items() if value != usual.get(key)]
+    told = {key: value for key, value in member.settings.items() if value is not None}  # TOML has no null
+    changed = [f"{key} = {toml_value(value)}" for key, value in told.items() if value != usual.get(key)]
     if changed:
         return f"settings = {{ {', '.join(changed)} }}"
     return "# settings = { hidden_size = 256 }  # as `arena train GAME --algo NAME --show-settings` lists them"
@@ -219,6 +220,8 @@ class _Reader:
     def league(self, values: Mapping[str, Any], game: str) -> LeagueConfig:
         plain = {key: value for key, value in values.items() if key not in ("members", "gate")}
         own = self._fields(LeagueConfig, plain, "")
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", own.get("device", "auto")):
+            raise self._error("device", f"is auto, cpu, cuda, or such as cuda:1, not {own['device']!r}")
         gate = values.get("gate", {})
         if not isinstance(gate, dict):
             raise self._error("gate", "is a table: [gate]")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from arena.league_config import default_league, from_json, load_league, to_json, to_toml
+from arena.league_config import LeagueConfig, default_league, from_json, load_league, to_json, to_toml
 from envs.errors import ArenaError, UsageError
 
 GAME = "tic_tac_toe"
@@ -59,9 +60,20 @@ def test_members_have_what_the_game_needs_where_nothing_is_said(tmp_path: Path) 
 
 
 def test_names_with_quotes_read_themselves_back(tmp_path: Path) -> None:
-    config = load(tmp_path, """device = 'a"b'\n[[members]]\nname = 'the "best" \\ of all'\n""")
-    assert (config.device, config.members[0].name) == ('a"b', 'the "best" \\ of all')
+    config = load(tmp_path, """[[members]]\nname = 'the "best" \\ of all'\n""")
+    assert config.members[0].name == 'the "best" \\ of all'
     assert load(tmp_path, to_toml(config, GAME)) == config
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])
+def test_devices_are_known_by_their_names(tmp_path: Path, device: str) -> None:
+    assert load(tmp_path, f'device = "{device}"\n[[members]]').device == device
+
+
+def test_settings_that_are_none_are_left_out(tmp_path: Path) -> None:
+    (member,) = default_league(GAME, ["ppo"]).members
+    told = to_toml(LeagueConfig((replace(member, settings={**member.settings, "network": None}),)), GAME)
+    assert load(tmp_path, told).members == (member,)
 
 
 def test_leagues_from_before_there_were_roles_are_of_main_agents() -> None:
@@ -77,6 +89,7 @@ WRONG = {
     "setting": ("games = 4\ngamse = 5\n[[members]]", "line 2: gamse: unknown setting 'gamse'; did you mean games"),
     "kind of number": ("games = 1.5\n[[members]]", "line 1: games: is a whole number, not 1.5"),
     "range": ("[[members]]\nsteps = 0", "line 2: members.0.steps: 0 must be between 1 and"),
+    "device": ('games = 4\ndevice = "gpu"\n[[members]]', "line 2: device: is auto, cpu, cuda, or such as cuda:1"),
     "choice": (
         '[[members]]\n[[members]]\nrole = "mian"',
         "line 3: members.1.role: unknown role 'mian'; did you mean main",
