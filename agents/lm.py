@@ -54,9 +54,14 @@ class Rows:
 
 
 def text_rows(model: TextModel, texts: Sequence[str]) -> Rows:
-    """Every token of every text; those longer than the context in windows, each of which begins with BOS."""
+    """Every token of every text; those longer than the context in windows, each of which begins with BOS.
+
+    Raises UsageError for a context of one token.
+    """
     tokenizer = model.tokenizer
     limit, bos = model.n_ctx, tokenizer.bos_token_id
+    if limit < 2:
+        raise UsageError("a context of one token holds nothing to learn: the next token must fit in, too")
     rows: list[np.ndarray] = []
     for tokens in encode_texts(tokenizer, texts):
         rows.append(np.asarray(tokens[:limit], dtype=np.int64))
@@ -172,9 +177,12 @@ def evaluate(model: TextModel, rows: Rows, batch_tokens: int = 8192) -> tuple[fl
 
 
 def bits_per_byte(model: TextModel, texts: Sequence[str]) -> float:
-    """Bits that the model needs per byte of these texts, their ends included."""
+    """Bits that the model needs per byte of these texts, their ends included. Raises UsageError where all are empty."""
+    size = sum(len(text.encode()) for text in texts)
+    if not size:
+        raise UsageError("there is no text to measure the model on")
     nats, _ = evaluate(model, text_rows(model, texts))
-    return nats / math.log(2) / sum(len(text.encode()) for text in texts)
+    return nats / math.log(2) / size
 
 
 def _optimizer(config: LanguageModelConfig, named: dict[str, torch.nn.Parameter]) -> torch.optim.AdamW:

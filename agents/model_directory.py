@@ -42,6 +42,9 @@ def check_directory(directory: str | Path) -> Path:
     if not path.is_dir():
         path = _from_hub(str(directory))
     where = str(directory)
+    for file in path.iterdir():
+        if file.exists() and not file.is_file() and not file.is_dir():  # a pipe or device could be read for ever
+            raise ModelError(f"{where}: {file.name} is no regular file")
     config = _json(path / "config.json", where)
     if not isinstance(config, dict) or not config.get("model_type"):
         raise ModelError(f"{where}: config.json names no model_type; a Hugging Face model directory has one")

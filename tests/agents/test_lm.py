@@ -82,6 +82,15 @@ def test_bits_per_byte_of_a_uniform_model_is_log2_of_its_vocabulary(model: TextM
     assert lm.bits_per_byte(model, texts) == pytest.approx(expected, rel=1e-5)
 
 
+def test_what_has_nothing_to_learn_or_measure_is_told(model: TextModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    for texts in ([], [""]):
+        with pytest.raises(UsageError, match="no text to measure"):
+            lm.bits_per_byte(model, texts)
+    monkeypatch.setattr(TextModel, "n_ctx", 1)
+    with pytest.raises(UsageError, match="a context of one token"):
+        lm.text_rows(model, ["hello there"])
+
+
 def test_batches_hold_every_row_once_within_their_size() -> None:
     rng = np.random.default_rng(0)
     rows = lm.Rows([np.arange(length) for length in rng.integers(2, 60, 500)], np.ones(500, dtype=np.int64), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -331,6 +332,16 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(good_files: dict
     files = good_files | {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(ModelError, match="do not match"):
         model_from_files(files)
+
+
+@pytest.mark.parametrize("name", ["config.json", "merges.txt"])
+def test_a_pipe_in_a_directory_is_refused_unread(name: str, good_files: dict[str, bytes], tmp_path: Path) -> None:
+    for file, data in good_files.items():
+        if file != name:
+            (tmp_path / file).write_bytes(data)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ModelError, match=f"{name} is no regular file"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../evil.json", "/etc/passwd", "", "..", "a/b"])
