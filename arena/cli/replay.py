@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +55,7 @@ def list_episodes(
     with Store(db, create=False) as store:
         player = None if agent is None or game is None else store.agent(game, agent).id
         episodes = store.episodes(game=game, agent=player, match=match, limit=limit, search=words)
-        names = [seat_names(store, episode) for episode in episodes]
+        names = seat_names(store, episodes)
     if json:
         print_json([summary(episode, seats) for episode, seats in zip(episodes, names, strict=True)])
         return
@@ -90,7 +91,7 @@ def show(
     """
     with Store(db, create=False) as store:
         found = store.episode(episode)
-        names = seat_names(store, found)
+        (names,) = seat_names(store, [found])
     if ply is not None and ply > found.length:
         raise UsageError(f"episode {found.id} has {found.length} steps; --ply is at most that")
     from arena.episodes import frames
@@ -197,7 +198,7 @@ def export(
         raise UsageError(f"{out} exists; --force overwrites it")
     with Store(db, create=False) as store:
         found = [store.episode(number) for number in episodes]
-        names = [seat_names(store, episode) for episode in found]
+        names = seat_names(store, found)
     if json:
         if form is not None or out is not None:
             raise UsageError("--json has a form of its own; leave out --format and --out")
@@ -261,9 +262,10 @@ def _print_steps(episodes: Sequence[Episode], names: Sequence[Sequence[str]]) ->
     )
 
 
-def seat_names(store: Store, episode: Episode) -> list[str]:
-    """Who sat where."""
-    return [store.agent_by_id(player.agent).name for player in episode.players]
+def seat_names(store: Store, episodes: Sequence[Episode]) -> list[list[str]]:
+    """Who sat where in each; every agent is looked up once."""
+    name = functools.cache(lambda agent: store.agent_by_id(agent).name)
+    return [[name(player.agent) for player in episode.players] for episode in episodes]
 
 
 def outcome(episode: Episode) -> str:
