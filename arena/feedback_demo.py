@@ -52,7 +52,7 @@ class Plan:
     pretrain: Config = field(default_factory=PretrainConfig)
     sft: Config = field(default_factory=lambda: SFTConfig(epochs=2.0))
     reward: Config = field(default_factory=RewardConfig)
-    rlhf: Config = field(default_factory=lambda: RLHFConfig(kl_budget=18.0))
+    rlhf: Config = field(default_factory=lambda: RLHFConfig(kl_budget=18.0, kl_coef=0.1))
     dpo: Config = field(default_factory=DPOConfig)
     online_dpo: Config = field(default_factory=lambda: OnlineDPOConfig(kl_budget=18.0))
 
