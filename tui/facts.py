@@ -27,6 +27,8 @@ _SCRIPTS: dict[str, tuple[str, ...]] = {
     "pettingzoo/classic/connect_four_v3": ("tactician", "perfect", *_SEARCHERS),
     "othello": _SEARCHERS,
     "go": _SEARCHERS,
+    "ALE/Pong-v5": ("ball-follower",),
+    "pettingzoo/atari/pong_v3": ("ball-follower",),
 }
 _UNPLANNED = ("gridworld/sumo", "gridworld/tron")
 
@@ -114,9 +116,13 @@ def scripts(game: str) -> list[tuple[str, AgentKind]]:
 
 
 def known_games(stored: list[str]) -> list[str]:
-    """Every game that can be named without an option, then what else the league has (and this Arena knows)."""
+    """Every game that can be named without an option, with the Atari games that have starters, then what else the
+    league has (and this Arena knows)."""
+    from arena.starters import starters
+
     native = [game.id for game in GAMES if not game.id.endswith("/*") and game.id != "gridworld/custom"]
-    return native + [game for game in stored if game not in native and _is_known(game)]
+    others = dict.fromkeys([*(starter.game for starter in starters() if "?" not in starter.game), *stored])
+    return native + [game for game in others if game not in native and _is_known(game)]
 
 
 def _is_known(game: str) -> bool:

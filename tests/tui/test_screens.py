@@ -255,6 +255,7 @@ def test_the_home_screen_offers_the_scripts_that_there_are() -> None:
         "gridworld/maze?level=3",
         "pettingzoo/classic/tictactoe_v3",
         "pettingzoo/classic/connect_four_v3",
+        "pettingzoo/atari/pong_v3",
     ]:
         assert [name for name, _ in scripts(game)] == list(scripted_policies(game_spec(game))), game
 
