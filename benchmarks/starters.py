@@ -37,8 +37,8 @@ SCRIPTS = {
     "gridworld/tron": ["random", "first-legal"],
 }
 """Who else is in a game's round robin."""
-# What is trained. `levels`: starter → its steps; `half`: kept in half precision; `plays`: the variants in which a game
-# of one player is measured by its scores.
+# What is trained. `levels`: starter → its steps; `half`: kept in half precision (a round robin is played before
+# that); `plays`: the variants in which a game of one player is measured by its scores.
 RUNS: dict[str, dict[str, Any]] = {
     "starter-tic-tac-toe": {
         "game": "tic_tac_toe",
@@ -51,6 +51,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "steps": 6_000_000,
         "every": 500_000,
         "levels": {"rookie": 500_000, "regular": 2_000_000, "expert": 6_000_000},
+        "half": True,
     },
     "starter-connect-four-az": {
         "game": "connect_four",
