@@ -208,6 +208,7 @@ def test_bad_requests_change_nothing(store: Store) -> None:
     assert store.runs() == store.agents() == []
 
 
+@pytest.mark.slow
 def test_names_of_agents(store: Store) -> None:
     assert [step_label(n) for n in (0, 999, 1000, 9_900, 20_480, 999_600, 2_000_000, 12_345_678)] == [
         *("0", "999", "1.0k", "9.9k", "20k", "1.0M", "2.0M", "12M"),

@@ -15,7 +15,13 @@ from envs.registry import make
 
 
 @pytest.mark.parametrize(
-    "game", ["gym/CartPole-v1", "gym/Pendulum-v1", "gym/FrozenLake-v1?is_slippery=false", "gym/Taxi-v4"]
+    "game",
+    [
+        "gym/CartPole-v1",
+        "gym/Pendulum-v1",
+        "gym/FrozenLake-v1?is_slippery=false",
+        pytest.param("gym/Taxi-v4", marks=pytest.mark.slow),
+    ],
 )
 def test_conforms(game: str) -> None:
     assert check_env(game, steps=24) == []

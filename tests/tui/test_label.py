@@ -289,6 +289,7 @@ async def test_a_failure_is_told_and_saves_nothing(texts: Path) -> None:
         await sees(pilot, "prompt 0?")
 
 
+@pytest.mark.slow
 async def test_the_name_is_asked_for_first(texts: Path) -> None:
     app = ArenaApp(texts)
     async with app.run_test(size=SIZE) as pilot:

@@ -46,6 +46,7 @@ async def press(pilot, screen: PlayScreen, *keys: str) -> None:
         await until(pilot, lambda b=before, t=typing: (t.display or asked() > b) and screen._waiting is None)
 
 
+@pytest.mark.slow
 async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
     app = ArenaApp(db)
     async with app.run_test(size=SIZE) as pilot:
@@ -76,6 +77,7 @@ async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
         assert [episode.rated for episode in store.episodes()] == [True]
 
 
+@pytest.mark.slow
 async def test_arrows_and_enter(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
