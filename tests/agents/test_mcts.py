@@ -112,6 +112,7 @@ def test_ten_thousand_simulations_lose_no_line_of_tic_tac_toe() -> None:
     assert losses.losing_lines == ([], [])
 
 
+@pytest.mark.slow
 def test_more_simulations_play_better() -> None:
     spec = make("connect_four").spec
     strong, weak = (

@@ -100,6 +100,7 @@ def test_the_value_head_begins_at_zero_and_the_policy_as_the_reference(tiny_mode
     assert float(rollout.kl.abs().max()) < 1e-4
 
 
+@pytest.mark.slow
 def test_it_learns_to_be_rewarded(tiny_model: Tiny) -> None:
     reports = run(tiny_model(0), tiny_model(0), steps=640)
     first, last = reports[0].values, reports[-1].values

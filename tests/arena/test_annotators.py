@@ -79,6 +79,7 @@ def decisions(simulation: Simulation, texts: tuple[str, str], count: int = 3000)
     return Counter(f"{label.choice}{label.strength}" for label in found)
 
 
+@pytest.mark.slow
 def test_rates_are_what_was_asked_for() -> None:
     assert decisions(Simulation("x"), ("bad", "fair")) == {"b1": 3000}
     assert decisions(Simulation("x"), ("good", "fair")) == {"a2": 3000}

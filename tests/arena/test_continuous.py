@@ -45,6 +45,7 @@ def test_evaluations_are_stored_and_verify(db: Path) -> None:
     assert len(episode.actions) == 200 * 4  # float32
 
 
+@pytest.mark.slow
 def test_sampled_play_depends_on_the_seed_alone(db: Path) -> None:
     with Store(db) as store:
         contender = resolve(store, GAME, "p")

@@ -274,6 +274,7 @@ def test_win_rates_count_ties_as_half() -> None:
     assert feedback_eval.diversity(["a b a b", "a b"]) == pytest.approx(2 / 4)
 
 
+@pytest.mark.slow
 def test_evaluation_judges_and_a_person_judges_blind(store: Store, tiny_model: Tiny) -> None:
     store.add_text_model("other", "rlhf", model_files(tiny_model(1)), store.text_model("sft").id)
     gold = scorer("agents.rewards:full_stops")

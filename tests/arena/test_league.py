@@ -94,6 +94,7 @@ def test_a_league_that_was_torn_down_ends_the_same(store: Store, whole: Store, s
     assert store.pair_results(GAME) == whole.pair_results(GAME)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", [3, 7, 20])
 def test_a_league_that_was_asked_to_stop_ends_the_same(store: Store, whole: Store, patience: int) -> None:
     """Also in the middle of a slice, whose state is kept without an agent."""

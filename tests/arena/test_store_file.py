@@ -182,6 +182,7 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path: Path) -> None:
     assert "damaged" in problems[0]
 
 
+@pytest.mark.slow
 def test_four_racing_to_create_one_file(tmp_path: Path) -> None:
     path = tmp_path / "league.db"
     creators = [start(CREATOR, path, f"racer {n}") for n in range(4)]
@@ -198,6 +199,7 @@ def test_four_racing_to_create_one_file(tmp_path: Path) -> None:
     assert not (tmp_path / "league.db.lock").exists()
 
 
+@pytest.mark.slow
 def test_four_processes_write_to_one_file(tmp_path: Path) -> None:
     path, count = tmp_path / "league.db", 40
     writers = [start(WRITER, path, n, count) for n in range(4)]

@@ -40,6 +40,7 @@ def ask(*requests: object) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.getvalue().splitlines()]
 
 
+@pytest.mark.slow
 def test_answers_and_looks_are_those_of_the_functions(db: Path) -> None:
     wanted = {"db": str(db), "prompt": PROMPT, "tokens": 6}
     replies = ask(

@@ -73,6 +73,7 @@ def test_a_run_is_kept_with_all_it_depends_on(store: Store) -> None:
     assert store.check() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["ppo", "vpg", "dqn", "az"])
 def test_a_resumed_run_equals_one_that_never_stopped(store: Store, algorithm: str) -> None:
     train(store, request(algorithm, "whole"))
@@ -104,6 +105,7 @@ def test_an_abandoned_run_goes_on_from_its_last_interval(store: Store) -> None:
         assert store.metrics(store.run("killed").id, key) == store.metrics(store.run("whole").id, key)
 
 
+@pytest.mark.slow
 def test_a_run_goes_beyond_its_end_when_asked(store: Store) -> None:
     train(store, request())
     with pytest.raises(UsageError, match="has finished its 1,024 steps"):
@@ -173,6 +175,7 @@ def test_outside_opponents_are_kept_with_the_run(store: Store) -> None:
     assert checkpoints(store, "alone")[1024] != checkpoints(store, "against")[1024]
 
 
+@pytest.mark.slow
 def test_who_of_the_pool_a_learner_meets_is_a_setting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, set[int]]] = []
 
@@ -221,6 +224,7 @@ def test_names_of_agents(store: Store) -> None:
     assert [agent.name for agent in store.agents("gridworld/tiny")] == names
 
 
+@pytest.mark.slow
 def test_names_of_players(store: Store) -> None:
     game = "tic_tac_toe"
     scripts = ["random", "first-legal", "tactician", "minimax", "mcts-100", "mcts-1000", "mcts-10000"]

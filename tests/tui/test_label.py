@@ -201,6 +201,7 @@ async def test_notes_answers_and_guidelines(texts: Path) -> None:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "stacked"), [((60, 24), True), (SIZE, False), ((160, 50), False)])
 async def test_texts_stand_side_by_side_where_there_is_room(texts: Path, size: tuple[int, int], stacked: bool) -> None:
     app = ArenaApp(texts, "Ann")

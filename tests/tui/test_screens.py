@@ -225,6 +225,7 @@ async def test_help_names_every_key_and_every_key_has_an_id(league: Path) -> Non
             await until(pilot, lambda screen=screen: app.screen is screen)
 
 
+@pytest.mark.slow
 async def test_quitting(db: Path) -> None:
     for key in ("q", "ctrl+q"):
         app = ArenaApp(db, "Ann")
