@@ -62,6 +62,7 @@ def _as_text(own: int, other: int) -> Board:
 
 
 @pytest.mark.parametrize("plies", [34, 36, 37, 39])
+@pytest.mark.slow
 def test_late_positions_have_the_score_and_the_best_moves_of_a_slow_search(plies: int) -> None:
     rng, solver = np.random.default_rng(plies), Solver()
     for _ in range(10):

@@ -82,6 +82,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(case[:2]))
+@pytest.mark.slow
 def test_contract(case: tuple[str, str, dict[str, Any]]) -> None:
     whole = list(reports(case, checkpoint_steps=400))
     first, *_, last = [report for report in whole if report.policy is not None]
@@ -132,6 +133,7 @@ def test_contract(case: tuple[str, str, dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case[1] in ("tic_tac_toe", "gridworld/cliff")][:5], ids=lambda case: case[0]
 )
+@pytest.mark.slow
 def test_stopping(case: tuple[str, str, dict[str, Any]]) -> None:
     stopped = list(reports(case, should_stop=lambda: True))
     assert len(stopped) == 1

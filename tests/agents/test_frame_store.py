@@ -110,6 +110,7 @@ def learner(config: DQNConfig, frames: int) -> dqn.Learner:
 
 @pytest.mark.parametrize("n_steps", [1, 3])
 @pytest.mark.parametrize("priority_exponent", [0.0, 0.6])
+@pytest.mark.slow
 def test_what_is_sampled_is_what_was_seen(n_steps: int, priority_exponent: float) -> None:
     """Beside a memory that keeps whole stacks, long enough for both to be written over several times."""
     config = DQNConfig(

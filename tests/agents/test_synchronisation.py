@@ -60,6 +60,7 @@ def third_iteration(game: str, num_steps: int, device: str = "cpu") -> Iterator[
 
 
 @pytest.mark.parametrize("game", ["tic_tac_toe", "connect_four", "gridworld/sumo", "gridworld/tron", "cartpole"])
+@pytest.mark.slow
 def test_waits_do_not_grow_with_the_rollout(game: str) -> None:
     seen = []
     for num_steps in (4, 8):

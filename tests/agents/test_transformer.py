@@ -151,6 +151,7 @@ def test_gradients_of_the_plain_pass_are_the_bridges(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.slow
 def test_trained_saved_and_loaded_it_gives_the_same_logits(directory: Path, tmp_path: Path, dtype: torch.dtype) -> None:
     model = load_model(directory).to(dtype)
     before = model(some_tokens()).detach()
@@ -179,6 +180,7 @@ def test_training_through_the_bridge_is_saved_as_well(directory: Path) -> None:
         assert torch.equal(model_from_files(model_files(model))(tokens), model(tokens))
 
 
+@pytest.mark.slow
 def test_equal_models_give_equal_bytes(directory: Path) -> None:
     files = model_files(load_model(directory))
     assert model_files(load_model(directory)) == files
