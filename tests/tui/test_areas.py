@@ -16,6 +16,7 @@ from tui.keymap import bind, read_keymap, template
 from tui.screens.home import HomeScreen
 from tui.screens.replays import ReplaysScreen
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 
 SIZE = (80, 24)
 
@@ -121,8 +122,9 @@ async def test_every_area_opens_and_its_footer_fits(league: Path) -> None:
         await ready(pilot)
         for area in AREAS[1:]:
             app.go(area.name)
-            await until(pilot, lambda area=area: app.current_mode == area.name and app.screen.query("FooterKey"))
-            assert max(key.region.right for key in app.screen.query("FooterKey")) <= SIZE[0], area.name
+            await until(pilot, lambda area=area: app.current_mode == area.name and app.screen.query(KeyBar))
+            await sees(pilot, "? Help")
+            assert not app.screen.query_one(KeyBar).left_out, area.name
             assert app.screen.query(AreaBar)
             assert area.title in shown(app).splitlines()[0]
             await pilot.press("escape")

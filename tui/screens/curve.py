@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from arena.curve_points import CurvePoint
 from envs.errors import ArenaError
@@ -21,6 +21,7 @@ from tui.lab_facts import JOB_TAG, read_kept_curves
 from tui.messages import ReadFailed
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.plot import PlotPanel, Series
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class CurveScreen(Screen[None]):
         yield Static(id="banner")
         yield PlotPanel(id="plot", empty="nothing measured yet: s measures it (long), or arena rlhf curve")
         yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#plot-area").focus()

@@ -10,9 +10,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.keys import format_key
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui.keymap import groups, keys_of
+from tui.widgets.key_bar import KeyBar
 
 GENERAL = (
     "F keys go to an area from anywhere, so does a click on the line at the top; each stays as you left it, Esc "
@@ -58,7 +59,7 @@ class HelpScreen(ModalScreen[None]):
                 parts += [(f"  {keys:14}", "bold"), f"{words}\n"]
         with VerticalScroll():
             yield Static(Content.assemble(*parts))
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

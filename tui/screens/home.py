@@ -15,7 +15,7 @@ from textual.coordinate import Coordinate
 from textual.events import DescendantFocus
 from textual.keys import format_key
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, OptionList, Static
+from textual.widgets import DataTable, OptionList, Static
 from textual.widgets.option_list import Option
 
 from envs.errors import ArenaError
@@ -26,6 +26,7 @@ from tui.messages import GameLoaded, ReadFailed
 from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.text import inert, rating, shorten
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.ladder_table import LEVEL, fill_ladder
 from tui.widgets.preview import preview
 from tui.widgets.tables import fill_standings
@@ -82,7 +83,7 @@ class HomeScreen(Screen[None]):
                 table: DataTable[Text] = DataTable(id="agents", cursor_type="row", zebra_stripes=True)
                 yield table
                 yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.show_games()

@@ -10,13 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Log, Static
+from textual.widgets import Log, Static
 
 from arena.jobs import Job
 from envs.errors import ArenaError
 from tui.messages import ReadFailed
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -54,7 +55,7 @@ class JobLogScreen(Screen[None]):
         yield AreaBar()
         yield Static(id="banner")
         yield Log(id="lines", max_lines=LINES)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(Log).focus()

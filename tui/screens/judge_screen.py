@@ -15,7 +15,7 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from arena.records_text import LabelProgress
 from arena.store import Store
@@ -23,6 +23,7 @@ from envs.errors import ArenaError
 from tui.screens.dialogs import AskScreen, WriteScreen
 from tui.text import clock, inert, inert_block
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -164,7 +165,7 @@ class JudgeScreen(Screen[None]):
         with Container(id="texts"):
             yield from self.panes()
         yield Static(id="status")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#texts").display = False
@@ -336,7 +337,7 @@ class GuidelinesScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="guidelines"):
             yield Static(inert_block(self._text))
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from arena.feedback_status import ALGORITHMS
 from arena.jobs import Job
@@ -29,6 +29,7 @@ from tui.screens.live_screen import LiveScreen
 from tui.screens.samples import changing
 from tui.text import inert, shorten
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill
 
@@ -103,7 +104,7 @@ class LabScreen(LiveScreen):
                 for number in range(PANELS):
                     yield PlotPanel(id=f"plot-{number}", empty="no metrics yet")
         yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.table.focus()

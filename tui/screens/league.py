@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import DataTable, Footer, Static, TabbedContent, TabPane, Tree
+from textual.widgets import DataTable, Static, TabbedContent, TabPane, Tree
 
 from arena.store import Store
 from envs.errors import ArenaError
@@ -38,6 +38,7 @@ from tui.screens.live_screen import LiveScreen
 from tui.text import inert, shorten, versus
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.heat_grid import HeatGrid
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill, fill_standings
 
@@ -124,7 +125,7 @@ class LeagueScreen(LiveScreen):
                 matches: DataTable[Text] = DataTable(id="list", cursor_type="row", zebra_stripes=True)
                 yield matches
         yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._wanted = self._wanted or self.arena.home.game

@@ -17,7 +17,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from arena.jobs import Job, Jobs
 from arena.store import Store
@@ -25,6 +25,7 @@ from envs.errors import ArenaError
 from tui.lessons import LESSONS, Lesson
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.plot import PlotPanel, Series
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class LessonsScreen(Screen[None]):
             with Vertical(id="live"):
                 yield PlotPanel(id="plot", empty="space starts the run")
                 yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._show()

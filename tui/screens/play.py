@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from arena.session_client import Hint, Position, Seat, open_request, resume_request
 from envs.specs import find_game
@@ -22,6 +22,7 @@ from tui.text import inert, natural
 from tui.widgets import panels
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.board import ARROWS, BoardView
+from tui.widgets.key_bar import KeyBar
 
 
 class PlayScreen(SessionScreen):
@@ -95,7 +96,7 @@ class PlayScreen(SessionScreen):
                 yield Static(id="hint")
                 yield Static(id="moves")
                 yield Static(id="mind")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def request(self) -> Mapping[str, Any]:
         if self._resume:

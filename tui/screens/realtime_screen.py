@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from arena.child import SessionDied
 from arena.realtime_client import SPEEDS, Done, RealtimeSession, Scene
@@ -21,6 +21,7 @@ from tui.messages import SessionLost
 from tui.text import inert
 from tui.widgets.board import BoardView
 from tui.widgets.frame import ZOOMS, FrameView
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -80,7 +81,7 @@ class RealtimeScreen(Screen[None]):
                 yield Static(id="players")
                 yield Static(id="outcome")
                 yield Static(id="keys")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#mine").focus()

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from arena.session_client import Annotated, Position, Verified, replay_request
 from envs.errors import ArenaError
@@ -23,6 +23,7 @@ from tui.text import inert
 from tui.widgets import panels
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.board import BoardView
+from tui.widgets.key_bar import KeyBar
 
 
 class ReplayScreen(SessionScreen):
@@ -62,7 +63,7 @@ class ReplayScreen(SessionScreen):
                 yield Static(id="progress")
                 yield Static(id="outcome")
                 yield Static(id="thoughts")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def request(self) -> Mapping[str, Any]:
         self._wanted = 0

@@ -13,13 +13,14 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from envs.errors import ArenaError
 from tui.lab_facts import Sampled, read_samples
 from tui.messages import ReadFailed
 from tui.text import inert, inert_block
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -58,7 +59,7 @@ class SamplesScreen(Screen[None]):
         yield Static(id="prompt")
         with VerticalScroll(id="answers"):
             yield Static(id="text")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#answers").focus()

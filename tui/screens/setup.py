@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Input, Label, Select, Static
+from textual.widgets import Button, Input, Label, Select, Static
 
 from arena.session_client import Seat
 from arena.store import valid_name
@@ -21,6 +21,7 @@ from tui.ladder import about_your_level
 from tui.messages import GameLoaded, ReadFailed
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -89,7 +90,7 @@ class SetupScreen(Screen[None]):
             yield from _line("Moves so far", moves)
             yield Button("Start", id="start", compact=True, variant="primary")
         yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         kind = "Play: set a game up" if self.PEOPLE else "Watch: who plays whom"

@@ -14,13 +14,14 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from envs.errors import ArenaError
 from tui.lab_facts import Asking, read_asking
 from tui.messages import ReadFailed
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -79,7 +80,7 @@ class TextScreen(Screen[None]):
         yield Input(self.prompt, placeholder="type a prompt; Enter asks", max_length=MAX_PROMPT, id="prompt")
         yield from self.results()
         yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -17,7 +17,7 @@ from textual.coordinate import Coordinate
 from textual.message import Message
 from textual.screen import Screen
 from textual.suggester import SuggestFromList
-from textual.widgets import DataTable, Footer, Input, Static
+from textual.widgets import DataTable, Input, Static
 
 from agents.configs import Config, default_config, default_steps
 from arena.config import apply_sets
@@ -27,6 +27,7 @@ from envs.specs import parse_variant
 from tui.facts import known_games
 from tui.run_facts import algorithms, new_name
 from tui.text import inert, shorten
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.tables import fill
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
             yield Line(self._game, id="value", compact=True, max_length=200)
         yield Static(id="problem")
         yield Static(id="command")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._fill()

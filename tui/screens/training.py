@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from envs.errors import ArenaError
 from tui.messages import ReadFailed, RunsLoaded
@@ -19,6 +19,7 @@ from tui.screens.dialogs import ChooseScreen, ConfirmScreen
 from tui.screens.live_screen import LiveScreen
 from tui.text import inert, shorten
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill
 
@@ -80,7 +81,7 @@ class TrainingScreen(LiveScreen):
                 for panel in range(PANELS):
                     yield PlotPanel(id=f"plot-{panel}", empty="no metrics yet")
         yield Static(id="note")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.table.focus()
