@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from arena.records import Agent, PackedPolicy, Run
-from arena.store_check import METADATA_KEY
 from envs.errors import ArenaError, UnknownNameError, UsageError
 
+# Rows and the Store are imported where they are made: the app's first screen knows the names of starters alone.
 if TYPE_CHECKING:
+    from arena.records import Agent, PackedPolicy, Run
     from arena.store import Store
 
 INDEX = "starters.json"
@@ -47,6 +47,8 @@ class Starter:
 
     def agent(self) -> Agent:
         """The member of a league that it would be."""
+        from arena.records import Agent
+
         recipe = _index()["runs"][self.run]
         return Agent(self.game, self.name, "checkpoint", recipe["algorithm"], self.sha256, step=self.step)
 
@@ -87,12 +89,17 @@ def measured(game: str) -> Mapping[str, float]:
 
 def provenance(starter: Starter) -> Run:
     """The run that it comes from, as a row: recipe, seed, commit, versions."""
+    from arena.records import Run
+
     facts = {name: value for name, value in _index()["runs"][starter.run].items() if name != "command"}
     return Run(name=starter.run, state="finished", **facts)
 
 
 def packed(starter: Starter) -> PackedPolicy:
     """Its checkpoint; ArenaError where the file is not the one that was measured."""
+    from arena.records import PackedPolicy
+    from arena.store_check import METADATA_KEY
+
     file = _folder() / f"{starter.sha256[:16]}.safetensors"
     data = file.read_bytes() if file.is_file() else b""
     if hashlib.sha256(data).hexdigest() != starter.sha256:

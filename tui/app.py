@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
+import gc
 import os
 import random
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePath
 from threading import Thread
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -20,8 +20,6 @@ from textual.binding import Binding, BindingType
 from textual.keys import format_key
 from textual.screen import Screen
 
-from arena.jobs import Jobs
-from arena.session_client import Seat
 from envs.errors import ArenaError
 from tui import keymap, terminal_keys
 from tui.areas import AREAS, find_area
@@ -34,6 +32,10 @@ from tui.terminal_keys import KeyboardFlags, KeyUp
 from tui.text import inert
 from tui.theme import THEMES, default_theme
 from tui.widgets.area_bar import AreaBar
+
+if TYPE_CHECKING:
+    from arena.jobs import Jobs
+    from arena.session_client import Seat
 
 WARM_UP_SECONDS = 0.4
 """How long after the first paint the spare session starts."""
@@ -57,7 +59,6 @@ class ArenaApp(App[None]):
         self.user = user
         self.league = LeagueFacts()
         self.sessions = Children()
-        self.jobs = Jobs(db)
         self.keys: dict[str, str] = {}
         self.plays = True
         self.home = HomeScreen()
@@ -68,6 +69,13 @@ class ArenaApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = default_theme(self.console.color_system)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The league's long jobs."""
+        from arena.jobs import Jobs
+
+        return Jobs(self.db)
 
     def _lobby(self) -> HomeScreen:
         return self.home
@@ -131,6 +139,9 @@ class ArenaApp(App[None]):
         await self.sessions.close()
 
     def _after_first_paint(self) -> None:
+        if not gc.isenabled():  # since the program began: what there is by now stays, and need not be looked at again
+            gc.freeze()
+            gc.enable()
         self._read_league()
         if self.plays:
             self.set_timer(WARM_UP_SECONDS, self._warm_up)
@@ -379,6 +390,8 @@ def _label_screen(mode: str, wanted: Mapping[str, Any]) -> Screen[None]:
 
 
 def _login() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from arena.child import AsyncChild
-from arena.session_client import AsyncSession
-from arena.text_client import TextSession
-
 if TYPE_CHECKING:
+    from arena.child import AsyncChild
     from arena.realtime_client import RealtimeSession
+    from arena.session_client import AsyncSession
+    from arena.text_client import TextSession
 
-Child = TypeVar("Child", bound=AsyncChild[Any])
+Child = TypeVar("Child", bound="AsyncChild[Any]")
 
 
 class Children:
@@ -49,6 +48,8 @@ class Children:
 
     async def text(self) -> TextSession:
         """The process of the language models, which is started where there is none."""
+        from arena.text_client import TextSession
+
         async with self._starting:
             if self._text is None or not self._text.alive:
                 self._text = self._known(await TextSession.start())
@@ -76,6 +77,8 @@ class Children:
             session.kill()
 
     async def _start(self) -> AsyncSession:
+        from arena.session_client import AsyncSession
+
         return self._known(await AsyncSession.start())
 
     def _known(self, child: Child) -> Child:

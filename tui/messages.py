@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from arena.session_client import Event
 from tui.facts import GameFacts, LeagueFacts, ReplayRow
 
 if TYPE_CHECKING:
+    from arena.session_client import Event
     from tui.run_facts import Curves, RunRow
 
 

@@ -32,29 +32,33 @@ class ArenaGroup(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> NoReturn:
-        words = list(sys.argv[1:] if args is None else args)
-        debug = "--debug" in words or os.environ.get("ARENA_DEBUG", "0") not in ("", "0")
-        words = [word for word in words if word != "--debug"]
+        given = list(sys.argv[1:] if args is None else args)
+        words = [word for word in given if word != "--debug"]
         try:
             result = super().main(words, prog_name or "arena", complete_var, False, windows_expand_args, **extra)
             sys.stdout.flush()
-        except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
-        except BrokenPipeError:
-            _forget_stdout()
-            sys.exit(1)
-        except Exception as error:
-            if debug:
-                traceback.print_exc()
-            elif type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its message is the help page
-                say(str(error))
-            else:
-                say(f"Error: {describe(error)}")
-            sys.exit(getattr(error, "exit_code", 1))
+        except (KeyboardInterrupt, Exception) as error:
+            end(error, debug="--debug" in given)
         sys.exit(result if isinstance(result, int) else 0)
 
 
-def describe(error: Exception) -> str:
+def end(error: BaseException, debug: bool = False) -> NoReturn:
+    """Leave because of `error`: its exit code, and its line, or with `debug` (or ARENA_DEBUG=1) its traceback."""
+    if isinstance(error, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    if isinstance(error, BrokenPipeError):
+        _forget_stdout()
+        sys.exit(1)
+    if debug or os.environ.get("ARENA_DEBUG", "0") not in ("", "0"):
+        traceback.print_exception(error)
+    elif type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its message is the help page
+        say(str(error))
+    else:
+        say(f"Error: {describe(error)}")
+    sys.exit(getattr(error, "exit_code", 1))
+
+
+def describe(error: BaseException) -> str:
     """The one line for `error`: our own and the parser's messages as they are, others with their type."""
     if isinstance(error, ArenaError):
         message = str(error)

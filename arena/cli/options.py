@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
+from arena.cli.app import DEFAULT_DB as DEFAULT_DB
 from envs.specs import parse_variant
-
-DEFAULT_DB = Path("league.db")
 
 
 def group(help: str) -> typer.Typer:

@@ -55,6 +55,26 @@ def test_help_loads_no_commands() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_arena_alone_waits_for_no_parser(tmp_path: Path) -> None:
+    script = (
+        "import sys, arena.cli.app as cli\n"
+        "def opened(db):\n"
+        "    print(db, [name for name in ('typer', 'arena.records', 'textual') if name in sys.modules])\n"
+        "    raise cli_error('this is\\nno league')\n"
+        "from envs.errors import UsageError as cli_error\n"
+        "cli.open_app, sys.argv = opened, ['arena']\n"
+        "cli.main()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ARENA_DB"}
+    for db in ("league.db", str(tmp_path / "other.db")):
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=300
+        )
+        assert done.stdout.splitlines() == [f"{db} []"]
+        assert (done.returncode, done.stderr) == (2, "Error: this is no league\n")
+        environment["ARENA_DB"] = str(tmp_path / "other.db")
+
+
 def test_reference_is_up_to_date() -> None:
     assert DOCS.read_text(encoding="utf-8") == reference(), "run: python -m arena.cli.reference > docs/3-cli.md"
 
