@@ -161,6 +161,26 @@ def test_unbeaten_agents_are_finite_and_their_intervals_lopsided() -> None:
     assert many.low == pytest.approx(elo_difference(400, 0, 0).low, rel=0.15)
 
 
+@pytest.mark.parametrize("agents", [2, 5, 12])
+def test_openspiels_elo_agrees_where_the_models_do(agents: int) -> None:
+    """Without draws and with seats that are worth the same, both are Bradley and Terry's."""
+    elo = pytest.importorskip("pyspiel").elo
+    rng = np.random.default_rng(agents)
+    strengths = rng.normal(0, 1, agents)
+    wins = np.zeros((agents, agents), dtype=np.int64)
+    results = []
+    for a in range(agents):
+        for b in range(a):
+            won = int(rng.binomial(200, 1 / (1 + math.exp(strengths[b] - strengths[a]))))
+            wins[a, b], wins[b, a] = 2 * won, 2 * (200 - won)
+            results += [result(a, b, won, 0, 200 - won), result(b, a, 200 - won, 0, won)]
+    options = elo.default_elo_options()
+    options.smoothing_factor = 0.0
+    theirs = np.array(elo.compute_ratings_from_matrices(wins.tolist(), options=options))
+    ours = np.array([fit_bradley_terry(results, anchor=0).by_agent()[agent].elo for agent in range(agents)])
+    assert ours == pytest.approx(theirs - theirs[0], abs=1.0)
+
+
 def test_without_an_anchor_each_groups_mean_is_zero() -> None:
     results = [result(1, 2, 7, 2, 1), result(2, 3, 5, 0, 5), result(8, 9, 30, 0, 10)]
     fit = fit_bradley_terry(results).by_agent()
