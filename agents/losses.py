@@ -42,7 +42,8 @@ def normalise(advantages: Tensor) -> Tensor:
     assert advantages.ndim == 1
     if advantages.shape[0] < 2:
         return advantages
-    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    deviation, mean = torch.std_mean(advantages)
+    return (advantages - mean) / (deviation + 1e-8)
 
 
 def policy_gradient_loss(log_prob_t: Tensor, advantages_t: Tensor) -> Tensor:
@@ -79,7 +80,7 @@ def clipped_policy_loss(
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
     loss = -torch.min(ratio * advantages_t, clipped * advantages_t).mean()
     with torch.no_grad():
-        clip_fraction = ((ratio - 1).abs() > clip_range).float().mean()
+        clip_fraction = ratio.ne(clipped).float().mean()
         return ClipLoss(loss, approx_kl(log_ratio), clip_fraction)
 
 
@@ -87,7 +88,7 @@ def value_loss(values_t: Tensor, returns_t: Tensor) -> Tensor:
     """½ mean((V − R)²); [B], [B] → scalar. Returns carry no gradient."""
     assert values_t.ndim == 1
     assert values_t.shape == returns_t.shape
-    return 0.5 * (values_t - returns_t.detach()).square().mean()
+    return 0.5 * torch.nn.functional.mse_loss(values_t, returns_t.detach())
 
 
 def clipped_value_loss(values_t: Tensor, old_values_t: Tensor, returns_t: Tensor, clip_range: float) -> Tensor:

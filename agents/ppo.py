@@ -101,9 +101,10 @@ def update(
         return {}
     seen: list[Tensor] = []
     for _ in range(config.num_epochs):
-        shuffled = torch.randperm(size, generator=generator, device=samples.action.device)
-        for index in shuffled.tensor_split(min(config.num_minibatches, size)):
-            loss, parts = ppo_loss(config, network, Samples(*(x[index] for x in samples)), entropy_coef)
+        order = torch.randperm(size, generator=generator, device=samples.action.device)
+        parts_of_each = (x[order].tensor_split(min(config.num_minibatches, size)) for x in samples)
+        for batch in map(Samples, *parts_of_each):
+            loss, parts = ppo_loss(config, network, batch, entropy_coef)
             optimizer.zero_grad()
             loss.backward()
             if config.max_grad_norm > 0:
@@ -136,6 +137,8 @@ def ppo_loss(config: PPOConfig, network: ActorCritic, batch: Samples, entropy_co
     else:
         value_loss = losses.value_loss(values, batch.returns)
     entropy = entropies.mean()
-    loss = policy.loss + config.value_coef * value_loss - entropy_coef * entropy
+    loss = policy.loss + config.value_coef * value_loss
+    if entropy_coef:
+        loss = loss - entropy_coef * entropy
     parts = torch.stack([policy.loss, value_loss, entropy, policy.approx_kl, policy.clip_fraction]).detach()
     return loss, parts
