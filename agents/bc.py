@@ -3,7 +3,7 @@
 Pomerleau 1991, "Efficient training of artificial neural networks for autonomous navigation"; AlphaGo's first networks
 (Silver et al. 2016) learnt so. The loss is the cross-entropy of the recorded actions under the mask of legal ones, and
 the squared error of a value that predicts what came of the game, so that a search can stand on the policy. A tenth of
-the games is held out and only measured on. No data augmentation.
+the games is held out and only measured on. Boards may be learnt from in all their symmetries (`mirrored`).
 
 A step is one recorded decision that is learnt from. Metrics, one report every `REPORT_BATCHES` minibatches:
     charts/accuracy                  share of held-out decisions whose action is the policy's likeliest
@@ -23,12 +23,15 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from agents import losses
 from agents.configs import BCConfig
 from agents.metrics import Metrics, TrainingState
 from agents.networks import ActorCritic, freeze, load_weights
 from agents.resume import named_seeds, pack, pack_generator, pack_optimizer, torch_generator, unpack, unpack_optimizer
+from agents.search import searchable
+from agents.symmetries import Symmetries
 from agents.warm_start import Start, warm_start
 from envs.errors import UsageError
 from envs.protocol import VecEnv
@@ -64,7 +67,7 @@ def train(
     start: Start | None = None,
 ) -> Iterator[Metrics]:
     """Learn from `lessons` until `total_steps`; `env` says what the game is and is not played, so that `opponents` and
-    `reward` mean nothing. Raises UsageError where there is nothing to learn from."""
+    `reward` mean nothing. Raises UsageError where there is nothing to learn from, or no board to turn."""
     learnt = None if lessons is None else (~lessons.held_out).nonzero().squeeze(1)
     if lessons is None or learnt is None or not len(learnt):
         raise UsageError("behaviour cloning needs recorded games to learn from: --from FILE or --from episodes")
@@ -76,6 +79,10 @@ def train(
         network.parameters(), config.learning_rate, eps=config.adam_eps, weight_decay=config.weight_decay
     )
     generator = torch_generator(seeds["policy"])
+    symmetries = None
+    if config.mirrored:
+        searchable(env.spec)
+        symmetries = Symmetries(env.spec)
     order, position, step = torch.empty(0, dtype=torch.int64), 0, 0
     if resume is not None:
         load_weights(network, unpack("network", resume.tensors), env.spec.game)
@@ -94,7 +101,10 @@ def train(
             position += len(index)
             rate = config.learning_rate * (1 - step / total_steps if config.anneal_learning_rate else 1)
             step += len(index)
-            parts.append(update(config, network, optimizer, lessons, index, max(rate, 0.0)))
+            batch = Lessons(*(part[index] for part in lessons))
+            if symmetries is not None:
+                batch = _turned(symmetries, batch, generator)
+            parts.append(update(config, network, optimizer, batch, max(rate, 0.0)))
             if step >= total_steps or should_stop():
                 break
         values = _report(network, lessons, torch.stack(parts).mean(0), env.device)
@@ -117,15 +127,14 @@ def update(
     config: BCConfig,
     network: ActorCritic,
     optimizer: torch.optim.Optimizer,
-    lessons: Lessons,
-    index: Tensor,
+    batch: Lessons,
     rate: float,
 ) -> Tensor:
-    """One gradient step on the lessons `index`; [2] cross-entropy and value loss, without gradient."""
+    """One gradient step; [2] cross-entropy and value loss, without gradient."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     device = next(network.parameters()).device
-    observation, mask, action, value, _ = (part[index].to(device) for part in lessons)
+    observation, mask, action, value, _ = (part.to(device) for part in batch)
     if network.normaliser is not None:
         network.normaliser.update(observation.float())
     output, predicted = network(observation)
@@ -137,6 +146,14 @@ def update(
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
     optimizer.step()
     return torch.stack([cross_entropy.detach(), value_loss.detach()]).cpu()
+
+
+def _turned(symmetries: Symmetries, batch: Lessons, generator: torch.Generator) -> Lessons:
+    """The lessons, each in a random turn or mirror image."""
+    which = torch.randint(symmetries.count, (len(batch.action),), generator=generator)
+    chosen = one_hot(batch.action, batch.mask.shape[1])
+    observation, mask, chosen = symmetries.apply(which, batch.observation, batch.mask, chosen)
+    return batch._replace(observation=observation, mask=mask, action=chosen.argmax(-1))
 
 
 @torch.no_grad()

@@ -55,11 +55,13 @@ class LearnerConfig(Config):
     learning_rate: float = setting(1e-3, "Adam's step size at the start", min=0.0, max=1.0)
     network: str = setting(
         "auto",
-        "mlp, cnn (planes), nature or dqn2013 (pixels), planner (a walker's map), or auto by the observation's shape",
-        choices=("auto", "mlp", "cnn", "nature", "dqn2013", "planner"),
+        "mlp, cnn (planes), board, nature or dqn2013 (pixels), planner (a walker's map), or auto by what is seen",
+        choices=("auto", "mlp", "cnn", "board", "nature", "dqn2013", "planner"),
     )
-    hidden_size: int = setting(64, "units of each hidden layer", min=1, max=4096)
-    hidden_layers: int = setting(2, "hidden layers after the observation or the convolutions", min=0, max=8)
+    hidden_size: int = setting(64, "units of each hidden layer; board: filters", min=1, max=4096)
+    hidden_layers: int = setting(
+        2, "hidden layers after the observation or the convolutions; board: blocks", min=0, max=8
+    )
     activation: str = setting("tanh", "between layers", choices=("tanh", "relu"))
     bfloat16: bool = setting(False, "compute all layers but the last in bfloat16; weights and losses stay float32")
     compile: bool = setting(False, "let torch.compile build the layers in training; needs a C++ compiler on the CPU")
@@ -133,6 +135,7 @@ class BCConfig(ActorCriticConfig):
     activation: str = setting("relu", "between layers", choices=("tanh", "relu"))
     hidden_size: int = setting(128, "units of each hidden layer", min=1, max=4096)
     batch_size: int = setting(256, "decisions per gradient step", min=1, max=65536)
+    mirrored: bool = setting(False, "board games: learn from every position in any turn and mirror image of its board")
     weight_decay: float = setting(1e-4, "how strongly weights are pulled to zero", min=0.0, max=1.0)
     value_coef: float = setting(0.25, "weight of the value loss", min=0.0)
 

@@ -161,6 +161,16 @@ def _go_place(state, size, point):
 
 
 @njit
+def _go_allowed(state, size, point):
+    """Whether a stone on an empty point would have a liberty; ko is not checked."""
+    around = np.empty(4, np.int64)
+    for i in range(_neighbours(point, size, around)):
+        if state[around[i]] == 0:
+            return True
+    return _go_place(state.copy(), size, point)
+
+
+@njit
 def _go_area(state, size):
     """Black's area minus white's."""
     points, around = size * size, np.empty(4, np.int64)
@@ -198,7 +208,7 @@ def legal(code, size, state, out):
     if code == GO:
         points = size * size
         for point in range(points):
-            if state[point] == 0 and point != state[points + 1] and _go_place(state.copy(), size, point):
+            if state[point] == 0 and point != state[points + 1] and _go_allowed(state, size, point):
                 out[count] = point
                 count += 1
         out[count] = points

@@ -13,6 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from agents.board_network import PointPolicy, PooledValue, acts_on_points, board_layers
 from agents.configs import ActorCriticConfig, AZConfig, LearnerConfig, PPOConfig, config_from
 from agents.distributions import mean_and_deviation
 from agents.losses import masked_log_softmax
@@ -84,6 +85,9 @@ def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generato
         width = math.prod(shape)
     elif len(shape) != 3:
         raise UsageError(f"network={kind} needs planes [C, H, W], and {spec.game} shows {list(shape)}: use mlp")
+    elif kind == "board":
+        layers = board_layers(shape[0], config.hidden_size, config.hidden_layers, generator)
+        return Trunk(*layers, bfloat16=config.bfloat16), config.hidden_size * shape[1] * shape[2]
     elif kind == "planner":
         planner = Planner(shape)
         initialise(planner.see, gain, generator)
@@ -169,11 +173,20 @@ class ActorCritic(nn.Module):
         shared = isinstance(config, PPOConfig | AZConfig) and config.shared_trunk
         self.value_trunk = None if shared else build_trunk(spec, config, generator)[0]
         outputs = spec.num_actions or math.prod(spec.action_shape)
-        self.policy_head = initialise(nn.Linear(features, outputs), 0.01, generator)
+        on_points = config.network == "board" and acts_on_points(spec)
+        self.policy_head: nn.Module
+        if on_points:
+            self.policy_head = PointPolicy(config.hidden_size, generator)
+        else:
+            self.policy_head = initialise(nn.Linear(features, outputs), 0.01, generator)
         self.log_deviation: nn.Parameter | None = None
         if spec.num_actions is None:
             self.log_deviation = nn.Parameter(torch.full((outputs,), math.log(config.initial_deviation)))
-        self.value_head = initialise(nn.Linear(features, 1), 1.0, generator)
+        self.value_head: nn.Module
+        if on_points:
+            self.value_head = PooledValue(config.hidden_size, generator)
+        else:
+            self.value_head = initialise(nn.Linear(features, 1), 1.0, generator)
         self.rewards = RunningStatistics(()) if config.normalise_rewards else None
 
     @property

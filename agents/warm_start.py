@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import nn
 
+from agents.board_network import acts_on_points
 from agents.configs import CONFIGS, ActorCriticConfig, Config, DQNConfig, LearnerConfig, config_from
 from agents.metrics import PolicyWeights
 from agents.networks import ActorCritic, choose_network
@@ -74,7 +75,7 @@ def warm_start(network: nn.Module, config: LearnerConfig, spec: GameSpec, start:
             source = learnt.get(name.replace("value_", "policy_", 1))
         if source is None or (name.startswith("value_head.") and joins_values):
             continue
-        head = name.startswith("policy_head.")
+        head = name in ("policy_head.weight", "policy_head.bias")
         if source.shape != ((_outputs(start.spec), *tensor.shape[1:]) if head else tensor.shape):
             shapes = f"{list(source.shape)}, here {list(tensor.shape)}"
             raise UsageError(f"{start.name} cannot be started from: its {name} is {shapes}")
@@ -97,7 +98,8 @@ def _outputs(spec: GameSpec) -> int:
 
 def _check_alike(config: LearnerConfig, theirs: Config, spec: GameSpec, start: Start) -> None:
     seen, shown = ((s.observation_shape, s.observation_dtype, s.scale) for s in (start.spec, spec))
-    if seen != shown:
+    any_size = config.network == "board" and all(acts_on_points(s) for s in (start.spec, spec))
+    if seen != shown and not (any_size and (seen[0][0], *seen[1:]) == (shown[0][0], *shown[1:])):
         raise UsageError(
             f"{start.name} cannot be started from: it sees {_words(seen)} in {start.spec.game}, and {spec.game} shows "
             f"{_words(shown)}"

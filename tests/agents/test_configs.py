@@ -67,7 +67,7 @@ def test_continuous_mountain_car_is_another_game() -> None:
         ({"gamma": float("nan")}, "gamma=nan"),
         ({"num_envs": 0}, "num_envs=0"),
         ({"num_envs": 2.5}, "must be a whole number"),
-        ({"network": "transformer"}, "none of auto, mlp, cnn, nature"),
+        ({"network": "transformer"}, "none of auto, mlp, cnn, board, nature"),
         ({"pool_share": 0.7, "random_share": 0.7}, "at most 1"),
         ({"gama": 0.9}, "did you mean gamma"),
     ],
