@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import torch
-from stable_baselines3 import DQN, PPO
+from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -34,6 +34,8 @@ _DQN: dict[str, Any] = {
     "exploration_final_eps": 0.1,
     "policy_kwargs": WIDE,
 }
+_NOISE = {"use_sde": True}  # the Zoo's: exploration that depends on the state
+ALGORITHMS = {"ppo": PPO, "dqn": DQN, "vpg": A2C}
 SETTINGS: dict[str, dict[str, Setting]] = {
     "ppo": {
         "CartPole-v1": (
@@ -55,6 +57,28 @@ SETTINGS: dict[str, dict[str, Setting]] = {
             16,
             False,
             {"n_steps": 1024, "batch_size": 64, "gae_lambda": 0.98, "gamma": 0.999, "n_epochs": 4, "ent_coef": 0.01},
+        ),
+        "Pendulum-v1": (
+            4,
+            False,
+            {"n_steps": 1024, "gae_lambda": 0.95, "gamma": 0.9, "learning_rate": 1e-3}
+            | _NOISE
+            | {"sde_sample_freq": 4},
+        ),
+    },
+    "vpg": {
+        "Pendulum-v1": (
+            8,
+            True,
+            {
+                "n_steps": 8,
+                "gae_lambda": 0.9,
+                "gamma": 0.9,
+                "vf_coef": 0.4,
+                "learning_rate": lambda left: 7e-4 * left,
+                "policy_kwargs": {"log_std_init": -2, "ortho_init": False},
+            }
+            | _NOISE,
         ),
     },
     "dqn": {
@@ -125,8 +149,7 @@ def main() -> None:
         env = VecNormalize(env)
         evaluation = VecNormalize(evaluation, training=False, norm_reward=False)
         evaluation.obs_rms = env.obs_rms
-    algorithm = PPO if args.algo == "ppo" else DQN
-    model = algorithm("MlpPolicy", env, seed=args.seed, device="cpu", **settings)
+    model = ALGORITHMS[args.algo]("MlpPolicy", env, seed=args.seed, device="cpu", **settings)
     curve = Curve()
     started = time.process_time()
     model.learn(args.steps, callback=curve)
