@@ -47,13 +47,14 @@ def main() -> None:
         "|---|" + "---:|" * (len(SIZES) + 2),
     ]
     for game in args.games:
+        command = [*OURS, "curve", "--game", game, "--seconds", str(args.seconds), "--json"]
+        runs = [measure(command, "[") for _ in range(args.repeats)]
         costs, weights = [], []
-        for size in SIZES:
-            command = [*OURS, "games", "--game", game, "--games", str(size), "--seconds", str(args.seconds), "--json"]
-            runs = [measure(command) for _ in range(args.repeats)]
-            costs.append(1e9 / statistics.median(run["value"] for run in runs))
-            weights.append(runs[0]["bytes"])
-            results.append({"game": game, "games": size, "ns": costs[-1], "command": shown(command), "runs": runs})
+        for size, found in zip(SIZES, zip(*runs, strict=True), strict=True):
+            assert all(each["games"] == size for each in found)
+            costs.append(1e9 / statistics.median(each["value"] for each in found))
+            weights.append(found[0]["bytes"])
+            results.append({"game": game, "games": size, "ns": costs[-1], "command": shown(command), "runs": found})
         rise = max(after / before for before, after in itertools.pairwise(costs))
         cells = [f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}" for cost in costs]
         bytes_ = ", ".join(f"{weight:,}" for weight in dict.fromkeys(weights))

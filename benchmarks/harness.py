@@ -46,12 +46,13 @@ def peer(script: str, *args: str) -> list[str]:
     return [PEERS_PYTHON, str(ROOT / "benchmarks/peers" / script), *args]
 
 
-def measure(command: list[str], run: int = 0) -> dict[str, Any]:
+def measure(command: list[str], opening: str = "{", run: int = 0) -> Any:
+    """What the command prints last: JSON that begins with `opening`."""
     words = [word.replace("{run}", str(run)) for word in command]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=os.environ | PEER_SETTINGS)
     if done.returncode:
         sys.exit(f"{' '.join(words)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout[done.stdout.index("{") :])
+    return json.loads(done.stdout[done.stdout.index(opening) :])
 
 
 def compare(row: Row, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -125,8 +126,8 @@ def write(name: str, title: str, command: str, rows: list[Row], repeats: int) ->
     runs: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = [([], []) for _ in rows]
     for run in range(repeats):
         for row, (ours, theirs) in zip(rows, runs, strict=True):
-            ours.append(measure(row.ours, run))
-            theirs.append(measure(row.theirs, run))
+            ours.append(measure(row.ours, run=run))
+            theirs.append(measure(row.theirs, run=run))
             print(f"{run + 1}: {table_line(compare(row, ours, theirs))}", file=sys.stderr, flush=True)
         results = [compare(row, *sides) for row, sides in zip(rows, runs, strict=True)]
         save(name, about | {"repeats": run + 1, "results": results}, page(about["peers"], run + 1, results))
