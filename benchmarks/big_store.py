@@ -1,32 +1,22 @@
-"""How quickly the app's screens open on a large league: `.venv/bin/python benchmarks/big_store.py [--scale 0.1]`.
+"""A large league, made up: `.venv/bin/python benchmarks/big_store.py FILE [--scale 0.1]`.
 
-Writes a league of 1,000,000 games, 10,000,000 metric rows and 100,000 labels (times --scale) into a folder that is
-deleted afterwards, or kept with --keep FILE. Then every screen is opened by a driver without a terminal; printed is the
-time from the key until its data are on the screen: the median of --times openings.
+1,000,000 games, 10,000,000 metric rows and 100,000 labels (times --scale); `paint.py` measures the app on it.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import random
 import sqlite3
-import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from arena.records import Label
 from arena.store import Store
-from tui.app import ArenaApp
-from tui.screens.replays import ReplaysScreen
 
-LIMIT_SECONDS = 0.3
 GAMES = ("tic_tac_toe", "connect_four", "othello", "gridworld/sumo", "gridworld/cliff")
 AGENTS, EPISODES_PER_MATCH, KEYS, POINTS = 100, 20, 15, 400
 KEY_NAMES = ["charts/episodic_return", "charts/SPS", "losses/entropy", *(f"losses/part_{n}" for n in range(KEYS - 3))]
@@ -158,93 +148,15 @@ def _labels(connection: sqlite3.Connection, labels: int) -> None:
     connection.executemany(f"INSERT INTO labels ({named}) VALUES ({marks})", values)
 
 
-def shown(app: ArenaApp) -> str:
-    return "\n".join("".join(segment.text for segment in line) for line in app.screen._compositor.render_strips())
-
-
-async def openings(path: Path, times: int) -> dict[str, list[tuple[float, float]]]:
-    """Screen → (seconds, of which CPU) from the key until its data are there."""
-    app = ArenaApp(path, "Ann")
-    app.plays = False  # the child that waits for a game would be loaded meanwhile
-    found: dict[str, list[tuple[float, float]]] = {}
-    async with app.run_test(size=(160, 50)) as pilot:
-
-        async def until(true: Callable[[], object]) -> None:
-            end = time.perf_counter() + 30
-            while not true():
-                if time.perf_counter() > end:
-                    raise TimeoutError(shown(app))
-                await asyncio.sleep(0.005)
-
-        async def see(name: str, key: str | Callable[[], None], *texts: str) -> None:
-            before = app.screen
-            start, work = time.perf_counter(), time.process_time()
-            if callable(key):
-                key()
-            else:
-                app.simulate_key(key)
-            await until(lambda: not app.workers._workers and all(text in shown(app) for text in texts))
-            found.setdefault(name, []).append((time.perf_counter() - start, time.process_time() - work))
-            print(f"{name}: {found[name][-1][0]:.3f} s", file=sys.stderr, flush=True)
-            await pilot.pause()
-            assert before is not None
-
-        await until(lambda: "tic_tac_toe" in shown(app))
-        for _ in range(times):
-            await see("lobby: another game's opponents", lambda: app.home.choose("connect_four"), "agent-")
-            app.home.choose("tic_tac_toe")
-            await until(lambda: app.home.game == "tic_tac_toe" and not app.workers._workers)
-            await see("league: table", "f4", "agent-99", "form")
-            await see("league: history", "2", "Elo, 95 % interval", "●")
-            await see("league: matrix", "3", "Points of the row", "agent-9")
-            await see("league: family", "4", "ppo-")
-            await see("league: matches", "5", "agent-", "players")
-            await see(
-                "league: a player's history", lambda: (app.simulate_key("1"), app.simulate_key("h"))[1], "by games"
-            )
-            app.simulate_key("escape")
-            await until(lambda: app.current_mode == "lobby")
-            await see("training", "f5", "ppo-", "finished", "environment steps")
-            app.simulate_key("escape")
-            await until(lambda: app.current_mode == "lobby")
-            await see("replays", "f6", "agent-", "plies")
-            replays = cast("ReplaysScreen", app.screen)
-            await see("replays: of a game", partial(replays.filter, game="othello"), "othello · ", "agent-")
-            await see("replays: of a player", partial(replays.filter, agent="agent-7"), "agent-7 ", "othello · agent-7")
-            await see(
-                "replays: searched",
-                partial(replays.filter, agent=None, search="agent-42 won"),
-                "/agent-42 won",
-                "agent-42",
-            )
-            app.simulate_key("escape")
-            await until(lambda: app.current_mode == "lobby")
-            await see("label", "f7", "answer 0 of prompt", "answer 1 of prompt")
-            app.simulate_key("escape")
-            await until(lambda: app.current_mode == "lobby")
-            await see("lab", "f8", "label")
-            app.simulate_key("escape")
-            await until(lambda: app.current_mode == "lobby")
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path, help="the league's file, which must not be there yet")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full size")
-    parser.add_argument("--times", type=int, default=3, help="openings of each screen")
-    parser.add_argument("--keep", type=Path, help="where the league is kept (and taken from where it is there)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = options.keep or Path(folder) / "league.db"
-        if not path.exists():
-            start = time.perf_counter()
-            fill(path, options.scale)
-            print(f"{path.stat().st_size / 2**20:,.0f} MiB written in {time.perf_counter() - start:.0f} s")
-        found = asyncio.run(openings(path, options.times))
-    print("| screen | seconds | of which CPU |\n|---|---|---|")
-    for name, both in found.items():
-        wall, work = (statistics.median(values) for values in zip(*both, strict=True))
-        print(f"| {name} | {wall:.3f}{' over the limit' if wall > LIMIT_SECONDS else ''} | {work:.3f} |")
+    if options.file.exists():
+        sys.exit(f"{options.file} is there already")
+    fill(options.file, options.scale)
+    print(f"{options.file}: {options.file.stat().st_size / 2**20:,.0f} MiB")
 
 
 if __name__ == "__main__":

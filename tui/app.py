@@ -22,12 +22,13 @@ from textual.screen import Screen
 
 from envs.errors import ArenaError
 from tui import keymap, terminal_keys
-from tui.areas import AREAS, find_area
+from tui.areas import AREAS, find_area, load
 from tui.children import Children
 from tui.facts import LeagueFacts, game_of, read_league, save_setting
 from tui.messages import LeagueLoaded, ReadFailed
 from tui.screens.dialogs import AskScreen, ChooseScreen, ConfirmScreen, KeyScreen
 from tui.screens.home import HomeScreen
+from tui.stylesheet import KeptStylesheet
 from tui.terminal_keys import KeyboardFlags, KeyUp
 from tui.text import inert
 from tui.theme import THEMES, default_theme
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from arena.session_client import Seat
 
 WARM_UP_SECONDS = 0.4
-"""How long after the first paint the spare session starts."""
+"""How long after the first paint the other screens are loaded and the spare session starts."""
 END_SECONDS = 30.0
 """How long a signal leaves the app to end in good order."""
 
@@ -55,6 +56,7 @@ class ArenaApp(App[None]):
 
     def __init__(self, db: Path, user: str | None = None) -> None:
         super().__init__()
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.db = db
         self.user = user
         self.league = LeagueFacts()
@@ -76,6 +78,12 @@ class ArenaApp(App[None]):
         from arena.jobs import Jobs
 
         return Jobs(self.db)
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """A new screen's widgets take their styles when they are mounted: those of all others need no second look."""
+        super()._load_screen_css(screen)
+        if screen._css_update_count < 0:
+            screen._css_update_count = self._css_update_count
 
     def _lobby(self) -> HomeScreen:
         return self.home
@@ -143,12 +151,14 @@ class ArenaApp(App[None]):
             gc.freeze()
             gc.enable()
         self._read_league()
-        if self.plays:
-            self.set_timer(WARM_UP_SECONDS, self._warm_up)
+        self.set_timer(WARM_UP_SECONDS, self._warm_up)
 
     @work(group="warm", exit_on_error=False)
     async def _warm_up(self) -> None:
-        await self.sessions.warm()
+        for area in AREAS:
+            await asyncio.to_thread(load, area.screen)  # the first who goes there waits for no module
+        if self.plays:
+            await self.sessions.warm()
 
     @work(thread=True, group="league", exit_on_error=False)
     def _read_league(self) -> None:

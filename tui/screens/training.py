@@ -54,6 +54,7 @@ class TrainingScreen(LiveScreen):
     def __init__(self) -> None:
         super().__init__()
         self._rows: dict[str, RunRow] = {}
+        self._filled: tuple[object, ...] = ()
         self._curves = Curves()
         self._marked: list[str] = []
         self._drawn: list[str] = []
@@ -155,6 +156,10 @@ class TrainingScreen(LiveScreen):
 
     def _fill(self) -> None:
         wide = self.wide
+        wanted = (list(self._rows.values()), list(self._marked), wide)
+        if wanted == self._filled:
+            return
+        self._filled = wanted
         name, game = (22, 20) if wide else (16, 14)
         columns = [("run", name), ("game", game), ("state", 10), ("done", 5), ("steps/s", 7), ("result", 8)]
         rows = []

@@ -102,6 +102,7 @@ class PlotPanel(Vertical):
         super().__init__(id=id, classes=classes)
         self._empty = empty
         self._titles = ("", "", "")
+        self._given: Sequence[Series] = ()
         self._series: list[tuple[str, list[_Point]]] = []
 
     def compose(self) -> ComposeResult:
@@ -119,10 +120,12 @@ class PlotPanel(Vertical):
 
     def show(self, series: Sequence[Series], title: str, x_title: str, y_title: str) -> None:
         """Draw these and nothing else. Raises ValueError where a series' parts differ in length."""
-        shown = (self._series, self._titles)
-        self._series = [(one.name, _points(one)) for one in series]
-        self._titles = (title, x_title, y_title)
-        if self.is_mounted and (self._series, self._titles) != shown:
+        titles, given = (title, x_title, y_title), list(series)
+        if (given, titles) == (self._given, self._titles):
+            return
+        self._series = [(one.name, _points(one)) for one in given]
+        self._given, self._titles = given, titles
+        if self.is_mounted:
             self._draw()
 
     @property

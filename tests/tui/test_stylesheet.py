@@ -1,0 +1,45 @@
+"""Styles that are parsed once are those that are parsed anew."""
+
+from __future__ import annotations
+
+import pytest
+from textual.css.stylesheet import Stylesheet
+
+from tui.app import ArenaApp
+from tui.stylesheet import KeptStylesheet
+
+
+def test_what_is_kept_is_what_would_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, plain = KeptStylesheet(variables={"paper": "white"}), Stylesheet(variables={"paper": "white"})
+    parsed: list[str] = []
+    parse = KeptStylesheet._parse_rules
+    monkeypatch.setattr(
+        KeptStylesheet, "_parse_rules", lambda self, css, *a, **k: (parsed.append(css), parse(self, css, *a, **k))[1]
+    )
+    for step in (
+        lambda sheet: sheet.add_source("A { color: $paper; &:focus { color: red; } }", read_from=("a", "")),
+        lambda sheet: sheet.add_source("B, A.-wide { width: 3; }", read_from=("b", "")),
+        lambda sheet: sheet.set_variables({"paper": "white"}),
+        lambda sheet: sheet.set_variables({"paper": "black"}),
+        lambda sheet: sheet.add_source("B { width: 4; }", read_from=("b", "")),
+    ):
+        for sheet in (kept, plain):
+            step(sheet)
+            sheet.reparse()
+        assert kept.css == plain.css
+    before = len(parsed)
+    kept.set_variables({"paper": "black"})
+    kept.reparse()
+    assert len(parsed) == before
+    assert "#000000" in kept.css
+    assert kept.rules_map.keys() == plain.rules_map.keys()
+
+
+async def test_another_theme_is_another_look(tmp_path) -> None:
+    app = ArenaApp(tmp_path / "league.db")
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        before = app.screen.styles.background
+        app.theme = "arena-light"
+        await pilot.pause()
+        assert app.screen.styles.background != before

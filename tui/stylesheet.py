@@ -1,0 +1,36 @@
+"""Textual's style sheet, parsed once: as it comes, it reads all rules anew whenever a screen is opened.
+
+It knows what it has parsed by its text, but in a cache that is too small for an app of many widgets, and forgets that
+when variables are set, even to what they are. A part of Textual that may change: its version is pinned.
+"""
+
+from __future__ import annotations
+
+from textual.cache import LRUCache
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
+
+SOURCES = 1024
+"""Texts whose rules are kept: a class of widgets has one, a screen one."""
+
+
+# Each widget asks of each rule whether it may be its own, a fifth of all calls while a screen opens: hashes that are
+# computed in Python as the object's identity are taken from the interpreter instead, where they are the same.
+RuleSet.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+class KeptStylesheet(Stylesheet):
+    """Parses what is new, and everything only where variables have other values (another theme)."""
+
+    def __init__(self, *, variables: dict[str, str] | None = None) -> None:
+        super().__init__(variables=variables)
+        self._parse_cache = LRUCache(SOURCES)
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        if variables != self._variables:
+            super().set_variables(variables)
+            self._require_parse = True
+
+    def reparse(self) -> None:
+        if self._require_parse:
+            self.parse()
