@@ -30,7 +30,18 @@ CONVOLUTIONS = {
     "nature": ((32, 8, 4, 0), (64, 4, 2, 0), (64, 3, 1, 0)),
     "dqn2013": ((16, 8, 4, 0), (32, 4, 2, 0)),
 }
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+class Tanh(nn.Module):
+    """tanh x = 2 σ(2 x) − 1: torch's σ takes a fifth of the time of its tanh on a CPU. Exact to 2e-7 in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype != torch.float32 or x.device.type != "cpu":
+            return torch.tanh(x)
+        return torch.sigmoid(2 * x).mul(2).sub_(1)
+
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
 
 
 def choose_network(observation_shape: tuple[int, ...]) -> str:

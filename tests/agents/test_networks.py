@@ -15,6 +15,7 @@ from agents.networks import (
     ActorCritic,
     NetworkPolicy,
     RunningStatistics,
+    Tanh,
     build_trunk,
     choose_network,
     compile_trunks,
@@ -164,3 +165,13 @@ def test_weights_of_another_game_are_refused_in_one_line() -> None:
 def test_trunk_width_without_hidden_layers() -> None:
     config = replace(PPOConfig(), hidden_layers=0)
     assert build_trunk(spec((2, 3)), config, torch.Generator())[1] == 6
+
+
+def test_tanh_is_tanh_with_its_gradient() -> None:
+    x = torch.cat([torch.linspace(-20, 20, 4001), torch.tensor([-1e4, 1e4, torch.inf, -torch.inf])]).requires_grad_()
+    y = Tanh()(x)
+    torch.testing.assert_close(y, torch.tanh(x), atol=3e-7, rtol=0)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(gradient, 1 - torch.tanh(x).square(), atol=6e-7, rtol=0)
+    coarse = x.detach().bfloat16()
+    assert torch.equal(Tanh()(coarse), torch.tanh(coarse))
