@@ -12,7 +12,8 @@ board alone:
 - a side that has no line left cannot win;
 - where every column has an even number of free squares, the player not to move can answer every stone in the same
   column and so gets the upper square of each pair (Allis 1988, "claimeven"): the one to move cannot win without a line
-  among the lower squares, and loses if the upper ones complete a line.
+  among the lower squares, and loses if the upper ones complete a line. Where a stone in the only column with an odd
+  number of them brings this about, the same holds one ply earlier for the other side.
 
 A board is an int64 as in `envs/boards/connect_four.py`: bit 8 * column + height.
 """
@@ -163,6 +164,12 @@ def _search(own, occupied, alpha, beta, table, budget):
                     high = -1 if _has_four(other | (free & _UPPER)) else 0
             elif not _has_four(own | free):
                 high = 0
+            elif beta <= 1:
+                # A stone in the only column with an odd number of free squares leaves the other side to move so.
+                odd = landing & _UPPER
+                lone = (odd & (odd - _ONE)) == U(0) and (odd & safe) != U(0)
+                if lone and not _has_four(other | ((free ^ odd) & _LOWER)):
+                    low = 1 if _has_four(own | (free & _UPPER)) else 0
             if high <= alpha:
                 done, value = True, high
             elif low >= beta:
