@@ -42,13 +42,15 @@ class Tanh(nn.Module):
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
+PICTURE = 36
+"""Observations of this many rows and columns or more are pictures; smaller ones are planes of a board or a map."""
 
 
 def choose_network(observation_shape: tuple[int, ...]) -> str:
     """What `network="auto"` means: nature for pixels, cnn for square planes from 7×7 up, mlp for all else."""
     if len(observation_shape) == 3:
         _, height, width = observation_shape
-        if height >= 36 and width >= 36:
+        if min(height, width) >= PICTURE:
             return "nature"
         if height == width >= 7:
             return "cnn"
@@ -74,6 +76,14 @@ class Trunk(nn.Sequential):
             return super().forward(x)
         with torch.autocast(x.device.type, torch.bfloat16):
             return super().forward(x).float()
+
+
+def weights_stand_still(device: torch.device) -> torch.autocast:
+    """A context in which no weights change: each that is wanted in bfloat16 is rounded once, not at every pass.
+
+    Autocast keeps what it has rounded until the outermost of its contexts is left, whether that one is enabled or not.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=False)
 
 
 def compile_trunks(network: nn.Module) -> None:
@@ -159,9 +169,14 @@ class Normaliser(RunningStatistics):
 
 
 def prepare(observation: Tensor, scale: float) -> Tensor:
-    """Observations as the networks want them: float32; uint8 ones divided by `scale` on their device."""
+    """Observations as the networks want them: float32; uint8 ones divided by `scale` on their device.
+
+    Pictures are laid out channels last: so a CPU takes two thirds of the time over a gradient step of the convolutions.
+    """
+    if observation.ndim == 4 and min(observation.shape[2:]) >= PICTURE:
+        observation = observation.contiguous(memory_format=torch.channels_last)
     x = observation.float()
-    return x / scale if scale != 1.0 and observation.dtype == torch.uint8 else x
+    return x.div_(scale) if scale != 1.0 and observation.dtype == torch.uint8 else x
 
 
 class ActorCritic(nn.Module):

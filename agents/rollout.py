@@ -20,7 +20,7 @@ from agents import returns
 from agents.configs import ActorCriticConfig
 from agents.distributions import legal_actions, log_prob, sample
 from agents.metrics import TrainingState
-from agents.networks import ActorCritic, NetworkPolicy, load_weights
+from agents.networks import ActorCritic, NetworkPolicy, load_weights, weights_stand_still
 from agents.resume import (
     fresh_seeds,
     pack,
@@ -199,40 +199,42 @@ def collect_rollout(games: Games, network: ActorCritic) -> tuple[Rollout, dict[s
     config, env, self_play, rollout = games.config, games.env, games.self_play, games.buffers
     num_games, num_slots = rollout.player.shape[1:]
     games.begin_rollout(network)
-    for t in range(config.num_steps):
-        turn = games.turn
-        mask = legal_actions(turn)
-        output, value = network(turn.observation.flatten(0, 1))
-        output = output.view(num_games, num_slots, -1)
-        learner = self_play.learner_decides(turn)
-        rollout.observation[t] = turn.observation
-        rollout.mask[t] = mask
-        rollout.player[t] = turn.player
-        rollout.output[t], rollout.value[t] = output, value.view(num_games, num_slots)
-        self_play.overrule(output, turn, learner)
-        if config.random_plies:
-            opening = in_random_opening(env.seeds, games.tally.ply, config.random_plies).unsqueeze(1)
-            output.masked_fill_(opening.unsqueeze(2), 0.0)
-            learner &= ~opening
-        action = sample(output, mask, games.generator)
-        rollout.action[t], rollout.learner[t] = action, learner
+    with weights_stand_still(env.device):
+        for t in range(config.num_steps):
+            turn = games.turn
+            mask = legal_actions(turn)
+            output, value = network(turn.observation.flatten(0, 1))
+            output = output.view(num_games, num_slots, -1)
+            learner = self_play.learner_decides(turn)
+            rollout.observation[t] = turn.observation
+            rollout.mask[t] = mask
+            rollout.player[t] = turn.player
+            rollout.output[t], rollout.value[t] = output, value.view(num_games, num_slots)
+            self_play.overrule(output, turn, learner)
+            if config.random_plies:
+                opening = in_random_opening(env.seeds, games.tally.ply, config.random_plies).unsqueeze(1)
+                output.masked_fill_(opening.unsqueeze(2), 0.0)
+                learner &= ~opening
+            action = sample(output, mask, games.generator)
+            rollout.action[t], rollout.learner[t] = action, learner
 
-        if env.spec.num_actions is None:
-            action = action.clamp(env.spec.action_low, env.spec.action_high)
-        step = env.step(action)
-        rollout.rewards[t], rollout.terminated[t], rollout.truncated[t] = step.rewards, step.terminated, step.truncated
-        if games.shaping:
-            shaped = games.shaping(
-                turn.observation[:, 0], action[:, 0], step.rewards[:, 0], step.final.observation[:, 0]
-            )
-            rollout.rewards[t, :, 0] = shaped
-        if rollout.final_observation is not None:
-            rollout.final_observation[t] = step.final.observation
-        rollout.final_player[t] = step.final.player
-        games.tally.count(step.rewards, step.terminated | step.truncated)
-        games.turn = step.turn
+            if env.spec.num_actions is None:
+                action = action.clamp(env.spec.action_low, env.spec.action_high)
+            step = env.step(action)
+            rollout.rewards[t] = step.rewards
+            rollout.terminated[t], rollout.truncated[t] = step.terminated, step.truncated
+            if games.shaping:
+                shaped = games.shaping(
+                    turn.observation[:, 0], action[:, 0], step.rewards[:, 0], step.final.observation[:, 0]
+                )
+                rollout.rewards[t, :, 0] = shaped
+            if rollout.final_observation is not None:
+                rollout.final_observation[t] = step.final.observation
+            rollout.final_player[t] = step.final.player
+            games.tally.count(step.rewards, step.terminated | step.truncated)
+            games.turn = step.turn
 
-    rollout.last_value.copy_(network.value(games.turn.observation.flatten(0, 1)).view(num_games, num_slots))
+        rollout.last_value.copy_(network.value(games.turn.observation.flatten(0, 1)).view(num_games, num_slots))
     rollout.last_player.copy_(games.turn.player)
     games.step += config.num_steps * num_games
     return rollout, games.tally.charts()

@@ -129,10 +129,10 @@ def training_rate(
     algorithm: str, config: LearnerConfig, game: str, steps: int, seed: int = 0, profile: bool = False
 ) -> dict[str, Any]:
     """Environment steps a second of the second half of a training, learning included; with `profile`, where the time
-    went."""
+    went. `cpu_us`: microseconds of processor time that a step took, all threads together."""
     keep_freed_memory()
     env = registry.make(game, config.num_envs)
-    half, start = 0, 0.0
+    half, start, cpu_start = 0, 0.0, 0.0
     spent: defaultdict[str, float] = defaultdict(float)
     with ExitStack() as patches:
         if profile:
@@ -140,12 +140,13 @@ def training_rate(
                 patches.enter_context(mock.patch.object(owner, name, _timed(getattr(owner, name), part, spent)))
         for metrics in load_train(algorithm)(config, env, seed=seed, total_steps=steps):
             if half == 0 and metrics.step >= steps // 2:
-                half, start = metrics.step, time.perf_counter()
+                half, start, cpu_start = metrics.step, time.perf_counter(), time.process_time()
                 spent.clear()
-        seconds = time.perf_counter() - start
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     result = {
         "value": (metrics.step - half) / seconds,
         "unit": "steps/s",
+        "cpu_us": 1e6 * cpu_seconds / (metrics.step - half),
         "game": game,
         "algorithm": algorithm,
         "steps": steps,

@@ -20,6 +20,8 @@ from agents.networks import (
     choose_network,
     compile_trunks,
     freeze,
+    prepare,
+    weights_stand_still,
 )
 from agents.registry import load_policy
 from envs.errors import ArenaError, UsageError
@@ -133,6 +135,26 @@ def test_bfloat16_is_near_float32_and_learns_in_float32() -> None:
     assert rough.policy_trunk[1].weight.grad is None
     assert rough.value_trunk is not None
     assert rough.value_trunk[1].weight.grad.abs().sum() > 0
+
+
+def test_pictures_lie_channels_last_and_look_the_same() -> None:
+    pictures = torch.randint(0, 256, (3, 4, 84, 84), dtype=torch.uint8)
+    prepared = prepare(pictures, 255.0)
+    assert prepared.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(prepared, pictures.float() / 255)
+    assert prepare(pictures[:, :, :7, :7], 1.0).is_contiguous()
+
+
+def test_while_weights_stand_still_each_is_rounded_once() -> None:
+    net, observation = network(spec((12,), "float32"), PPOConfig(bfloat16=True)), torch.rand(4, 12)
+    plain = net(observation)[0]
+    with torch.no_grad():
+        with weights_stand_still(observation.device):
+            first = net(observation)[0]
+            net.policy_trunk[1].weight.zero_()  # what must not happen shows that the rounded weights are kept
+            assert torch.equal(net(observation)[0], first)
+        assert not torch.equal(net(observation)[0], first)
+    assert torch.equal(first, plain)
 
 
 @pytest.mark.slow
