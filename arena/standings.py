@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from arena.records import AgentKind, FittedRating
 from envs.errors import ArenaError
+from envs.human_scores import human_share
 
 if TYPE_CHECKING:
     from arena.ratings import Fit, Goodness
@@ -53,7 +54,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """A row of a one-player game's score table: returns over all rated episodes, `std` the population's."""
+    """A row of a one-player game's score table: returns over all rated episodes, `std` the population's.
+
+    `human`: the mean as a share of the way from random play to a human's score, in Atari games where that is known.
+    """
 
     rank: int | None
     agent: str
@@ -64,6 +68,7 @@ class ScoreRow:
     best: float
     episodes: int
     mean_length: float
+    human: float | None = None
 
 
 def fitted_ratings(store: Store, game: str) -> list[FittedRating]:
@@ -242,6 +247,7 @@ def score_table(store: Store, game: str, retired: bool = False) -> list[ScoreRow
                 best=score.best,
                 episodes=score.episodes,
                 mean_length=score.mean_length,
+                human=human_share(game, score.mean),
             )
         )
     return rows

@@ -42,6 +42,7 @@ def evaluate(
     from arena.match import check_player
     from arena.match import evaluate as evaluate_agent
     from arena.roster import game_spec, require_scripts, resolve
+    from envs.human_scores import human_share, scale
 
     check_player(game_spec(game), agent)
     require_scripts(db, game, [agent])
@@ -55,6 +56,9 @@ def evaluate(
     steps = sum(result.lengths) / len(result.lengths)
     score = f"{number(result.mean)} ± {number(result.std)}"
     print(f"{clean(result.agent)} on {game}: {score} over {episodes} episodes of {steps:.1f} steps")
+    share = human_share(game, result.mean)
+    if share is not None:
+        print(f"{share:.0%} of a human's score ({scale(game)})")
 
 
 def match(
