@@ -32,7 +32,7 @@ TAIL_BYTES = 1 << 16
 MAX_BYTES = 1 << 16
 PROGRESS_SECONDS = "2"
 """How often a job prints how far it is."""
-NICENESS = 5
+NICENESS = 10
 """Jobs let the app and its games go first."""
 START_SECONDS = 10.0
 STOPPED = (130, -signal.SIGINT, -signal.SIGTERM)

@@ -255,10 +255,20 @@ class Session:
         return self._process.pid
 
     def open(
-        self, db: str, game: str, seats: Sequence[Seat], seed: int | None = None, greedy: bool | None = None
+        self,
+        db: str,
+        game: str,
+        seats: Sequence[Seat],
+        seed: int | None = None,
+        greedy: bool | None = None,
+        **start: Any,
     ) -> Position:
-        """Start a game; `wait` then gives the position in which a person is to move."""
-        return self._position(open_request(db, game, seats, seed, greedy))
+        """Start a game (`start`: as in `open_request`); `wait` then gives the position in which a person is to move."""
+        return self._position(open_request(db, game, seats, seed, greedy, **start))
+
+    def resume(self, db: str) -> Position:
+        """Go on with the unfinished game."""
+        return self._position(resume_request(db))
 
     def replay(self, db: str, episode: int) -> Position:
         """Load a stored episode, at ply 0."""

@@ -416,7 +416,8 @@ def run(
     opponents: Sequence[str] = (),
     seat: int = 0,
     seed: int | None = None,
-    race: str | None = None,
+    start: Mapping[str, Any] | None = None,
+    resume: Mapping[str, Any] | None = None,
     label: Mapping[str, Any] | None = None,
 ) -> None:
     """Open the app on a league, at home, straight in a game or labelling; returns when it is closed.
@@ -429,7 +430,9 @@ def run(
         user = valid_name(user, "player")
     app = ArenaApp(Path(db), user)
     if game is not None:
-        app.start_with(lambda: app.play_game(game, opponents, seat, seed, **({"race": race} if race else {})))
+        app.start_with(lambda: app.play_game(game, opponents, seat, seed, **(start or {})))
+    if resume is not None:
+        app.start_with(lambda: app.continue_game(resume))
     if label is not None:
         app.plays = False  # who came to label needs no session in waiting
         app.start_with(lambda: app.open_label(**label))

@@ -32,6 +32,18 @@ def play(
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, max=MAX_SEED, help="Where all chance comes from; else a new one.")
     ] = None,
+    moves: Annotated[
+        str, typer.Option(metavar="MOVES", help='Moves that have been played, such as "4 4 3"; it does not count.')
+    ] = "",
+    episode: Annotated[
+        int | None, typer.Option("--from", metavar="EPISODE", help="Go on from a stored game; it does not count.")
+    ] = None,
+    ply: Annotated[int, typer.Option(metavar="N", min=0, help="With --from: after so many of its moves.")] = 0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(metavar="T", help="How agents draw their moves: 0 the likeliest, 2 weaker; it does not count."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the game that you left.")] = False,
     text: Annotated[
         bool, typer.Option("--text", help="In plain lines, without the app (also where there is no terminal).")
     ] = False,
@@ -43,8 +55,12 @@ def play(
     Example:
       arena play connect_four --vs ppo-1@latest
       arena play tic_tac_toe --vs minimax --seat 1 --text
+      arena play connect_four --vs ppo-1 --moves "4 4 3" --temperature 2
       arena play ALE/Breakout-v5 --race random
     """
+    if resume:
+        _resume(db, game, name, text)
+        return
     players = find_game(game.partition("?")[0]).num_players
     opponents = list(vs or [])
     if players == 1 and opponents:
@@ -55,16 +71,44 @@ def play(
         raise UsageError(f"--seat {seat}: {game} has the seats 0 to {len(opponents)}")
     if race is not None and (players != 1 or not game.startswith("ALE/") or text):
         raise UsageError("--race is for Atari games for one player in the app, such as ALE/Breakout-v5")
-    if text or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    start = {"moves": moves.split(), "episode": episode, "ply": ply, "temperature": temperature, "race": race}
+    start = {key: value for key, value in start.items() if value}
+    if temperature is not None:
+        start["temperature"] = temperature
+    if _in_lines(text):
         from arena.cli.play_text import play_text
 
         seats: list[str | dict[str, str]] = [*opponents]
         seats.insert(seat, {"human": name or your_name(db)})
-        play_text(str(db), game, seats, seed, None, input)
+        play_text(str(db), game, seats, seed, None, input, start=start)
     else:
         from arena.cli.app import open_app
 
-        open_app(db, name, game=game, opponents=opponents, seat=seat, seed=seed, race=race)
+        open_app(db, name, game=game, opponents=opponents, seat=seat, seed=seed, start=start)
+
+
+def _in_lines(text: bool) -> bool:
+    return text or not (sys.stdin.isatty() and sys.stdout.isatty())
+
+
+def _resume(db: Path, game: str, name: str | None, text: bool) -> None:
+    """Go on with the unfinished game; UsageError where there is none of this kind."""
+    from arena.session_start import read_unfinished
+
+    kept = None
+    if db.exists():
+        with Store(db, create=False) as store:
+            kept = read_unfinished(store)
+    if kept is None or kept["game"] != game:
+        raise UsageError(f"no unfinished game of {game}" + (f", but one of {kept['game']}" if kept else ""))
+    if _in_lines(text):
+        from arena.cli.play_text import play_text
+
+        play_text(str(db), game, kept["seats"], None, None, input, resume=True)
+    else:
+        from arena.cli.app import open_app
+
+        open_app(db, name, resume=kept)
 
 
 def your_name(db: Path) -> str:

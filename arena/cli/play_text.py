@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from arena.cli.output import clean, drawing_text, number, signed
 from arena.session_client import Mind, Position, Seat, Session, SessionError
@@ -11,11 +12,23 @@ HELP = "type a move, or: hint, undo, resign, moves, quit"
 
 
 def play_text(
-    db: str, game: str, seats: Sequence[Seat], seed: int | None, greedy: bool | None, read: Callable[[str], str]
+    db: str,
+    game: str,
+    seats: Sequence[Seat],
+    seed: int | None,
+    greedy: bool | None,
+    read: Callable[[str], str],
+    *,
+    resume: bool = False,
+    start: Mapping[str, Any] | None = None,
 ) -> Position:
-    """Play one game; `read(prompt)` gives the next typed line (EOFError: none is left). Returns the last position."""
+    """Play one game; `read(prompt)` gives the next typed line (EOFError: none is left). Returns the last position.
+
+    `start`: its position and the agents' temperature; `resume`: go on with the unfinished game in its place.
+    """
     with Session() as session:
-        position = session.wait(session.open(db, game, seats, seed, greedy))
+        opened = session.resume(db) if resume else session.open(db, game, seats, seed, greedy, **(start or {}))
+        position = session.wait(opened)
         print(HELP)
         show(position)
         while not position.over:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arena.cli.options import DEFAULT_DB, Db, GameName, Json
 from arena.cli.output import number, print_json, print_table, signed, width
+from arena.rating_history import RatingPoint, player_history, run_histories
 from arena.standings import Matrix, ScoreRow, Standing, matrix, pair_rows, score_table, standings
 from arena.store import Store
 from envs.errors import UsageError
+from envs.human_scores import scale
 from envs.specs import find_game
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ RATINGS = ("", "agent", "kind", "Elo ± 95 %", "games", "W/D/L", "1st", "2nd", "
 """1st and 2nd: the share of points in either seat of two. Narrow terminals leave out the running Elo at the end."""
 NARROW = 100
 SKILLS = ("", "agent", "kind", "mu", "sigma", "ordinal", "games")
-SCORES = ("", "agent", "kind", "mean", "±", "best", "episodes", "steps")
+SCORES = ("", "agent", "kind", "mean", "±", "best", "human", "episodes", "steps")
 
 
 def table(
@@ -34,6 +36,12 @@ def table(
     openskill: Annotated[
         bool, typer.Option("--openskill", help="The ratings that the package openskill makes of the same games.")
     ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Ratings over time: of the best runs' agents, by environment steps.")
+    ] = False,
+    player: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --history: of an agent or a person, by rated games.")
+    ] = None,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
@@ -50,6 +58,7 @@ def table(
     Example:
       arena table connect_four
       arena table connect_four --matrix
+      arena table connect_four --history --player Ann
       arena table pettingzoo/butterfly/knights_archers_zombies_v11 --openskill
     """
     alone = find_game(game.partition("?")[0]).num_players == 1
@@ -57,8 +66,15 @@ def table(
         raise UsageError(f"{game} is played alone: there is nobody to beat")
     if openskill and (alone or who_beats_whom):
         raise UsageError("--openskill is for rating tables, without --matrix")
+    if history and (alone or openskill or who_beats_whom):
+        raise UsageError("--history is of ratings, and stands alone")
+    if player is not None and not history:
+        raise UsageError("--player NAME belongs to --history")
     with Store(db, create=False) as store:
-        if openskill:
+        if history:
+            curves = run_histories(store, game) if player is None else {player: player_history(store, game, player)}
+            print_json({"game": game, "kind": "history", "curves": curves}) if json else print_history(curves, player)
+        elif openskill:
             from arena.skills import openskill_table
 
             skills = openskill_table(store, game, retired)
@@ -68,7 +84,10 @@ def table(
         elif who_beats_whom:
             print_matrix(matrix(store, game, retired))
         else:
-            print_standings(score_table(store, game, retired) if alone else standings(store, game, retired))
+            rows = score_table(store, game, retired) if alone else standings(store, game, retired)
+            print_standings(rows)
+            if any(isinstance(row, ScoreRow) and row.human is not None for row in rows):
+                print(scale(game))
 
 
 def _everything(store: Store, game: str, alone: bool, retired: bool, who_beats_whom: bool) -> dict[str, object]:
@@ -80,6 +99,17 @@ def _everything(store: Store, game: str, alone: bool, retired: bool, who_beats_w
     fit = goodness if found is None or store.seats(game, found[0]) == 2 else None  # of more seats, pairs are not apart
     told = {"game": game, "kind": "ratings", "rows": standings(store, game, retired), "fit": fit, "pairs": pairs}
     return told | ({"matrix": matrix(store, game, retired)} if who_beats_whom else {})
+
+
+def print_history(curves: Mapping[str, Sequence[RatingPoint]], player: str | None) -> None:
+    """Ratings over time for people: a line a point."""
+    columns = ("run" if player is None else "player", "steps" if player is None else "games", "Elo ± 95 %")
+    lines = [
+        (name, point.x, f"{signed(point.elo)} ± {(point.high - point.low) / 2:3.0f}")
+        for name, points in curves.items()
+        for point in points
+    ]
+    print_table(columns, lines, NOTHING, left=1)
 
 
 def print_matrix(found: Matrix) -> None:
@@ -98,7 +128,11 @@ def print_matrix(found: Matrix) -> None:
 def print_standings(rows: Sequence[Standing | ScoreRow]) -> None:
     """A rating table or a score table for people."""
     if rows and isinstance(rows[0], ScoreRow):
-        print_table(SCORES, [_score_line(row) for row in rows if isinstance(row, ScoreRow)], NOTHING, left=3)
+        scores = [row for row in rows if isinstance(row, ScoreRow)]
+        known = any(row.human is not None for row in scores)
+        shown = [column for column in range(len(SCORES)) if known or SCORES[column] != "human"]
+        lines = [_score_line(row) for row in scores]
+        print_table([SCORES[c] for c in shown], [[line[c] for c in shown] for line in lines], NOTHING, left=3)
         return
     found = [row for row in rows if isinstance(row, Standing)]
     seats = any(row.first_score is not None or row.second_score is not None for row in found)
@@ -134,5 +168,6 @@ def _rating_line(row: Standing) -> tuple[object, ...]:
 
 
 def _score_line(row: ScoreRow) -> tuple[object, ...]:
-    scores = (number(row.mean), number(row.std), number(row.best))
+    human = "–" if row.human is None else f"{row.human:.0%}"
+    scores = (number(row.mean), number(row.std), number(row.best), human)
     return _rank(row), row.agent, _kind(row), *scores, row.episodes, number(row.mean_length, 1)

@@ -40,8 +40,8 @@ class FakeSession:
     def note(self, *what: Any) -> None:
         FakeSession.asked = [*FakeSession.asked, what]
 
-    def open(self, *what: Any) -> Position:
-        self.note("open", *what)
+    def open(self, *what: Any, **start: Any) -> Position:
+        self.note("open", *what, *([start] if start else []))
         return START
 
     def wait(self, position: Position) -> Position:
@@ -117,6 +117,19 @@ def test_leaving_and_resigning(play: Callable[..., Position], capsys: pytest.Cap
     assert capsys.readouterr().out.splitlines()[-1] == "bot wins (resigned) · unrated"
 
 
+def test_positions_and_strengths_are_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(play_text, "Session", FakeSession)
+    words = ["play", "tic_tac_toe", "--vs", "bot", "--as", "Ann", "--db", str(tmp_path / "league.db")]
+    for options, start in (
+        (["--moves", "5 1", "--temperature", "0"], {"moves": ["5", "1"], "temperature": 0.0}),
+        (["--from", "7", "--ply", "3"], {"episode": 7, "ply": 3}),
+    ):
+        FakeSession.asked = []
+        played = CliRunner().invoke(app, [*words, *options], input="5\n")
+        assert played.exit_code == 0, played.output
+        assert FakeSession.asked[0][-1] == start
+
+
 @pytest.mark.slow
 def test_a_real_game_is_recorded(tmp_path: Path) -> None:
     db = ["--db", str(tmp_path / "league.db")]
@@ -128,6 +141,15 @@ def test_a_real_game_is_recorded(tmp_path: Path) -> None:
     assert "'up' is no move" in played.stdout
     rows = json.loads(CliRunner().invoke(app, ["table", "gridworld/recycling", "--json", *db]).stdout)["rows"]
     assert [(row["agent"], row["kind"], row["mean"], row["episodes"]) for row in rows] == [("Ann", "human", 11.0, 1)]
+    begun = CliRunner().invoke(
+        app, ["play", "tic_tac_toe", "--vs", "first-legal", "--as", "Ann", "--text", *db], input="5\n"
+    )
+    assert "left" in begun.stdout
+    again = CliRunner().invoke(app, ["play", "tic_tac_toe", "--resume", "--text", *db], input="3\n7\n")
+    assert "Ann wins" in again.stdout, again.output
+    assert "unrated" not in again.stdout
+    none = CliRunner().invoke(app, ["play", "tic_tac_toe", "--resume", "--text", *db])
+    assert (none.exit_code, none.stderr) == (2, "Error: no unfinished game of tic_tac_toe\n")
     lost = CliRunner().invoke(app, ["play", "tic_tac_toe", "--vs", "nobody", "--text", *db])
     assert lost.exit_code in (1, 2)
     assert "nobody" in lost.stderr

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from arena.cli.app import app
 from arena.match import play_match
 from arena.rating_history import CUTS, performance, player_history, run_histories
 from arena.replay_search import Search, parse_search
@@ -34,6 +37,13 @@ def test_a_player_comes_to_its_rating(tmp_path: Path) -> None:
         history = player_history(store, "tic_tac_toe", "tactician")
         (top, _) = standings(store, "tic_tac_toe")
         assert run_histories(store, "tic_tac_toe") == {}
+    words = ["table", "tic_tac_toe", "--history", "--db", str(tmp_path / "league.db")]
+    told = CliRunner().invoke(app, [*words, "--player", "tactician", "--json"])
+    curve = json.loads(told.stdout)["curves"]["tactician"]
+    assert [(point["x"], point["elo"]) for point in curve] == [(point.x, point.elo) for point in history]
+    assert CliRunner().invoke(app, [*words, "--player", "tactician"]).stdout.count("±") == len(history) + 1
+    assert "did you mean" in CliRunner().invoke(app, [*words, "--player", "tacticain"]).stderr
+    assert CliRunner().invoke(app, [*words, "--matrix"]).exit_code == 2
     assert len(history) <= CUTS
     assert history[-1].x == 60
     assert history[-1].elo == pytest.approx(top.elo, abs=60)

@@ -54,6 +54,9 @@ async def test_a_position_and_a_strength(db: Path, sessions: list[LocalSession])
         opened = [request for request in sessions[-1].requests if request["do"] == "open"][-1]
         assert (opened["temperature"], opened["moves"]) == (2.0, ["5", "1"])
         assert opened["seats"] == [{"human": "Ann"}, "expert+mcts:50"]
+        await pilot.press("f2")
+        choose(screen, "search", "1s")
+        assert screen._seats(["you", "expert"])[1] == "expert+mcts:1s"
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from arena.cli import terminal as commands
 from arena.cli.app import app
+from arena.session_start import read_unfinished
 from arena.store import Store
 
 RESTORED = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?25h", b"\x1b[?2004l")
@@ -154,6 +155,34 @@ def test_a_game_in_a_child_and_the_end_by_a_signal(tmp_path: Path) -> None:
         for sequence in RESTORED:
             assert sequence in terminal.output
         assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    finally:
+        terminal.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_killed_it_has_lost_nothing_that_was_finished(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "play", "tic_tac_toe", "--vs", "first-legal", "--as", "Ann")
+    try:
+        terminal.wait_for(b"your move")
+        for key, seen in ((b"5", b"your move"), (b"3", b"your move"), (b"7", b"You win"), (b"n", b"your move")):
+            terminal.press(key)
+            terminal.wait_for(seen)
+        terminal.press(b"5")
+        terminal.wait_for(b"your move")  # of the second game, which is not finished
+        children = terminal.children()
+        os.kill(terminal.pid, signal.SIGKILL)
+        assert terminal.end() == -signal.SIGKILL
+        end = time.monotonic() + 180
+        while any(Path(f"/proc/{pid}").exists() for pid in children):
+            assert time.monotonic() < end, "a child outlived the app"
+            time.sleep(0.1)
+        with Store(tmp_path / "league.db", create=False) as store:
+            assert store.check() == []
+            assert [episode.rated for episode in store.episodes()] == [True]
+            kept = read_unfinished(store)
+        assert kept is not None
+        assert (kept["seats"], len(kept["actions"])) == (["first-legal", {"human": "Ann"}], 3)
     finally:
         terminal.close()
 
