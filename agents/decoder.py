@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from agents import gpt
@@ -183,15 +182,17 @@ class _CachedReader:
     def read(self, token: Tensor) -> None:
         """Go on by one token [b]."""
         end = self.length + 1
-        if end > self.cache[0].shape[3]:
-            self.cache = [F.pad(kept, (0, 0, 0, self.room)) for kept in self.cache]
+        if end > self.cache[0].room:
+            for kept in self.cache:
+                kept.grow(self.room)
         mask = self.mask[..., :end] if self.padded else None
         self.state = self.packed.forward(token[:, None], self.place, self.cache, self.length, mask)
         self.length, self.place = end, self.place + 1
 
     def keep(self, index: Tensor) -> None:
         """Go on with these rows (repeated, where the index is)."""
-        self.cache = [kept[:, index] for kept in self.cache]
+        for kept in self.cache:
+            kept.keep(index)
         self.state, self.place, self.mask = self.state[index], self.place[index], self.mask[index]
 
 

@@ -47,7 +47,7 @@ def train(
     """Train `policy` in place on comparisons of the completions in `sequences`; a report with a state per pass."""
     assert comparisons
     device = sequences.tokens.device
-    scorer = Scorer(policy)
+    scorer = Scorer(policy, config.frozen_layers)
     optimizer = torch.optim.AdamW(scorer.trained_parameters(), config.learning_rate, weight_decay=0.0)
     generator = torch_generator(named_seeds(seed)["policy"])
     reference_log_prob = completion_log_probs(Scorer(reference), sequences)

@@ -65,7 +65,7 @@ class RLHFConfig(Config):
     frozen_layers: int = setting(
         0, "lowest layers that stay the reference's (with the embeddings), computed once for both", min=0, max=256
     )
-    bfloat16: bool = setting(False, "sample in bfloat16; learn in float32")
+    bfloat16: bool = setting(False, "sample in bfloat16, and learn with products in bfloat16 of weights in float32")
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class DPOConfig(Config):
     sft_coef: float = setting(
         0.5, "weight of the preferred completions' own loss per token, which keeps them likely; 0: plain DPO", min=0.0
     )
+    frozen_layers: int = setting(0, "lowest layers that stay the reference's, with the embeddings", min=0, max=256)
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm; 0: never", min=0.0)
     certainty: float = setting(
         0.9, "probability that a plain choice stands for; `much better` stands for 1, a tie for ½", min=0.5, max=1.0

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from agents.products import linear
+
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -166,15 +168,19 @@ def residual(
     start: int = 0,
     stop: int | None = None,
     given: Tensor | None = None,
+    first: int = 0,
 ) -> Tensor:
-    """[B, T, d]: the residual stream after the layers from `start` up to but without `stop` (None: all that follow).
+    """[B, T − first, d]: the residual stream after the layers from `start` up to but without `stop` (None: the last).
 
-    `given` is the stream before layer `start`; None: the embedded tokens, for layer 0.
+    `given` is the stream before layer `start`; None: the embedded tokens, for layer 0. Positions before `first` are
+    left out of the result, and of the last of these layers all but their keys and values.
     """
     assert tokens.ndim == 2
     assert (given is None) == (start == 0)
     rows, length = tokens.shape
     mask = None
+    if attention_mask is None and first:
+        attention_mask = torch.ones_like(tokens)
     if attention_mask is None:
         places = torch.arange(length, device=tokens.device)[None]
     else:
@@ -182,20 +188,35 @@ def residual(
         mask = visible(attention_mask)
     x = embedded(weights, tokens, places) if given is None else given
     turn = rotation(weights, places) if weights.rotary else None
-    for layer in weights.layers[start:stop]:
+    layers = weights.layers[start:stop]
+    for number, layer in enumerate(layers, 1):
         y = _normed(x, layer.norm1, weights.eps)
-        q, k, v = F.linear(y, *layer.qkv()).view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = linear(y, *layer.qkv()).view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
-        attended = F.linear(mixed.transpose(1, 2).reshape(rows, length, -1), *layer.out)
+        if first and number == len(layers):
+            assert mask is not None
+            x, q, mask = x[:, first:], q[:, :, first:], mask[:, :, first:]
+        mixed = attend(q, k, v, mask).transpose(1, 2)
+        attended = linear(mixed.reshape(rows, mixed.shape[1], -1), *layer.out)
         if not weights.parallel:
             x = x + attended
-        y = F.gelu(F.linear(_normed(x, layer.norm2, weights.eps), *layer.up), approximate=weights.gelu)
-        x = x + F.linear(y, *layer.down)
+        y = F.gelu(linear(_normed(x, layer.norm2, weights.eps), *layer.up), approximate=weights.gelu)
+        x = x + linear(y, *layer.down)
         if weights.parallel:
             x = x + attended
     return x
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """[B, H, T, D]: scaled dot product attention; without a mask each token sees itself and those before it.
+
+    In float32 on the CPU under autocast too, where the gradient takes five times as long in bfloat16.
+    """
+    if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return attend(q.float(), k.float(), v.float(), mask)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
 
 
 def embedded(weights: Weights, tokens: Tensor, places: Tensor) -> Tensor:
@@ -211,7 +232,7 @@ def final_norm(weights: Weights, residual: Tensor) -> Tensor:
 
 def logits(weights: Weights, hidden: Tensor) -> Tensor:
     """[…, V] from [..., d]."""
-    return F.linear(hidden, *weights.unembed)
+    return linear(hidden, *weights.unembed)
 
 
 def rotation(weights: Weights, places: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,13 +6,12 @@ applies GELU on the way out. Elsewhere these are plain products.
 
 from __future__ import annotations
 
-import functools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from agents import gpt
+from agents.products import can_pack
 
 
 class Matrix:
@@ -39,20 +38,6 @@ class Matrix:
         return F.gelu(F.linear(x, self.weight, self.bias), approximate=approximate)
 
 
-@functools.cache
-def can_pack(dtype: torch.dtype) -> bool:
-    """Whether this torch multiplies reordered matrices of this type rightly on this CPU."""
-    weight = torch.linspace(-1, 1, 48 * 32).view(48, 32).to(dtype)
-    x, bias = torch.linspace(-1, 1, 3 * 32).view(3, 32).to(dtype), torch.linspace(-1, 1, 48).to(dtype)
-    try:
-        ordered = torch.ops.mkldnn._reorder_linear_weight(weight, None)
-        product = torch.ops.mkldnn._linear_pointwise(x, ordered, bias, "gelu", [], "tanh")
-    except (AttributeError, RuntimeError, NotImplementedError):
-        return False
-    expected = F.gelu(F.linear(x.float(), weight.float(), bias.float()), approximate="tanh")
-    return bool(torch.allclose(product.float(), expected, atol=1e-5 if dtype == torch.float32 else 0.1))
-
-
 class PackedLayer:
     """One block of `gpt.Layer`, packed; its queries come out divided by √D, as scores need them."""
 
@@ -68,6 +53,50 @@ class PackedLayer:
         self.down = Matrix(*layer.down, dtype)
 
 
+class Cache:
+    """One layer's keys and values of up to S tokens.
+
+    On the CPU both are float32, where attention is slow in bfloat16, and keys are stored as a single query multiplies
+    them fastest.
+
+    Attributes:
+        keys: [B, H, D, S] on the CPU, elsewhere [B, H, S, D]. values: [B, H, S, D].
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int], dtype: torch.dtype, device: torch.device) -> None:
+        self.turned = device.type == "cpu"
+        self.values = torch.zeros(shape, dtype=torch.float32 if self.turned else dtype, device=device)
+        self.keys = self.values.mT.contiguous() if self.turned else self.values.clone()
+
+    @property
+    def room(self) -> int:
+        """S."""
+        return self.values.shape[2]
+
+    def write(self, keys: Tensor, values: Tensor, start: int) -> None:
+        """Put [B, H, T, D] of T tokens where the cache's own end, at `start`."""
+        end = start + values.shape[2]
+        if self.turned:
+            self.keys[..., start:end] = keys.mT
+        else:
+            self.keys[:, :, start:end] = keys
+        self.values[:, :, start:end] = values
+
+    def read(self, end: int) -> tuple[Tensor, Tensor]:
+        """Keys and values [B, H, T, D] of the first `end` tokens."""
+        keys = self.keys[..., :end].mT.contiguous() if self.turned else self.keys[:, :, :end]
+        return keys, self.values[:, :, :end]
+
+    def grow(self, tokens: int) -> None:
+        """Make room for more tokens."""
+        self.keys = F.pad(self.keys, (0, tokens) if self.turned else (0, 0, 0, tokens))
+        self.values = F.pad(self.values, (0, 0, 0, tokens))
+
+    def keep(self, index: Tensor) -> None:
+        """Go on with these rows (repeated, where the index is)."""
+        self.keys, self.values = self.keys[index], self.values[index]
+
+
 class PackedWeights:
     """A copy of `gpt.Weights` for inference in `dtype`: one `forward` for prompts and for single tokens."""
 
@@ -80,14 +109,13 @@ class PackedWeights:
         self.norm = _norm(weights.norm, dtype)
         self.unembed = Matrix(*weights.unembed, dtype)
 
-    def cache(self, rows: int, length: int) -> list[Tensor]:
-        """Per layer keys and values [2, B, H, S, D] for S tokens, as yet zero."""
-        width = self.embed.shape[1]
+    def cache(self, rows: int, length: int) -> list[Cache]:
+        """Room for S tokens in each layer, as yet zero."""
         heads = self.source.heads
-        shape = (2, rows, heads, length, width // heads)
-        return [torch.zeros(shape, dtype=self.embed.dtype, device=self.embed.device) for _ in self.layers]
+        shape = (rows, heads, length, self.embed.shape[1] // heads)
+        return [Cache(shape, self.embed.dtype, self.embed.device) for _ in self.layers]
 
-    def forward(self, tokens: Tensor, places: Tensor, cache: list[Tensor], start: int, mask: Tensor | None) -> Tensor:
+    def forward(self, tokens: Tensor, places: Tensor, cache: list[Cache], start: int, mask: Tensor | None) -> Tensor:
         """The final layer norm's output [B, d] for the last of tokens [B, T], whose keys and values join the cache.
 
         Args:
@@ -105,23 +133,21 @@ class PackedWeights:
         if turn is not None:
             turn = turn[0].to(x.dtype), turn[1].to(x.dtype)
         single = length == 1 and x.device.type == "cpu"
-        empty_masked = _single_mask(mask, cache[0], end) if single else None
+        empty_masked = _single_mask(mask, cache[0].values, end) if single else None
         for layer, kept in zip(self.layers, cache, strict=True):
             qkv = layer.qkv(_normed(x, layer.norm1, weights.eps)).view(rows, length, 3, weights.heads, -1)
-            q, k, v = parts = qkv.permute(2, 0, 3, 1, 4)
-            if turn is None:
-                kept[:, :, :, start:end] = parts[1:]
-            else:
-                q = gpt.rotate(q, turn)
-                kept[0, :, :, start:end] = gpt.rotate(k, turn)
-                kept[1, :, :, start:end] = v
+            q, k, v = qkv.permute(2, 0, 3, 1, 4)
+            if turn is not None:
+                q, k = gpt.rotate(q, turn), gpt.rotate(k, turn)
+            kept.write(k, v, start)
             if empty_masked is not None:
                 mixed = _attend_one(q, kept, empty_masked)
             else:
+                k, v = kept.read(end)
                 mixed = F.scaled_dot_product_attention(
-                    q, kept[0, :, :, :end], kept[1, :, :, :end], mask, is_causal=mask is None and length > 1, scale=1.0
+                    q.to(v.dtype), k, v, mask, is_causal=mask is None and length > 1, scale=1.0
                 ).transpose(1, 2)
-            attended = layer.out(mixed.reshape(rows * length, -1))
+            attended = layer.out(mixed.reshape(rows * length, -1).to(x.dtype))
             if not weights.parallel:
                 x = x + attended
             x_mlp = layer.down(layer.up.gelu(_normed(x, layer.norm2, weights.eps), weights.gelu))
@@ -129,26 +155,26 @@ class PackedWeights:
         return _normed(x.view(rows, length, -1)[:, -1], self.norm, weights.eps)
 
 
-def _single_mask(mask: Tensor | None, kept: Tensor, end: int) -> Tensor:
+def _single_mask(mask: Tensor | None, values: Tensor, end: int) -> Tensor:
     """[B·H, 1, S]: what to add to a single token's scores, so that it sees nothing of the cache beyond the `end`."""
-    _, rows, heads, length, _ = kept.shape
-    added = kept.new_zeros(1 if mask is None else rows, 1, 1, length)
+    rows, heads, length, _ = values.shape
+    added = values.new_zeros(1 if mask is None else rows, 1, 1, length)
     if mask is not None:
         added[..., :end] = mask
     added[..., end:] = -torch.inf
     return added.expand(rows, heads, 1, length).reshape(rows * heads, 1, length)
 
 
-def _attend_one(q: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
-    """[B, 1, H, D]: one query per row and head, [B, H, 1, D], over the whole cache [2, B, H, S, D].
+def _attend_one(q: Tensor, kept: Cache, mask: Tensor) -> Tensor:
+    """[B, 1, H, D]: one query per row and head, [B, H, 1, D], over the whole cache.
 
     Two plain products in place of SDPA, which is slow on the CPU for one query. They are fastest over contiguous
     batches, hence the whole cache and a mask [B·H, 1, S] for what is not filled yet.
     """
     rows, heads, _, width = q.shape
-    keys, values = kept.flatten(1, 2)
-    scores = torch.baddbmm(mask, q.reshape(rows * heads, 1, width), keys.transpose(1, 2))
-    return torch.bmm(scores.softmax(-1), values).view(rows, 1, heads, width)
+    query = q.to(kept.values.dtype).reshape(rows * heads, 1, width)
+    scores = torch.baddbmm(mask, query, kept.keys.flatten(0, 1))
+    return torch.bmm(scores.softmax(-1), kept.values.flatten(0, 1)).view(rows, 1, heads, width)
 
 
 def _norm(norm: tuple[Tensor, Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor]:

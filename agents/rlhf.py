@@ -59,6 +59,8 @@ from agents.transformer import TextModel
 
 Reward = Callable[[Sequences], Tensor]
 """Completions → reward [B], one each."""
+SCORING_BATCH = 64
+"""Completions that the reference looks at at a time."""
 
 
 class TextRollout(NamedTuple):
@@ -157,7 +159,7 @@ def new_learner(config: RLHFConfig, policy: TextModel, reference: TextModel, see
     value_head = torch.nn.Linear(policy.d_model, 1).to(policy.device)
     torch.nn.init.zeros_(value_head.weight)
     torch.nn.init.zeros_(value_head.bias)
-    scorer = Scorer(policy, config.frozen_layers)
+    scorer = Scorer(policy, config.frozen_layers, config.bfloat16)
     groups = [
         {"params": scorer.trained_parameters(), "lr": config.learning_rate},
         {"params": list(value_head.parameters()), "lr": config.value_learning_rate},
@@ -166,7 +168,7 @@ def new_learner(config: RLHFConfig, policy: TextModel, reference: TextModel, see
         config=config,
         policy=policy,
         scorer=scorer,
-        reference=Scorer(reference, config.frozen_layers),
+        reference=Scorer(reference, config.frozen_layers, config.bfloat16),
         value_head=value_head,
         optimizer=torch.optim.Adam(groups, eps=config.adam_eps, fused=True),
         decoder=Decoder(policy, torch.bfloat16 if config.bfloat16 else torch.float32),
@@ -193,17 +195,26 @@ def collect_rollout(learner: Learner, prompts: Sequence[Sequence[int]], reward: 
     assert sample.values is not None
     sequences = Sequences(sample.prompt_tokens, sample.prompt_mask, sample.tokens, sample.mask)
     trunk = learner.scorer.trunk(sequences)
-    reference = learner.reference.log_probs(sequences, config.temperature, trunk)
+    # In parts: a whole rollout's hidden states are more than the processor's caches hold.
+    parts = [
+        learner.reference.log_probs(_rows(sequences, part), config.temperature, None if trunk is None else trunk[part])
+        for part in (slice(start, start + SCORING_BATCH) for start in range(0, size, SCORING_BATCH))
+    ]
     outside = ~sequences.mask
     return TextRollout(
         sequences=sequences,
         log_prob=sample.log_probs.float().masked_fill(outside, 0.0),
-        reference_log_prob=reference,
+        reference_log_prob=torch.cat(parts),
         value=sample.values.float().masked_fill(outside, 0.0),
         reward=reward(sequences).float(),
         ended=sequences.ended(learner.policy.tokenizer.eos_token_id),
         trunk=trunk,
     )
+
+
+def _rows(sequences: Sequences, part: slice) -> Sequences:
+    """Some rows, with all columns."""
+    return Sequences(sequences.prompt[part], sequences.prompt_mask[part], sequences.tokens[part], sequences.mask[part])
 
 
 def rollout_charts(rollout: TextRollout) -> dict[str, float]:
@@ -288,18 +299,19 @@ def _loss(
 
     trunk = None if rollout.trunk is None else shared_columns(rollout.trunk, rollout.sequences, index, batch)
     hidden = learner.scorer.hidden(batch, trunk)[batch.mask]
-    log_probabilities = learner.scorer.log_softmax(hidden, config.temperature)
-    log_prob = losses.log_prob(log_probabilities, batch.tokens[batch.mask])
+    logits, taken = learner.scorer.logits(hidden, config.temperature), batch.tokens[batch.mask]
+    if config.entropy_coef > 0:
+        log_probabilities = torch.log_softmax(logits, -1)
+        log_prob, entropies = losses.log_prob(log_probabilities, taken), losses.entropy(log_probabilities)
+    else:
+        log_prob, entropies = losses.log_prob_and_entropy(logits, taken)
+    entropy = entropies.mean()
     value = learner.value_head(hidden).squeeze(-1)
     policy = losses.clipped_policy_loss(log_prob, pick(rollout.log_prob), pick(advantage), config.clip_range)
     if config.value_clip_range > 0:
         value_loss = losses.clipped_value_loss(value, pick(rollout.value), pick(target), config.value_clip_range)
     else:
         value_loss = losses.value_loss(value, pick(target))
-    if config.entropy_coef > 0:
-        entropy = losses.entropy(log_probabilities).mean()
-    else:
-        entropy = losses.entropy(log_probabilities.detach()).mean()
     loss = policy.loss + config.value_coef * value_loss - config.entropy_coef * entropy
     parts = torch.stack([policy.loss, value_loss, entropy, policy.approx_kl, policy.clip_fraction]).detach()
     return loss, parts

@@ -27,12 +27,13 @@ class Scorer:
     Args:
         frozen_layers: the lowest layers that training leaves alone, with the embeddings (so with the unembedding too,
             where it is the same matrix). What they compute is shared with a reference whose weights are equal there.
+        bfloat16: multiply matrices in bfloat16, gradients included; all else is in float32.
 
     Raises UsageError where the model has fewer layers, or its pass cannot be cut in two.
     """
 
-    def __init__(self, model: TextModel, frozen_layers: int = 0) -> None:
-        self.model, self.frozen_layers = model, frozen_layers
+    def __init__(self, model: TextModel, frozen_layers: int = 0, bfloat16: bool = False) -> None:
+        self.model, self.frozen_layers, self.bfloat16 = model, frozen_layers, bfloat16
         layers = int(model.bridge.cfg.n_layers)
         if frozen_layers >= layers:
             raise UsageError(f"frozen_layers={frozen_layers} must be less than the model's {layers} layers")
@@ -58,7 +59,8 @@ class Scorer:
         weights = self.model.weights()
         assert weights is not None
         tokens, mask = sequences.all_tokens[:, :-1], sequences.attention_mask[:, :-1]
-        return gpt.residual(weights, tokens, mask, stop=self.frozen_layers)
+        with self._precision():
+            return gpt.residual(weights, tokens, mask, stop=self.frozen_layers)
 
     def hidden(self, sequences: Sequences, trunk: Tensor | None = None) -> Tensor:
         """[B, T, d]: the final layer norm's output where each completion token is predicted.
@@ -67,18 +69,27 @@ class Scorer:
         """
         tokens, mask = sequences.all_tokens[:, :-1], sequences.attention_mask[:, :-1]
         first = sequences.prompt.shape[1] - 1
-        if not self.frozen_layers:
-            return self.model.hidden(tokens, mask)[:, first:]
         weights = self.model.weights()
-        assert weights is not None
-        if trunk is None:
-            trunk = self.trunk(sequences)
-        residual = gpt.residual(weights, tokens, mask, start=self.frozen_layers, given=trunk)
-        return gpt.final_norm(weights, residual)[:, first:]
+        with self._precision():
+            if weights is None:
+                return self.model.hidden(tokens, mask)[:, first:].float()
+            if self.frozen_layers and trunk is None:
+                trunk = self.trunk(sequences)
+            residual = gpt.residual(weights, tokens, mask, start=self.frozen_layers, given=trunk, first=first)
+            return gpt.final_norm(weights, residual)
+
+    def logits(self, hidden: Tensor, temperature: float) -> Tensor:
+        """[…, V]: of the next token at this temperature, of hidden states […, d]."""
+        with self._precision():
+            logits = self.model.unembed(hidden).float()
+        return logits if temperature == 1.0 else logits / temperature
 
     def log_softmax(self, hidden: Tensor, temperature: float) -> Tensor:
         """[…, V]: log-probabilities of the next token at this temperature, of hidden states […, d]."""
-        return torch.log_softmax(self.model.unembed(hidden).float() / temperature, -1)
+        return torch.log_softmax(self.logits(hidden, temperature), -1)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.bfloat16)
 
     def log_probs(self, sequences: Sequences, temperature: float, trunk: Tensor | None = None) -> Tensor:
         """[B, T]: log-probability of each completion token at this temperature; 0 outside the mask."""

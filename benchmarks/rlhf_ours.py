@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--minibatches", type=int, default=4)
     parser.add_argument("--rollouts", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--bfloat16", action="store_true", help="sample in bfloat16")
+    parser.add_argument("--bfloat16", action="store_true", help="sample and learn in bfloat16")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     policy, reference = load_model(args.model), load_model(args.model)

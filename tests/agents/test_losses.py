@@ -121,3 +121,16 @@ def test_even_infinite_noise_draws_no_illegal_action(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Tensor, "exponential_", lambda self, generator=None: self.zero_())
     mask = torch.tensor([[False, True, False], [False, False, True]])
     assert losses.sample_masked(torch.zeros(2, 3), mask).tolist() == [1, 2]
+
+
+def test_log_prob_and_entropy_together_equal_the_two_alone() -> None:
+    logits, _, action = batch(50, 6)
+    taken, entropies = losses.log_prob_and_entropy(logits, action)
+    (taken * torch.arange(50)).sum().backward()
+    found, logits.grad = logits.grad, None
+    log_probabilities = torch.log_softmax(logits, -1)
+    (losses.log_prob(log_probabilities, action) * torch.arange(50)).sum().backward()
+    torch.testing.assert_close(taken, losses.log_prob(log_probabilities, action))
+    torch.testing.assert_close(entropies, losses.entropy(log_probabilities))
+    torch.testing.assert_close(found, logits.grad)
+    assert not entropies.requires_grad

@@ -157,6 +157,16 @@ def test_dpo_keeps_what_is_preferred_likely(tiny_model: Tiny) -> None:
     assert nats[1] < nats[0] - 1.0
 
 
+def test_dpo_leaves_frozen_layers_alone(tiny_model: Tiny) -> None:
+    sequences, comparisons = planted(8)
+    policy, before = tiny_model(0), dict(tiny_model(0).named_parameters())
+    config = DPOConfig(num_epochs=1, learning_rate=1e-3, frozen_layers=1)
+    list(dpo.train(config, policy, tiny_model(0), sequences, comparisons, seed=0))
+    moved = {name for name, after in policy.named_parameters() if not torch.equal(after, before[name])}
+    assert moved
+    assert all(".h.1." in name or ".ln_f." in name for name in moved)
+
+
 def test_nats_of_what_is_preferred_by_hand() -> None:
     log_prob, lengths = torch.tensor([-6.0, -2.0, -9.0]), torch.tensor([3, 1, 2])
     place, target = torch.tensor([[0, 1], [1, 2], [2, 0]]), torch.tensor([0.9, 0.1, 0.5])

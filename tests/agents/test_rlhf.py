@@ -101,8 +101,9 @@ def test_the_value_head_begins_at_zero_and_the_policy_as_the_reference(tiny_mode
 
 
 @pytest.mark.slow
-def test_it_learns_to_be_rewarded(tiny_model: Tiny) -> None:
-    reports = run(tiny_model(0), tiny_model(0), steps=640)
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_it_learns_to_be_rewarded(tiny_model: Tiny, bfloat16: bool) -> None:
+    reports = run(tiny_model(0), tiny_model(0), dataclasses.replace(CONFIG, bfloat16=bfloat16), steps=640)
     first, last = reports[0].values, reports[-1].values
     assert last["charts/reward"] > first["charts/reward"] + 1.0
     assert last["charts/kl"] > 1.0

@@ -97,3 +97,19 @@ def test_weights_go_out_and_come_back(tiny_model: Tiny) -> None:
     state.popitem()
     with pytest.raises(ArenaError, match="does not fit"):
         load_model_state(target, state)
+
+
+def test_bfloat16_is_near_float32_in_gradients_too(tiny_model: Tiny) -> None:
+    exact, rough = tiny_model(0), tiny_model(0)
+    found = []
+    for scorer in (Scorer(exact), Scorer(rough, bfloat16=True)):
+        log_probs = scorer.log_probs(sequences(), 1.0)
+        assert log_probs.dtype == torch.float32
+        log_probs.sum().backward()
+        found.append(log_probs.detach())
+    assert 0 < float((found[0] - found[1]).abs().max()) < 0.1
+    for (name, a), (_, b) in zip(exact.named_parameters(), rough.named_parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert b.grad.dtype == torch.float32
+        assert float((a.grad - b.grad).norm()) < 0.1 * float(a.grad.norm()) + 1e-3, name
