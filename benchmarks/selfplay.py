@@ -16,7 +16,7 @@ SETTINGS = {
     "num_envs": 1024,
     "num_steps": 8,
     "num_epochs": 2,
-    "num_minibatches": 8,
+    "num_minibatches": 4,
     "hidden_size": 256,
     "hidden_layers": 3,
     "bfloat16": "true",
