@@ -9,6 +9,8 @@ from typing import Any
 from harness import RESULTS, ROOT, TABLE_HEAD, table_line
 
 NAMES = ("games", "solve", "rates")
+ALONE = ("selfplay", "selfplay_strength", "curve", "startup", "zoo")
+"""Results that have pages of their own and no place among the ratios."""
 BEGIN, END = "<!-- benchmarks: written by make bench-table -->", "<!-- end of benchmarks -->"
 
 
@@ -22,7 +24,15 @@ def table(measured: dict[str, dict[str, Any]]) -> list[str]:
     return [
         *lines,
         f"Medians of alternating runs on one machine ({'; '.join(machines)}); commits {commits}: {sources}.",
+        *further_pages(),
     ]
+
+
+def further_pages() -> list[str]:
+    files = [RESULTS / f"{name}.json" for name in ALONE]
+    titles = {file.stem: json.loads(file.read_text())["title"] for file in files if file.exists()}
+    links = ", ".join(f"[{title}](benchmarks/results/{name}.md)" for name, title in titles.items())
+    return ["", f"Further pages: {links}."] if links else []
 
 
 def main() -> None:
