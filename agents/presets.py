@@ -101,6 +101,9 @@ _LATEST_GREEDY_RETURN: dict[str, Any] = {
     "learning_rate": 1.0,
 }
 
+# Its weights fit every size of board: what was learnt on 9×9 is where 13×13 begins.
+_GO_NETWORK: dict[str, Any] = {"network": "board", "hidden_size": 32, "hidden_layers": 3, "bfloat16": True}
+
 _VPG_ONE_MAZE: dict[str, Any] = {
     "network": "mlp",
     "num_envs": 64,
@@ -481,7 +484,9 @@ PRESETS: dict[str, Presets] = {
         "tic_tac_toe": _DQN_BOARDS,
         "connect_four": _DQN_BOARDS | {"num_envs": 128, "train_ratio": 1 / 64, "buffer_size": 200_000},
     },
+    "bc": {"go": _GO_NETWORK | {"learning_rate": 2e-3, "mirrored": True}},
     "az": {
+        "go": _GO_NETWORK | {"num_steps": 32, "simulations": 16, "considered": 8, "random_plies": 12},
         "tic_tac_toe": {
             "num_steps": 8,
             "hidden_size": 128,

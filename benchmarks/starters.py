@@ -29,16 +29,20 @@ TARGET = ROOT / "arena/data/starters"
 MAX_BYTES = 3 * 2**20
 """Of all but the Atari agents, which may have 2 MiB each."""
 GAMES = 100
+FEWER = {"go?size=13": 10}
+"""Games of a match where they take long."""
 SEED = 1
 SCRIPTS = {
     "tic_tac_toe": ["random", "tactician", "minimax", "mcts-100", "mcts-1000"],
     "connect_four": ["random", "tactician", "mcts-100", "mcts-1000"],
     "gridworld/sumo": ["random", "first-legal"],
     "gridworld/tron": ["random", "first-legal"],
+    "go?size=13": ["random", "mcts-100"],
 }
 """Who else is in a game's round robin."""
 # What is trained. `levels`: starter → its steps; `half`: kept in half precision (a round robin is played before
-# that); `plays`: the variants in which a game of one player is measured by its scores.
+# that); `plays`: the variants in which a game of one player is measured by its scores; `words`: more of the command,
+# which then needs a database that has what they name.
 RUNS: dict[str, dict[str, Any]] = {
     "starter-tic-tac-toe": {
         "game": "tic_tac_toe",
@@ -75,6 +79,18 @@ RUNS: dict[str, dict[str, Any]] = {
         "every": 100_000,
         "levels": {"rookie": 100_000, "expert": 600_000},
     },
+    "starter-go-13": {
+        "game": "go?size=13",
+        "algo": "bc",
+        "seed": 0,
+        "steps": 40_000,
+        "every": 40_000,
+        "words": ["--from", "episodes", "--init", "go:clone9@17k"],
+        "settings": {"batch_size": 256, "learning_rate": 1e-3},
+        "levels": {"rookie": 40_000},
+        "half": True,
+        "note": "24 games of GNU Go 3.8 with itself, level 1, every 20th move random; begun with a clone of 88 on 9×9",
+    },
     "starter-pong": {
         "game": "ALE/Pong-v5?sticky=0.0",
         "seed": 0,
@@ -102,6 +118,7 @@ def train_command(run: str) -> list[str]:
     words = ["train", recipe["game"], "--algo", recipe.get("algo", "ppo"), "--name", run]
     words += ["--seed", recipe.get("seed", SEED), "--steps", recipe["steps"]]
     words += ["--checkpoint-steps", recipe["every"], "--device", "cpu"]
+    words += recipe.get("words", [])
     for key, value in recipe.get("settings", {}).items():
         words += ["--set", f"{key}={value}"]
     return [str(word) for word in words]
@@ -111,7 +128,8 @@ def measure(db: Path, game: str, names: dict[str, str]) -> dict[str, dict[str, f
     """Everybody against everybody; name → opponent → share of points, by the starters' own names."""
     shares: dict[str, dict[str, float]] = {name: {} for name in names}
     for one, other in itertools.combinations(names, 2):
-        result = json.loads(arena("match", game, names[one], names[other], "--games", GAMES, "--db", db, "--json"))
+        games = FEWER.get(game, GAMES)
+        result = json.loads(arena("match", game, names[one], names[other], "--games", games, "--db", db, "--json"))
         shares[one][other], shares[other][one] = result["score"], 1 - result["score"]
         print(f"{game}: {one} – {other} {100 * result['score']:.0f} %", flush=True)
     return shares
@@ -233,7 +251,8 @@ def main() -> None:
     index: dict[str, Any] = {"runs": {}, "agents": [], "ratings": {}}
     if (TARGET / starters.INDEX).is_file():
         index = json.loads((TARGET / starters.INDEX).read_text())
-    index["how"] = f"round robin, {GAMES} games a pair, random = 0; games of one player: greedy, {GAMES} games"
+    few = ", ".join(f"{games} in {game}" for game, games in FEWER.items())
+    index["how"] = f"round robin, {GAMES} games a pair ({few}), random = 0; games of one player: greedy, {GAMES} games"
     for game in arguments.game or every:
         index["agents"] = [row for row in index["agents"] if row["run"] not in runs_of(game)]
         (rated if game in SCRIPTS else scored)(arguments.db, game, index)
