@@ -17,7 +17,7 @@ app = group("Measure this machine: random play, time to solve a game, training r
 Threads = Annotated[int, typer.Option(min=0, help="Torch threads; 0: as many as torch takes.")]
 Game = Annotated[str, typer.Option("--game", help="A game.")]
 Algorithm = Annotated[str, typer.Option("--algo", help="An algorithm with a network: ppo, vpg, dqn, az.")]
-Seconds = Annotated[float, typer.Option(min=0.001, help="For how long.")]
+Seconds = Annotated[float, typer.Option(min=0.001, max=86_400, help="For how long.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="One setting of the algorithm; may be repeated."),
@@ -91,7 +91,9 @@ def curve(game: Game = "connect_four", seconds: Seconds = 1.0, threads: Threads 
 def solve(
     game: Game = "cartpole",
     algo: Algorithm = "ppo",
-    target: Annotated[float, typer.Option(help="The mean return of 100 greedy episodes to be reached.")] = 475.0,
+    target: Annotated[
+        float, typer.Option(min=-1e9, max=1e9, help="The mean return of 100 greedy episodes to be reached.")
+    ] = 475.0,
     budget: Annotated[int, typer.Option(min=1, help="Environment steps, over which the schedules run.")] = 100_000,
     seed: Seed = 0,
     settings: Settings = None,

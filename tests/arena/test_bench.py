@@ -53,8 +53,9 @@ def test_a_game_weighs_what_its_tensors_take() -> None:
     assert game_bytes(env, turn) == 32 + 8 + 8 + 1 + 16 + 1
 
 
+@pytest.mark.parametrize("seconds", ["0", "nan", "inf"])
 @pytest.mark.parametrize("command", ["games", "curve"])
-def test_no_time_measures_nothing(command: str) -> None:
-    result = CliRunner().invoke(app, ["bench", command, "--seconds", "0"])
+def test_no_time_and_all_of_it_measure_nothing(command: str, seconds: str) -> None:
+    result = CliRunner().invoke(app, ["bench", command, "--seconds", seconds])
     assert result.exit_code == 2
     assert "--seconds" in result.output
