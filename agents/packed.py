@@ -56,16 +56,20 @@ class PackedLayer:
 class Cache:
     """One layer's keys and values of up to S tokens.
 
-    On the CPU both are float32, where attention is slow in bfloat16, and keys are stored as a single query multiplies
-    them fastest.
+    Args:
+        shape: [B, H, S, D].
+        turned: for single queries on the CPU: in float32, as attention is slow there in bfloat16, and the keys stored
+            the way that one query multiplies them fastest.
 
     Attributes:
-        keys: [B, H, D, S] on the CPU, elsewhere [B, H, S, D]. values: [B, H, S, D].
+        keys: [B, H, S, D], turned [B, H, D, S]. values: [B, H, S, D].
     """
 
-    def __init__(self, shape: tuple[int, int, int, int], dtype: torch.dtype, device: torch.device) -> None:
-        self.turned = device.type == "cpu"
-        self.values = torch.zeros(shape, dtype=torch.float32 if self.turned else dtype, device=device)
+    def __init__(
+        self, shape: tuple[int, int, int, int], dtype: torch.dtype, device: torch.device, turned: bool
+    ) -> None:
+        self.turned = turned
+        self.values = torch.zeros(shape, dtype=torch.float32 if turned else dtype, device=device)
         self.keys = self.values.mT.contiguous() if self.turned else self.values.clone()
 
     @property
@@ -113,7 +117,8 @@ class PackedWeights:
         """Room for S tokens in each layer, as yet zero."""
         heads = self.source.heads
         shape = (rows, heads, length, self.embed.shape[1] // heads)
-        return [Cache(shape, self.embed.dtype, self.embed.device) for _ in self.layers]
+        device = self.embed.device
+        return [Cache(shape, self.embed.dtype, device, turned=device.type == "cpu") for _ in self.layers]
 
     def forward(self, tokens: Tensor, places: Tensor, cache: list[Cache], start: int, mask: Tensor | None) -> Tensor:
         """The final layer norm's output [B, d] for the last of tokens [B, T], whose keys and values join the cache.

@@ -29,7 +29,7 @@ def main() -> None:
     rows = [
         Row("256 completions of 31 tokens, 16 updates of 64; float32", [*OURS, *shared], "TRL 1.16 RLOOTrainer", trl,
             target=2, higher=False, note="seconds per optimizer step, sampling included"),
-        Row("the same, sampled and learnt in bfloat16", [*OURS, *shared, "--bfloat16"], "TRL 1.16 RLOOTrainer, float32", trl,
+        Row("the same, in bfloat16", [*OURS, *shared, "--bfloat16"], "TRL 1.16 RLOOTrainer, float32", trl,
             target=3, higher=False, note="seconds per optimizer step, sampling included"),
     ]  # fmt: skip
     write("rlhf", "RLHF on a small transformer", "python benchmarks/rlhf.py", rows, repeats=3)

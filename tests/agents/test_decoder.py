@@ -252,3 +252,19 @@ def test_packed_products_are_plain_products(dtype: torch.dtype, monkeypatch: pyt
         tolerance = 1e-4 if dtype == torch.float32 else 0.2
         torch.testing.assert_close(fast(x), plain(x), atol=tolerance, rtol=tolerance)
         torch.testing.assert_close(fast.gelu(x, "tanh"), plain.gelu(x, "tanh"), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_cache_gives_back_what_was_written(turned: bool) -> None:
+    keys, values = torch.randn(2, 3, 2, 5, 4)
+    cache = packed.Cache((3, 2, 4, 4), torch.float32, torch.device("cpu"), turned)
+    cache.write(keys[:, :, :3], values[:, :, :3], 0)
+    assert cache.room == 4
+    cache.grow(2)
+    cache.write(keys[:, :, 3:], values[:, :, 3:], 3)
+    assert cache.room == 6
+    index = torch.tensor([2, 0, 0])
+    cache.keep(index)
+    found = cache.read(5)
+    assert torch.equal(found[0], keys[index])
+    assert torch.equal(found[1], values[index])
