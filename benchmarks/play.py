@@ -1,0 +1,154 @@
+"""Real-time play from outside: `.venv/bin/python benchmarks/play.py [--trainings 2]`.
+
+The app plays Breakout in a pseudo-terminal while trainings hold the cores. Before the ball is served nothing moves but
+the paddle, so the time from a key to the next painted picture is the key's own. A button is held for a step of four
+frames, 67 ms, and counts from the next step on: on average half a step of the time is the game's.
+
+With `--record` it captures Pong instead: `docs/images/pong-80x24.cast` and `pong-160x50.cast`, asciicasts of a race
+against the expert and of a game against the ball follower.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import ROOT, facts, save
+from paint import KEYS, Terminal, percentile
+
+IMAGES = ROOT / "docs/images"
+PIXEL = "▀"
+BEGINS = "a direction begins"
+RACE = ("play", "ALE/Pong-v5?sticky=0", "--race", "expert", "--as", "Ann")
+DUEL = ("play", "pettingzoo/atari/pong_v3", "--vs", "ball-follower", "--as", "Ann")
+LIMIT = 0.05
+LONGEST = 0.5
+"""Seconds that a wait takes in a recording."""
+
+
+class Recorder(Terminal):
+    """A terminal that notes when it was told what."""
+
+    def __init__(self, folder: Path, columns: int, lines: int, *arguments: str) -> None:
+        self.events: list[tuple[float, str, str]] = []
+        self._begun: float | None = None
+        super().__init__(folder, columns, lines, *arguments)
+
+    def _read(self, seconds: float) -> bool:
+        before = len(self._new)
+        found = super()._read(seconds)
+        if found:
+            now = time.perf_counter()
+            self._begun = self._begun or now
+            text = self._new[before:].decode(errors="replace")
+            self.events.append((round(now - self._begun, 3), "o", text))
+        return found
+
+
+def measure(folder: Path, columns: int, lines: int, times: int) -> list[float]:
+    """Seconds from each key to the end of the next frame with a picture in it."""
+    terminal = Terminal(folder, columns, lines, "play", "ALE/Breakout-v5", "--as", "Ann", "--db", str(folder / "a.db"))
+    rng, seconds = random.Random(0), []
+    try:
+        terminal.until(BEGINS)
+        for n in range(times + 2):
+            terminal.rest(0.25)
+            time.sleep(rng.uniform(0.0, 0.067))
+            answer = terminal.press(("left", "right")[n % 2], PIXEL, limit=2.0)
+            seconds += [answer[0]] if answer is not None and n > 1 else []
+    finally:
+        terminal.close()
+    return seconds
+
+
+def capture(
+    folder: Path, columns: int, lines: int, game: tuple[str, ...], seconds: float
+) -> list[tuple[float, str, str]]:
+    """So many seconds of a game in which a person goes up and down."""
+    terminal = Recorder(folder, columns, lines, *game, "--db", str(folder / "league.db"))
+    rng = random.Random(0)
+    try:
+        terminal.until(BEGINS)
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            os.write(terminal._fd, KEYS[rng.choice(("up", "down"))].encode())
+            until = time.perf_counter() + rng.uniform(0.3, 1.0)
+            while (left := until - time.perf_counter()) > 0:
+                terminal._read(left)
+        return terminal.events
+    finally:
+        terminal.close()
+
+
+def record(folder: Path, seconds: float) -> None:
+    """Write both asciicasts; no wait in them is longer than LONGEST."""
+    for columns, lines in ((80, 24), (160, 50)):
+        clock, shown = 0.0, []
+        for game in (RACE, DUEL):
+            before = 0.0
+            for at, kind, text in capture(folder, columns, lines, game, seconds):
+                clock += min(at - before, LONGEST)
+                before = at
+                shown.append((round(clock, 3), kind, text))
+            clock += LONGEST
+        head = {"version": 2, "width": columns, "height": lines, "title": "Pong against agents"}
+        path = IMAGES / f"pong-{columns}x{lines}.cast"
+        path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (head, *shown)))
+        print(f"{path.relative_to(ROOT)}: {clock:.0f} s, {path.stat().st_size / 2**20:.1f} MiB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--trainings", type=int, default=2, help="trainings that hold a core each meanwhile")
+    parser.add_argument("--times", type=int, default=100, help="keys at each size")
+    parser.add_argument("--record", action="store_true", help="capture Pong in place of measuring")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each game that is captured")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if asked.record:
+            record(folder, asked.seconds)
+            return
+        about = facts(
+            "From key to picture in a real-time game", f"python benchmarks/play.py --trainings {asked.trainings}"
+        )
+        trainings = []
+        try:
+            for n in range(asked.trainings):
+                command = [sys.executable, "-m", "arena", "train", "connect_four", "--minutes", "60", "--db"]
+                quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+                settings = os.environ | {"OMP_NUM_THREADS": "1"}
+                trainings.append(subprocess.Popen([*command, str(folder / f"{n}.db")], env=settings, **quiet))
+            time.sleep(15 if trainings else 0)
+            sizes = ((80, 24), (160, 50))
+            found = {f"{columns}×{lines}": measure(folder, columns, lines, asked.times) for columns, lines in sizes}
+        finally:
+            for training in trainings:
+                training.terminate()
+                training.wait()
+    lines = [
+        f"Breakout before the serve, {asked.trainings} trainings beside it. A button counts from the next step of four "
+        f"frames (67 ms) on. Limit: 95 of 100 within {1000 * LIMIT:.0f} ms.",
+        "",
+        "| terminal | keys | median | 95 of 100 | longest |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for size, seconds in found.items():
+        told = [
+            f"{1000 * value:.0f} ms" for value in (statistics.median(seconds), percentile(seconds, 0.95), max(seconds))
+        ]
+        lines.append(f"| {size} | {len(seconds)} | {' | '.join(told)} |")
+    print("\n".join(lines))
+    save("play", about | {"seconds": found}, lines)
+
+
+if __name__ == "__main__":
+    main()
