@@ -42,6 +42,7 @@ except ImportError as missing:  # pragma: no cover - a plain dependency, but wit
     raise MissingPackageError(f'ALE/*: {missing}; pip install "gymnasium[atari]"') from None
 
 SIZE = 84
+INSTALL_ROMS = "pip install --force-reinstall ale-py"
 MAX_FRAMES = 108_000
 """Half an hour of play at 60 frames a second; then a game is truncated."""
 _SEEDS = 2**31 - 1
@@ -73,7 +74,7 @@ def _rom(variant: Variant) -> Path:
         raise UnknownNameError("Atari game", variant.id, _names())
     path = roms.get_rom_path(_names()[variant.id])
     if path is None or not path.exists():
-        raise MissingPackageError(f'{variant.id}: its ROM is missing; pip install --force-reinstall "ale-py"')
+        raise MissingPackageError(f"{variant.id}: its ROM is missing; {INSTALL_ROMS}")
     return path
 
 

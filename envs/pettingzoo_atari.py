@@ -16,15 +16,13 @@ from ctypes import c_int
 from pathlib import Path
 from typing import Any
 
-import ale_py
 import numpy as np
 import torch
-from multi_agent_ale_py.ale_python_interface import ale_lib
 from numpy.typing import NDArray
 
 from envs.adapter import AdapterEnv, Array, WrappedGame
-from envs.atari import SIZE, button_keys, shrink
-from envs.errors import UsageError
+from envs.atari import INSTALL_ROMS, SIZE, button_keys, shrink
+from envs.errors import MissingPackageError, UsageError
 from envs.paddles import Aim
 from envs.pettingzoo_atari_learning import AtariPlayersEnv
 from envs.pettingzoo_env import SEEDS, open_env
@@ -33,6 +31,12 @@ from envs.protocol import VecEnv
 from envs.rendering import Drawing
 from envs.scaling import Picture
 from envs.specs import GameSpec, Variant
+
+try:
+    import ale_py
+    from multi_agent_ale_py.ale_python_interface import ale_lib
+except ImportError as missing:
+    raise MissingPackageError(f'pettingzoo/atari/*: {missing}; pip install "pettingzoo[atari]" ale-py') from None
 
 MIRRORED = ("pong_v3", "volleyball_pong_v3", "foozpong_v3", "ice_hockey_v2", "double_dunk_v3")
 """Two players face each other from the left and the right of the screen."""
@@ -53,7 +57,12 @@ class AtariPlayers(WrappedGame):
         self._frame_skip = _count(variant, options.pop("frame_skip", 4))
         self._depth = _count(variant, options.pop("stack", 4))
         options |= {"obs_type": "grayscale_image", "auto_rom_install_path": str(Path(ale_py.__file__).parent)}
-        self._env = open_env(variant, "parallel", None, options).unwrapped
+        try:
+            self._env = open_env(variant, "parallel", None, options).unwrapped
+        except MissingPackageError as error:
+            if "rom " not in str(error):
+                raise
+            raise MissingPackageError(f"{variant.id}: its ROM is missing; {INSTALL_ROMS}") from None
         self._ale = self._env.ale
         self._players = players = len(self._env.possible_agents)
         self._mirrored = variant.id.rpartition("/")[2] in MIRRORED
