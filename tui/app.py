@@ -32,6 +32,7 @@ from tui.stylesheet import KeptStylesheet
 from tui.terminal_keys import KeyboardFlags, KeyUp
 from tui.text import inert
 from tui.theme import THEMES, default_theme
+from tui.threads import Threads
 from tui.widgets.area_bar import AreaBar
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ class ArenaApp(App[None]):
         self._first = first
 
     def on_mount(self) -> None:
+        asyncio.get_running_loop().set_default_executor(Threads())
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):

@@ -122,10 +122,11 @@ def known_games(stored: list[str]) -> list[str]:
 
     native = [game.id for game in GAMES if not game.id.endswith("/*") and game.id != "gridworld/custom"]
     others = dict.fromkeys([*(starter.game for starter in starters() if "?" not in starter.game), *stored])
-    return native + [game for game in others if game not in native and _is_known(game)]
+    return native + [game for game in others if game not in native and is_game(game)]
 
 
-def _is_known(game: str) -> bool:
+def is_game(game: str) -> bool:
+    """Whether this is a variant that this Arena knows."""
     try:
         return str(parse_variant(game)) == game
     except UsageError:

@@ -194,6 +194,19 @@ async def test_what_was_killed_is_shown_and_gone_on_with(app: ArenaApp) -> None:
 
 
 @pytest.mark.slow
+async def test_a_run_on_texts_leads_to_a_training_of_a_game(app: ArenaApp) -> None:
+    with Store(app.db) as store:
+        store.create_run(Run("texts", "pretrain", "pretrain", {}, 1, 100))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f5")
+        await sees(pilot, "texts")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, TrainForm))
+        assert app.home.game in shown(app)
+
+
+@pytest.mark.slow
 async def test_why_a_run_failed_and_what_has_finished(app: ArenaApp) -> None:
     add_run(app.db, "bad", "failed")
     async with app.run_test(size=(80, 24)) as pilot:

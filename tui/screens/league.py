@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from textual.widgets import DataTable, Static, TabbedContent, TabPane, Tree
 
 from arena.store import Store
 from envs.errors import ArenaError
-from envs.specs import find_game
 from tui.facts import known_games
 from tui.league_facts import (
     VIEWS,
@@ -34,13 +32,14 @@ from tui.league_facts import (
 )
 from tui.messages import ReadFailed
 from tui.screens.dialogs import ChooseScreen
+from tui.screens.league_views import draw_family, draw_history, draw_matrix, explain, fill_matches
 from tui.screens.live_screen import LiveScreen
-from tui.text import inert, shorten, versus
+from tui.text import inert
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.key_bar import KeyBar
-from tui.widgets.plot import PlotPanel, Series
-from tui.widgets.tables import chosen, fill, fill_standings
+from tui.widgets.plot import PlotPanel
+from tui.widgets.tables import chosen, fill_standings
 
 REFRESH_SECONDS = 5.0
 TITLES = {"table": "Table", "history": "History", "matrix": "Matrix", "family": "Family", "matches": "Matches"}
@@ -176,118 +175,33 @@ class LeagueScreen(LiveScreen):
                 self.table, view.facts, full=True, name=width, you=self.arena.user, form=view.form, kinds=self.wide
             )
         elif isinstance(view, HistoryView):
-            self._draw_history(view)
+            draw_history(self.query_one(PlotPanel), view)
         elif isinstance(view, MatrixView):
-            self._draw_matrix(view)
+            draw_matrix(self.query_one(HeatGrid), view)
         elif isinstance(view, FamilyView):
-            self._draw_family(view)
+            draw_family(cast("Tree[str]", self.query_one("#tree", Tree)), view)
         else:
-            self._fill_matches(view)
+            fill_matches(self.query_one("#list", DataTable), view, self.wide)
         self._tell()
 
     def on_read_failed(self, message: ReadFailed) -> None:
         self._say(message.problem, "$error")
-
-    def _draw_history(self, view: HistoryView) -> None:
-        series = [
-            Series(name, *([getattr(p, part) for p in points] for part in ("x", "elo", "low", "high")))
-            for name, points in view.curves.items()
-        ]
-        if view.player is None:
-            title, x_title = "rating of each run's agents", "environment steps"
-        else:
-            title, x_title = "rating by games", "its newest rated games"
-        self.query_one(PlotPanel).show(series, title, x_title, "Elo, 95 % interval")
-
-    def _draw_matrix(self, view: MatrixView) -> None:
-        found = view.matrix
-        if found is None:
-            self.query_one(HeatGrid).show((), ())
-        else:
-            more = (("Nash", found.nash), ("α-rank", found.alpha_rank))
-            self.query_one(HeatGrid).show(found.agents, found.scores, more)
-
-    def _draw_family(self, view: FamilyView) -> None:
-        tree = cast("Tree[str]", self.query_one("#tree", Tree))
-        tree.clear()
-        branches = {}
-        for run in view.runs:
-            if run.league is not None and run.league not in branches:
-                label = Text.assemble((f"league {inert(run.league)}", "bold"))
-                branches[run.league] = tree.root.add(label, expand=True)
-            branch = branches[run.league] if run.league is not None else tree.root
-            words = " · ".join(filter(None, (run.algorithm, run.role, run.parents and f"against {run.parents}")))
-            at = branch.add(Text.assemble((inert(run.name), "bold"), f"  {inert(words)}"), expand=len(view.runs) <= 4)
-            for agent in run.agents:
-                elo = "not rated" if agent.elo is None else f"{agent.elo:+.0f} ±{agent.half:.0f}"
-                note = f" · {agent.note}" if agent.note else ""
-                at.add_leaf(Text.assemble(inert(agent.name), (f"  {elo}{note}", "dim")), data=agent.name)
-
-    def _fill_matches(self, view: MatchesView) -> None:
-        players = 56 if self.wide else 26
-        columns = [("match", 6), ("kind", 10), ("round", 5), ("players", players), ("result", 13), ("games", 6)]
-        columns += [("when", 16)] if self.wide else []
-        rows = []
-        for row in view.rows:
-            points = row.points
-            result = (
-                f"mean {points[0] / max(row.games, 1):.4g}"
-                if len(points) == 1
-                else " – ".join(f"{p:g}" for p in points[:4])
-            )
-            cells = [str(row.match), row.kind, "" if row.round is None else str(row.round + 1)]
-            cells += [versus(row.players, players), shorten(result, 13), str(row.games)]
-            cells += [time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at / 1000))] if self.wide else []
-            rows.append((str(row.match), [Text(cell) for cell in cells]))
-        fill(self.query_one("#list", DataTable), columns, rows)
 
     def _tell(self) -> None:
         """The lines above and below: which league, how it stands, what can be done here."""
         states = []
         for view in self._state.leagues:
             job = self._state.jobs.get(view.league.name)
-            words = {"running": "▶ running", "paused": "❚❚ paused", "idle": "■ idle"}[view.state]
+            how = {"running": "▶ running", "paused": "❚❚ paused", "idle": "■ idle"}[view.state]
             if job is not None and job.state == "running" and view.state == "idle":
-                words = "… starting"
-            states.append(f"{inert(view.league.name)} {words}, round {view.league.round + 1}")
+                how = "… starting"
+            states.append(f"{inert(view.league.name)} {how}, round {view.league.round + 1}")
             if job is not None and job.state == "failed":
                 states.append(f"✗ {inert(job.why)}")
         told = " · ".join(states) or "no league yet: s starts one"
         banner = Content.assemble((f" {inert(self.game)} ", "bold $background on $primary"), f"  {told}")
         self.query_one("#banner", Static).update(banner)
-        self._say(self._words())
-
-    def _words(self) -> str:
-        view = self.shown.get(self.view)
-        alone = find_game(self.game.partition("?")[0]).num_players == 1
-        if alone and self.view in ("history", "matrix"):
-            return "Who plays alone has scores, and meets nobody."
-        match view:
-            case TableView(facts, _) if not facts.standings and not facts.scores:
-                return f"No rated game yet. Play one, or: arena {'evaluate' if alone else 'match'} {self.game} …"
-            case TableView() if alone:
-                return "Mean return ± standard deviation over all rated games. , . other games · Enter: replays"
-            case TableView():
-                return "Elo ± half the 95 % interval, random = 0 · 1st, 2nd: points by seat"
-            case HistoryView(_, None):
-                return "Every agent that a run has left · h in the table: a player by its games"
-            case HistoryView(_, player):
-                return f"{player} by its games, opponents as strong as now · 2: all runs"
-            case MatrixView(None):
-                return "Nobody has met anybody yet."
-            case MatrixView(found) if found is not None:
-                grid = self.query_one(HeatGrid)
-                row, column = found.agents[grid.row], found.agents[grid.column]
-                score, games = found.scores[grid.row][grid.column], found.games[grid.row][grid.column]
-                if grid.row == grid.column:
-                    return "Points of the row against the column in %: orange wins, blue loses"
-                told = "have not met" if score is None else f"{100 * score:.1f} % in {games:,} games"
-                return f"{row} against {column}: {told} · Enter: the games"
-            case FamilyView(runs):
-                return "Enter opens and closes; of an agent its replays." if runs else "No run has left an agent here."
-            case MatchesView(rows):
-                return "Enter: the games of a match." if rows else "No match yet."
-        return ""
+        self._say(explain(self.view, self.shown.get(self.view), self.game, self.query_one(HeatGrid)))
 
     def _warn(self, text: str) -> None:
         self.notify(inert(text), severity="warning", markup=False)
@@ -400,7 +314,7 @@ class LeagueScreen(LiveScreen):
         def ask(which: int | None) -> None:
             if which is not None:
                 title = f"{leagues[which] if which < len(leagues) else self.game}: for how long?"
-                self.app.push_screen(ChooseScreen(title, [words for words, _ in LENGTHS]), start(which))
+                self.app.push_screen(ChooseScreen(title, [length for length, _ in LENGTHS]), start(which))
 
         if len(leagues) > 1:
             self.app.push_screen(ChooseScreen("Which league?", leagues), ask)

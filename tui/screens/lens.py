@@ -54,6 +54,9 @@ class LensScreen(TextScreen):
         super().on_mount()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
 
+    def on_unmount(self) -> None:
+        self.app.theme_changed_signal.unsubscribe(self)
+
     def ready(self, asking: Asking) -> str:
         if asking.model is None or asking.reference is None:
             return "The lens compares a model by PPO or DPO with the SFT model: train both first (s in the lab)."

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import DataTable, Static
 
 from envs.errors import ArenaError
+from tui.facts import is_game
 from tui.messages import ReadFailed, RunsLoaded
 from tui.run_facts import SIGNS, Curves, RunRow, read_curves, read_runs
 from tui.screens.dialogs import ChooseScreen, ConfirmScreen
@@ -284,7 +285,7 @@ class TrainingScreen(LiveScreen):
                 self._next = name
                 self.do(lambda: self.arena.jobs.start(command, f"training {name}", f"run {name}", resume))
 
-        game = self.row.game if self.row else self.arena.home.game
+        game = self.row.game if self.row and is_game(self.row.game) else self.arena.home.game  # texts are no game
         self.app.push_screen(TrainForm(game), start)
 
     def action_stop(self) -> None:

@@ -118,6 +118,9 @@ class PlotPanel(Vertical):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
         self._draw()
 
+    def on_unmount(self) -> None:
+        self.app.theme_changed_signal.unsubscribe(self)  # who is subscribed is kept for ever
+
     def show(self, series: Sequence[Series], title: str, x_title: str, y_title: str) -> None:
         """Draw these and nothing else. Raises ValueError where a series' parts differ in length."""
         titles, given = (title, x_title, y_title), list(series)
