@@ -300,6 +300,10 @@ class Store(RunStore, LeagueStore, TextStore):
                 UNION ALL SELECT game, 0, count(*) FROM episodes GROUP BY game) GROUP BY game ORDER BY game"""
         return [from_row(GameCount, row) for row in self._file.rows(sql)]
 
+    def game_names(self) -> list[str]:
+        """The games that this league has members in: what `games` counts, without counting."""
+        return [row["game"] for row in self._file.rows("SELECT DISTINCT game FROM agents ORDER BY game")]
+
     # Settings
 
     def setting(self, name: str, default: str | None = None) -> str | None:

@@ -136,7 +136,7 @@ def is_game(game: str) -> bool:
 def read_league(db: Path) -> LeagueFacts:
     def read(store: Store) -> LeagueFacts:
         return LeagueFacts(
-            [count.game for count in store.games()],
+            store.game_names(),
             store.setting("name"),
             store.setting("theme"),
             store.setting("last_game"),

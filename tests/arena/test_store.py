@@ -300,6 +300,7 @@ def test_episodes_are_filtered_newest_first(store: Store) -> None:
     assert [e.game for e in store.episodes(agent=eve)] == ["connect_four"]
     assert len(store.episodes(agent=bot, match=store.matches(game=GAME)[0].id)) == 1
     assert [(g.game, g.agents, g.episodes) for g in store.games()] == [("connect_four", 1, 1), (GAME, 2, 5)]
+    assert store.game_names() == ["connect_four", GAME]
     with pytest.raises(UsageError, match="no episode 99"):
         store.episode(99)
     with pytest.raises(UsageError, match="no match 99"):
