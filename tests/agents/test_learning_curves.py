@@ -1,0 +1,72 @@
+"""How fast the learners learn: returns in training, beside curves kept in learning_curves.json.
+
+A change that keeps the last value may still cost half of the way there. `python tests/agents/test_learning_curves.py`
+measures the kept curves anew, where a change is meant to learn otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agents.configs import LearnerConfig, default_config
+from agents.registry import load_train
+from envs.registry import make
+
+KEPT = Path(__file__).with_name("learning_curves.json")
+RUNS: dict[str, tuple[int, dict[str, int]]] = {
+    "ppo cartpole": (16_384, {}),
+    "vpg gridworld/tiny": (12_288, {}),
+    "dqn gridworld/tiny": (3_000, {"report_steps": 150}),
+}
+"""Env steps, and what differs from the preset, by algorithm and game."""
+PARTS = 4
+SEEDS, CHECKED = range(8), (100, 101)
+ERRORS = 7.0
+"""Standard errors of the difference between both sets of seeds that are taken for chance."""
+
+
+def curve(name: str, seed: int) -> list[float]:
+    """Mean return of the episodes that ended in each quarter of a run by the preset."""
+    algorithm, game = name.split()
+    config = default_config(algorithm, game)
+    assert isinstance(config, LearnerConfig)
+    steps, values = RUNS[name]
+    config = replace(config, **values)  # type: ignore[arg-type]
+    parts: list[list[float]] = [[] for _ in range(PARTS)]
+    env = make(game, config.num_envs)
+    for metrics in load_train(algorithm)(config, env, seed=seed, total_steps=steps):
+        if "charts/episodic_return" in metrics.values:
+            quarter = min(PARTS * (metrics.step - 1) // steps, PARTS - 1)
+            parts[quarter].append(metrics.values["charts/episodic_return"])
+    return [statistics.fmean(part) for part in parts]
+
+
+def summary(curves: list[list[float]]) -> list[tuple[float, float]]:
+    """(mean, standard deviation) over seeds of each quarter, and of the whole curve last."""
+    columns = [*zip(*curves, strict=True), [statistics.fmean(each) for each in curves]]
+    return [(statistics.fmean(column), statistics.stdev(column)) for column in columns]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_learning_is_as_fast_as_it_was(name: str) -> None:
+    kept = json.loads(KEPT.read_text())[name]
+    assert kept["steps"] == RUNS[name][0]
+    now = summary([curve(name, seed) for seed in CHECKED])
+    allowance = ERRORS * math.sqrt(1 / len(SEEDS) + 1 / len(CHECKED))
+    for (mean, _), (then, deviation) in zip(now, kept["summary"], strict=True):
+        assert abs(mean - then) <= allowance * deviation
+
+
+if __name__ == "__main__":
+    found = {
+        name: {"steps": steps, "summary": summary([curve(name, seed) for seed in SEEDS])}
+        for name, (steps, _) in RUNS.items()
+    }
+    KEPT.write_text(json.dumps(found, indent=1) + "\n")
