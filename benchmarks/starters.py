@@ -29,7 +29,7 @@ TARGET = ROOT / "arena/data/starters"
 MAX_BYTES = 3 * 2**20
 """Of all but the Atari agents, which may have 2 MiB each."""
 GAMES = 100
-FEWER = {"go?size=13": 20}
+FEWER = {"go?size=13": 10}
 """Games of a match where they take long."""
 SEED = 1
 SCRIPTS = {
@@ -37,7 +37,7 @@ SCRIPTS = {
     "connect_four": ["random", "tactician", "mcts-100", "mcts-1000"],
     "gridworld/sumo": ["random", "first-legal"],
     "gridworld/tron": ["random", "first-legal"],
-    "go?size=13": ["random"],
+    "go?size=13": ["random", "mcts-100"],
 }
 """Who else is in a game's round robin."""
 # What is trained. `levels`: starter → its steps; `half`: kept in half precision (a round robin is played before
