@@ -5,14 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -28,14 +30,17 @@ RESTORED = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?25h", b"\x1b[?2004l")
 class Terminal:
     """A command in an 80×24 pseudo-terminal."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, **settings: str) -> None:
         self.output = b""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.chdir(directory)
+            for name in ("COLORTERM", "NO_COLOR"):
+                os.environ.pop(name, None)
             os.environ.update(
                 TERM="xterm-256color", PYTHONPATH=str(Path(__file__).parents[2]), TEXTUAL_ANIMATIONS="none"
             )
+            os.environ.update(settings)
             os.execv(sys.executable, [sys.executable, "-m", "arena", *arguments])
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 
@@ -73,6 +78,12 @@ class Terminal:
             return False
         self.output += chunk
         return bool(chunk)
+
+
+def begun(directory: Path) -> Mapping[str, Any] | None:
+    """The game that is kept to be gone on with."""
+    with Store(directory / "league.db", create=False) as store:
+        return read_unfinished(store)
 
 
 @pytest.fixture
@@ -160,6 +171,22 @@ def test_a_game_in_a_child_and_the_end_by_a_signal(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"NO_COLOR": "1"}], ids=["256 colours", "none"])
+def test_few_colours_or_none(settings: dict[str, str], tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, **settings)
+    try:
+        terminal.wait_for(b"gridworld/tron")
+        assert b"8;2;" not in terminal.output  # no colour of 24 bits
+        colours = {int(number) for number in re.findall(rb"[34]8;5;(\d+)", terminal.output)}
+        greys = {16, 231, *range(232, 256)}
+        assert colours <= greys if settings else colours - greys
+        terminal.press(b"\x11")
+        assert terminal.end() == 0
+    finally:
+        terminal.close()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_killed_it_has_lost_nothing_that_was_finished(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "play", "tic_tac_toe", "--vs", "first-legal", "--as", "Ann")
@@ -168,19 +195,21 @@ def test_killed_it_has_lost_nothing_that_was_finished(tmp_path: Path) -> None:
         for key, seen in ((b"5", b"your move"), (b"3", b"your move"), (b"7", b"You win"), (b"n", b"your move")):
             terminal.press(key)
             terminal.wait_for(seen)
-        terminal.press(b"5")
-        terminal.wait_for(b"your move")  # of the second game, which is not finished
+        terminal.press(b"5")  # in the second game, which is not finished
+        end = time.monotonic() + 180
+        while len((begun(tmp_path) or {"actions": ()})["actions"]) < 3:
+            assert time.monotonic() < end, "the second game is not kept"
+            time.sleep(0.1)
         children = terminal.children()
         os.kill(terminal.pid, signal.SIGKILL)
         assert terminal.end() == -signal.SIGKILL
-        end = time.monotonic() + 180
         while any(Path(f"/proc/{pid}").exists() for pid in children):
             assert time.monotonic() < end, "a child outlived the app"
             time.sleep(0.1)
         with Store(tmp_path / "league.db", create=False) as store:
             assert store.check() == []
             assert [episode.rated for episode in store.episodes()] == [True]
-            kept = read_unfinished(store)
+        kept = begun(tmp_path)
         assert kept is not None
         assert (kept["seats"], len(kept["actions"])) == (["first-legal", {"human": "Ann"}], 3)
     finally:
