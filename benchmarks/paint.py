@@ -143,7 +143,8 @@ def measure(
         raise TimeoutError(f"{place.name}: {place.texts} never came")
     terminal.rest(0.5)
     seconds = []
-    for n in range(times if place.keys else 0):
+    rounds = -(-times // len(place.keys)) if place.keys else 0  # whole ones, which end where they began
+    for n in range(rounds * len(place.keys)):
         time.sleep(rng.uniform(0.0, 0.05))
         answer = terminal.press(place.keys[n % len(place.keys)], limit=1.0)
         seconds += [answer[0]] if answer is not None else []
