@@ -20,7 +20,8 @@ from envs.errors import ArenaError, UnknownNameError
 from envs.registry import make
 
 GAMES = ("tic_tac_toe", "connect_four", "gridworld/sumo", "gridworld/tron")
-ALONE = ("ALE/Pong-v5?sticky=0.0", "ALE/Pong-v5")
+PONG = "ALE/Pong-v5?sticky=0.0"
+ALONE = (PONG, "ALE/Pong-v5", "ALE/Breakout-v5?sticky=0.0", "ALE/Breakout-v5")
 
 
 def test_every_game_of_the_first_minute_has_some_and_they_are_small() -> None:
@@ -45,7 +46,7 @@ def test_every_game_of_the_first_minute_has_some_and_they_are_small() -> None:
         assert run.state == "finished"
 
 
-def test_pong_has_one_with_sticky_actions_or_not_and_it_is_small() -> None:
+def test_pong_and_breakout_have_one_with_sticky_actions_or_not_and_it_is_small() -> None:
     for game in ALONE:
         (expert,) = starters.starters(game)
         assert (expert.elo, expert.size <= 2 * 2**20) == (None, True)
@@ -55,9 +56,9 @@ def test_pong_has_one_with_sticky_actions_or_not_and_it_is_small() -> None:
 
 @pytest.mark.slow
 def test_pongs_expert_scores(tmp_path: Path) -> None:
-    env = make(ALONE[0], 1)
+    env = make(PONG, 1)
     with Store(tmp_path / "league.db") as store:
-        expert = resolve(store, ALONE[0], "expert")
+        expert = resolve(store, PONG, "expert")
     turn = env.reset(torch.zeros(1, dtype=torch.int64))
     points = 0.0
     for _ in range(400):  # a game to 21 takes about 1,600
