@@ -116,12 +116,15 @@ def scripts(game: str) -> list[tuple[str, AgentKind]]:
 
 
 def known_games(stored: list[str]) -> list[str]:
-    """Every game that can be named without an option, with the Atari games that have starters, then what else the
-    league has (and this Arena knows)."""
+    """Every game that can be named without an option, then those that have starters (of a variant too where the game
+    itself has none), then what else the league has (and this Arena knows)."""
     from arena.starters import starters
 
     native = [game.id for game in GAMES if not game.id.endswith("/*") and game.id != "gridworld/custom"]
-    others = dict.fromkeys([*(starter.game for starter in starters() if "?" not in starter.game), *stored])
+    learnt = dict.fromkeys(starter.game for starter in starters())
+    others = dict.fromkeys(
+        [*(game for game in learnt if game.partition("?")[0] not in learnt.keys() - {game}), *stored]
+    )
     return native + [game for game in others if game not in native and is_game(game)]
 
 
