@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, Select
+from textual.widgets import Input, OptionList
 
 from tests.tui.conftest import LocalSession, ready, sees, shown, until
 from tui.app import ArenaApp
+from tui.screens.dialogs import ChooseScreen
 from tui.screens.play import PlayScreen
 from tui.screens.setup import GUEST, SetupScreen, WatchSetupScreen
 from tui.widgets.board import BoardView
+from tui.widgets.choice import Choice
 
 SIZE = (80, 24)
 
@@ -31,7 +33,7 @@ async def set_up(pilot: Pilot[Any], key: str, game: str) -> SetupScreen:
 
 
 def choose(screen: SetupScreen, name: str, value: Any) -> None:
-    screen.query_one(f"#{name}", Select).value = value
+    screen.query_one(f"#{name}", Choice).value = value
 
 
 @pytest.mark.slow
@@ -39,7 +41,7 @@ async def test_a_position_and_a_strength(db: Path, sessions: list[LocalSession])
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
         screen = await set_up(pilot, "f2", "tic_tac_toe")
-        assert screen.query_one("#seat1", Select).value == "rookie"  # about a newcomer's level
+        assert screen.query_one("#seat1", Choice).value == "rookie"  # about a newcomer's level
         choose(screen, "seat1", "expert")
         choose(screen, "search", "50")
         choose(screen, "temperature", 2.0)
@@ -57,6 +59,33 @@ async def test_a_position_and_a_strength(db: Path, sessions: list[LocalSession])
         await pilot.press("f2")
         choose(screen, "search", "1s")
         assert screen._seats(["you", "expert"])[1] == "expert+mcts:1s"
+
+
+@pytest.mark.slow
+async def test_values_are_chosen_from_a_list(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await set_up(pilot, "f2", "tic_tac_toe")
+        await sees(pilot, "Seat 1        you")
+        search = screen.query_one("#search", Choice)
+        search.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ChooseScreen))
+        assert app.screen.query_one(OptionList).highlighted == 0
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: app.screen is screen and search.value == "50")
+        await sees(pilot, "Thinking      50 simulations a move")
+        await pilot.press("space")
+        await until(pilot, lambda: isinstance(app.screen, ChooseScreen))
+        assert app.screen.query_one(OptionList).highlighted == 1
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert search.value == "50"
+        screen.choose("connect_four")
+        await until(pilot, lambda: screen._facts is not None and screen._facts.game == "connect_four")
+        assert not screen.query_one("#seat2", Choice).display
+        with pytest.raises(ValueError, match="not offered"):
+            search.value = "51"
 
 
 @pytest.mark.slow

@@ -26,16 +26,24 @@ class ChooseScreen(ModalScreen[int | None]):
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel", id="dialog.cancel")]
 
-    def __init__(self, title: str, options: Sequence[str]) -> None:
+    def __init__(self, title: str, options: Sequence[str], at: int | None = None) -> None:
+        """With the cursor on the option `at`."""
         super().__init__()
         self._title = title
         self._options = options
+        self._at = at
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Content(inert(self._title)), classes="title")
             yield OptionList(*(Option(Content(inert(option))) for option in self._options))
             yield Static(Content("↑ ↓ Enter · Esc cancels"), classes="keys")
+
+    def on_mount(self) -> None:
+        if self._at is not None:
+            options = self.query_one(OptionList)
+            options.highlighted = self._at
+            self.call_after_refresh(options.scroll_to_highlight)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_index)

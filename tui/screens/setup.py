@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Input, Label, Select, Static
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Static
 
 from arena.session_client import Seat
 from arena.store import valid_name
@@ -19,8 +20,10 @@ from envs.specs import find_game
 from tui.facts import GameFacts, known_games, read_game
 from tui.ladder import about_your_level
 from tui.messages import GameLoaded, ReadFailed
+from tui.screens.dialogs import ChooseScreen
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.choice import Choice
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -68,7 +71,7 @@ class SetupScreen(Screen[None]):
 
     @property
     def game(self) -> str:
-        return str(self._select("game").value)
+        return str(self._choice("game").value)
 
     def compose(self) -> ComposeResult:
         games = known_games(self.arena.league.games)
@@ -77,15 +80,13 @@ class SetupScreen(Screen[None]):
         yield AreaBar()
         yield Static(id="banner")
         with VerticalScroll(can_focus=False):
-            yield from _line("Game", Select(_named(games), value=wanted, allow_blank=False, compact=True, id="game"))
+            yield Choice("Game", [(game, game) for game in games], wanted, id="game")
             for seat in range(SEATS):
-                yield from _line(f"Seat {seat + 1}", Select[Any]([], compact=True, id=f"seat{seat}", classes="seat"))
+                yield Choice(f"Seat {seat + 1}", id=f"seat{seat}")
             if self.PEOPLE:
                 yield from _line("Guest's name", Input(id="guest", compact=True, max_length=40))
-            search = Select(_named(THINKING), value="", allow_blank=False, compact=True, id="search")
-            yield from _line("Thinking", search)
-            temperature = Select(_named(TEMPERATURES), value=None, allow_blank=False, compact=True, id="temperature")
-            yield from _line("Their moves", temperature)
+            yield Choice("Thinking", THINKING, "", id="search")
+            yield Choice("Their moves", TEMPERATURES, id="temperature")
             moves = Input(id="moves", compact=True, max_length=2000, placeholder="such as: 4 4 3, or D4 C3")
             yield from _line("Moves so far", moves)
             yield Button("Start", id="start", compact=True, variant="primary")
@@ -95,20 +96,32 @@ class SetupScreen(Screen[None]):
     def on_mount(self) -> None:
         kind = "Play: set a game up" if self.PEOPLE else "Watch: who plays whom"
         self.query_one("#banner", Static).update(Content.styled(f" {kind} ", "bold $background on $primary"))
-        self._select("game").focus()
+        self._choice("game").focus()
 
     def on_screen_resume(self) -> None:
-        if self.query("#game") and self._select("game").value is not Select.NULL:
-            self._read(self.game)
+        self._read(self.game)
 
-    def _select(self, name: str) -> Select[Any]:
-        return self.query_one(f"#{name}", Select)
+    def _choice(self, name: str) -> Choice:
+        return self.query_one(f"#{name}", Choice)
 
     def choose(self, game: str) -> None:
         """Set this game up."""
-        self._select("game").value = game
+        choice = self._choice("game")
+        if game not in [offered for _, offered in choice.options]:
+            choice.offer([*choice.options, (game, game)], choice.value)
+        choice.value = game
 
-    @on(Select.Changed, "#game")
+    @on(Choice.Opened)
+    def _opened(self, message: Choice.Opened) -> None:
+        choice = message.choice
+
+        def chosen(index: int | None) -> None:
+            if index is not None:
+                choice.value = choice.options[index][1]
+
+        self.app.push_screen(ChooseScreen(choice.label, [words for words, _ in choice.options], choice.index), chosen)
+
+    @on(Choice.Changed, "#game")
     def _game_changed(self) -> None:
         self._read(self.game)
 
@@ -126,21 +139,17 @@ class SetupScreen(Screen[None]):
         same = self._facts is not None and self._facts.game == facts.game
         self._facts = facts
         players = facts.players or 2
-        agents = [(name, name) for name, _ in facts.opponents()]
         people: list[tuple[str, Any]] = [("you", YOU), ("a guest at this keyboard", GUEST)] if self.PEOPLE else []
+        offered = [*people, *((name, name) for name, _ in facts.opponents())]
+        values = [value for _, value in offered]
         standing = next((row for row in facts.standings if row.agent == self.arena.user), None)
-        level = about_your_level(facts.rungs, standing) or (agents[0][1] if agents else YOU)
+        level = about_your_level(facts.rungs, standing)
         for seat in range(SEATS):
-            choice = self._select(f"seat{seat}")
-            line = choice.parent
-            assert line is not None
-            line.display = seat < players
-            before = choice.value if same else None
-            choice.set_options(_named([*people, *agents]) if seat < players else [])
-            if seat < players:
-                first = YOU if self.PEOPLE and seat == 0 else level
-                offered = [value for _, value in [*people, *agents]]
-                choice.value = before if before in offered else first if first in offered else offered[0]
+            choice = self._choice(f"seat{seat}")
+            choice.display = seat < players
+            first = YOU if self.PEOPLE and seat == 0 else level
+            wanted = (choice.value if same else None, first, *values[len(people) :], *values)
+            choice.offer(offered, next((value for value in wanted if value in values), None))
         game_id = facts.game.partition("?")[0]
         for name, shown in (
             ("search", game_id in SEARCHED),
@@ -149,8 +158,9 @@ class SetupScreen(Screen[None]):
             ("guest", players > 1),
         ):
             for field in self.query(f"#{name}"):
-                assert field.parent is not None
-                field.parent.display = shown
+                line = field if isinstance(field, Choice) else field.parent
+                assert isinstance(line, Widget)
+                line.display = shown
         self._say("A game from a set-up position or at a strength of your own does not count.")
 
     def on_read_failed(self, message: ReadFailed) -> None:
@@ -171,7 +181,10 @@ class SetupScreen(Screen[None]):
         facts = self._facts
         if facts is None or facts.game != self.game:
             return
-        chosen = [self._select(f"seat{seat}").value for seat in range(facts.players or 2)]
+        chosen = [self._choice(f"seat{seat}").value for seat in range(facts.players or 2)]
+        if None in chosen:
+            self._say("There is nobody yet who could play this.", "$error")
+            return
         if YOU in chosen and self.arena.user is None:
             self.arena.ask_name(self.action_start)
             return
@@ -184,7 +197,7 @@ class SetupScreen(Screen[None]):
         assert shown is not None
         moves = self.query_one("#moves", Input).value.replace(",", " ").split() if shown.display else []
         start: dict[str, Any] = {"moves": moves} if moves else {}
-        temperature = self._select("temperature").value
+        temperature = self._choice("temperature").value
         if temperature is not None and (facts.players or 2) > 1:
             start["temperature"] = temperature
         self.arena.open_game(facts.game, seats, start)
@@ -192,7 +205,7 @@ class SetupScreen(Screen[None]):
     def _seats(self, chosen: list[Any]) -> list[Seat]:
         """Who sits where; agents that can search do as is said. Raises UsageError for names that will not do."""
         assert self._facts is not None
-        thinking = self._select("search").value if self._facts.game.partition("?")[0] in SEARCHED else ""
+        thinking = self._choice("search").value if self._facts.game.partition("?")[0] in SEARCHED else ""
         trained = {name for name, kind in self._facts.opponents() if kind == "checkpoint" and "+mcts:" not in name}
         guests = [f"guest {number}" if number > 1 else "guest" for number in range(1, chosen.count(GUEST) + 1)]
         typed = self.query_one("#guest", Input).value.strip() if self.PEOPLE else ""
@@ -215,13 +228,7 @@ class WatchSetupScreen(SetupScreen):
     PEOPLE = False
 
 
-def _line(label: str, field: Select[Any] | Input) -> ComposeResult:
+def _line(label: str, field: Input) -> ComposeResult:
     with Horizontal(classes="line"):
         yield Label(label)
         yield field
-
-
-def _named(options: Any) -> list[tuple[Any, Any]]:
-    """Options of a Select, their words inert."""
-    pairs = [option if isinstance(option, tuple) else (option, option) for option in options]
-    return [(Content(inert(words)), value) for words, value in pairs]
