@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -26,6 +25,7 @@ from tui.messages import GameLoaded, ReadFailed
 from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.text import inert, rating, shorten
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.ladder_table import LEVEL, fill_ladder
 from tui.widgets.preview import preview
@@ -80,7 +80,7 @@ class HomeScreen(Screen[None]):
                 with Horizontal(id="head"):
                     yield Static(id="about")
                     yield Static(id="picture")
-                table: DataTable[Text] = DataTable(id="agents", cursor_type="row", zebra_stripes=True)
+                table = FactTable(id="agents", cursor_type="row", zebra_stripes=True)
                 yield table
                 yield Static(id="note")
         yield KeyBar()

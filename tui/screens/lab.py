@@ -29,6 +29,7 @@ from tui.screens.live_screen import LiveScreen
 from tui.screens.samples import changing
 from tui.text import inert, shorten
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill
@@ -97,7 +98,7 @@ class LabScreen(LiveScreen):
         yield Static(id="next")
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                table: DataTable[Text] = DataTable(id="runs", cursor_type="row", zebra_stripes=True)
+                table = FactTable(id="runs", cursor_type="row", zebra_stripes=True)
                 yield table
                 yield VerticalScroll(Static(id="answers"), id="changing", can_focus=False)
             with Container(id="plots"):

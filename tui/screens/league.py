@@ -36,6 +36,7 @@ from tui.screens.league_views import draw_family, draw_history, draw_matrix, exp
 from tui.screens.live_screen import LiveScreen
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.fact_table import FactTable
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.plot import PlotPanel
@@ -110,7 +111,7 @@ class LeagueScreen(LiveScreen):
         yield Static(id="banner")
         with TabbedContent(initial="table"):
             with TabPane("1 Table", id="table"):
-                table: DataTable[Text] = DataTable(id="standings", cursor_type="row", zebra_stripes=True)
+                table = FactTable(id="standings", cursor_type="row", zebra_stripes=True)
                 yield table
             with TabPane("2 History", id="history"):
                 yield PlotPanel(id="ratings", empty="nobody here has been rated")
@@ -121,7 +122,7 @@ class LeagueScreen(LiveScreen):
                 tree.show_root = False
                 yield tree
             with TabPane("5 Matches", id="matches"):
-                matches: DataTable[Text] = DataTable(id="list", cursor_type="row", zebra_stripes=True)
+                matches = FactTable(id="list", cursor_type="row", zebra_stripes=True)
                 yield matches
         yield Static(id="note")
         yield KeyBar()

@@ -13,6 +13,7 @@ from textual.widgets import DataTable, Static
 from tui.messages import ReadFailed
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class TableScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield AreaBar()
         yield Static(id="banner")
-        table: DataTable[Text] = DataTable(id="table", cursor_type="row", zebra_stripes=True)
+        table = FactTable(id="table", cursor_type="row", zebra_stripes=True)
         yield table
         yield Static(id="note")
         yield KeyBar()

@@ -27,6 +27,7 @@ from envs.specs import parse_variant
 from tui.facts import known_games
 from tui.run_facts import algorithms, new_name
 from tui.text import inert, shorten
+from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.tables import fill
 
@@ -130,7 +131,7 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
 
     def compose(self) -> ComposeResult:
         yield Static(Content.assemble((" New training ", "bold $background on $primary")), id="banner")
-        table: DataTable[Text] = DataTable(id="fields", cursor_type="row", show_header=False)
+        table = FactTable(id="fields", cursor_type="row", show_header=False)
         table.can_focus = False
         yield table
         with Horizontal(id="edit"):

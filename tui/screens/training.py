@@ -20,6 +20,7 @@ from tui.screens.dialogs import ChooseScreen, ConfirmScreen
 from tui.screens.live_screen import LiveScreen
 from tui.text import inert, shorten
 from tui.widgets.area_bar import AreaBar
+from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill
@@ -76,7 +77,7 @@ class TrainingScreen(LiveScreen):
         yield AreaBar()
         with Horizontal(id="body"):
             with Vertical(id="left"):
-                table: DataTable[Text] = DataTable(id="runs", cursor_type="row", zebra_stripes=True)
+                table = FactTable(id="runs", cursor_type="row", zebra_stripes=True)
                 yield table
                 yield Static(id="log")
             with Container(id="plots"):

@@ -37,6 +37,7 @@ from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
 
 from tui.text import inert
+from tui.widgets.fact_table import FactTable
 
 MAX_POINTS = 200
 """Points of one series that are drawn: drawing takes time, and a terminal has not many more columns."""
@@ -110,7 +111,7 @@ class PlotPanel(Vertical):
         yield Static(id="plot-y")
         yield _Area(id="plot-area")
         yield Static(id="plot-x")
-        table: DataTable[Text] = DataTable(id="plot-numbers", cursor_type="row", zebra_stripes=True)
+        table = FactTable(id="plot-numbers", cursor_type="row", zebra_stripes=True)
         table.display = False
         yield table
 
