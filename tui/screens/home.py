@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -16,6 +17,7 @@ from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import DataTable, OptionList, Static
 from textual.widgets.option_list import Option
+from textual.worker import Worker
 
 from envs.errors import ArenaError
 from envs.specs import find_game, parse_variant
@@ -60,6 +62,8 @@ class HomeScreen(Screen[None]):
         self._facts: GameFacts | None = None
         self._notes = ("", "")
         self._then: tuple[str, Callable[[], None]] | None = None
+        self._wanted: str | None = None
+        self._reading: Worker[None] | None = None
 
     @property
     def arena(self) -> ArenaApp:
@@ -116,7 +120,7 @@ class HomeScreen(Screen[None]):
         if self._unfinished is not None:
             key = format_key(self.arena.keys.get("home.continue", "c").partition(",")[0])
             parts += [" · ", (key, "bold $accent"), f" continues {self._unfinished_words()}"]
-        self.query_one("#banner", Static).update(Content.assemble(*parts))
+        self.query_one("#banner", Static).update(Content.assemble(*parts), layout=False)
 
     @property
     def _unfinished(self) -> Mapping[str, Any] | None:
@@ -159,7 +163,9 @@ class HomeScreen(Screen[None]):
     def _load(self) -> None:
         if self._then is not None and self._then[0] != self.game:
             self._then = None
-        self._read(self.game)
+        self._wanted = self.game
+        if self._reading is None or self._reading.is_finished:
+            self._reading = self._read()
 
     def _is_loaded(self, then: Callable[[], None]) -> bool:
         """Whether the chosen game's facts are there; if not, `then` is done when they are, unless another is chosen."""
@@ -167,12 +173,15 @@ class HomeScreen(Screen[None]):
         self._then = None if loaded else (self.game, then)
         return loaded
 
-    @work(thread=True, exclusive=True, group="game", exit_on_error=False)
-    def _read(self, game: str) -> None:
-        try:
-            self.post_message(GameLoaded(read_game(self.arena.db, game)))
-        except ArenaError as error:
-            self.post_message(ReadFailed(str(error)))
+    @work(group="game", exit_on_error=False)
+    async def _read(self) -> None:
+        """One reading at a time: of the games that are passed over meanwhile only the last is read."""
+        while self._wanted is not None:
+            game, self._wanted = self._wanted, None
+            try:
+                self.post_message(GameLoaded(await asyncio.to_thread(read_game, self.arena.db, game)))
+            except ArenaError as error:
+                self.post_message(ReadFailed(str(error)))
 
     def on_game_loaded(self, message: GameLoaded) -> None:
         if message.facts.game != self.game:
