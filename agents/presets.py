@@ -207,8 +207,8 @@ PRESETS: dict[str, Presets] = {
         },
         # Starts all over the map and falls that cost little more than a detour: else the walker learns to keep away
         # from the edge for good before it has learnt to walk along it.
-        "gridworld/cliff": {"reward_scale": 5.0, "reward_clip": 3.0, "random_plies": 40, "final_entropy_coef": 0.01},
-        "gridworld/cliff?start=any": {"reward_clip": 10.0, "random_plies": 0},
+        "gridworld/cliff": {"reward_scale": 5.0, "reward_clip": 3.0, "random_plies": 40},
+        "gridworld/cliff?start=any": {"reward_clip": 10.0, "random_plies": 0, "final_entropy_coef": 0.01},
         "gridworld/rooms": _ROOMS,
         "gridworld/trap": {"reward_scale": 500.0},
         # To the planner all cells are alike: what it learns in some mazes holds in the next.
