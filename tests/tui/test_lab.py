@@ -326,6 +326,7 @@ async def test_the_curve(app: ArenaApp) -> None:
         await pilot.press("g")
         await sees(pilot, "50 labels · 1 of 3", "● PPO ", "◆ PPO, reward model", "▲ DPO", "■ best of n")
         await pilot.press("t")
+        await until(pilot, lambda: app.screen.query("#plot-numbers"))
         table = app.screen.query_one("#plot-numbers", DataTable)
         await until(pilot, lambda: table.row_count == 5)
         rows = [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)]

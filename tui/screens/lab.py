@@ -101,9 +101,7 @@ class LabScreen(LiveScreen):
                 table = FactTable(id="runs", cursor_type="row", zebra_stripes=True)
                 yield table
                 yield VerticalScroll(Static(id="answers"), id="changing", can_focus=False)
-            with Container(id="plots"):
-                for number in range(PANELS):
-                    yield PlotPanel(id=f"plot-{number}", empty="no metrics yet")
+            yield Container(id="plots")  # mounted one by one, as there are metrics to draw
         yield Static(id="note")
         yield KeyBar()
 
@@ -222,9 +220,13 @@ class LabScreen(LiveScreen):
         shown = min(PANELS if self.size.height >= 36 else 4, max(1, len(series))) if wide else 1
         first = self._metric % len(series) if series and not wide else 0
         for number in range(PANELS):
-            plot = self.query_one(f"#plot-{number}", PlotPanel)
-            plot.set_class(number < shown, "-shown")
-            if number >= shown:
+            plot = next(iter(self.query(f"#plot-{number}").results(PlotPanel)), None)
+            if plot is None and number < shown:
+                plot = PlotPanel(id=f"plot-{number}", empty="no metrics yet")
+                self.query_one("#plots").mount(plot)
+            if plot is not None:
+                plot.set_class(number < shown, "-shown")
+            if plot is None or number >= shown:
                 continue
             if first + number >= len(series):
                 plot.show([], lab.curves.run, "", "")

@@ -105,15 +105,13 @@ class PlotPanel(Vertical):
         self._titles = ("", "", "")
         self._given: Sequence[Series] = ()
         self._series: list[tuple[str, list[_Point]]] = []
+        self._numbers = False
 
     def compose(self) -> ComposeResult:
         yield Static(id="plot-head")
         yield Static(id="plot-y")
         yield _Area(id="plot-area")
-        yield Static(id="plot-x")
-        table = FactTable(id="plot-numbers", cursor_type="row", zebra_stripes=True)
-        table.display = False
-        yield table
+        yield Static(id="plot-x")  # the table of numbers is mounted when it is first asked for
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
@@ -135,17 +133,17 @@ class PlotPanel(Vertical):
     @property
     def numbers(self) -> bool:
         """Whether numbers are shown instead of curves."""
-        return bool(self.query_one("#plot-numbers").display)
+        return self._numbers
 
     def toggle_numbers(self) -> None:
         """Numbers instead of curves, or curves again."""
-        shown = not self.numbers
+        self._numbers = not self._numbers
+        if not self.is_mounted:
+            return
         had_focus = self.has_focus_within
-        self.query_one("#plot-numbers").display = shown
-        self.query_one(_Area).display = not shown
         self._draw()
         if had_focus:
-            self.query_one("#plot-numbers" if shown else "#plot-area").focus()
+            self.query_one("#plot-numbers" if self.numbers else "#plot-area").focus()
 
     action_numbers = toggle_numbers
 
@@ -163,6 +161,11 @@ class PlotPanel(Vertical):
         return [Color.parse(self.app.theme_variables[name]) for name in COLOURS]
 
     def _draw(self) -> None:
+        if self.numbers and not self.query("#plot-numbers"):
+            self.mount(FactTable(id="plot-numbers", cursor_type="row", zebra_stripes=True))
+        self.query_one(_Area).display = not self.numbers
+        for table in self.query("#plot-numbers"):
+            table.display = self.numbers
         title, x_title, y_title = (inert(text) for text in self._titles)
         colours = self._colours()
         drawn = [
@@ -192,7 +195,8 @@ class PlotPanel(Vertical):
         xs = sorted({x for column in columns for x in column})
         for x in _every(xs, MAX_ROWS):
             table.add_row(Text(number(x)), *(Text(_cell(c.get(x)), justify="right") for c in columns))
-        table.scroll_to(y=at, animate=False)
+        if at:
+            table.scroll_to(y=at, animate=False)
 
 
 class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
