@@ -81,8 +81,15 @@ class ArenaApp(App[None]):
         return Jobs(self.db)
 
     def _load_screen_css(self, screen: Screen[Any]) -> None:
-        """A new screen's widgets take their styles when they are mounted: those of all others need no second look."""
+        """A new screen's widgets take their styles when they are mounted: those of all others need no second look.
+
+        Nor do its own when it learns how wide and how high it is, since its classes say so from the beginning.
+        """
         super()._load_screen_css(screen)
+        if not screen.is_running:
+            wide = screen._get_breakpoint_classes(self.size.width, self.HORIZONTAL_BREAKPOINTS)
+            high = screen._get_breakpoint_classes(self.size.height, self.VERTICAL_BREAKPOINTS)
+            screen.add_class(*wide, *high, update=False)
         if screen._css_update_count < 0:
             screen._css_update_count = self._css_update_count
 

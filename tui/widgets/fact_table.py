@@ -20,6 +20,9 @@ class FactTable(DataTable[Text]):
     together at a fifth of that here, with the same result (a test compares both). Others are left to the DataTable.
     """
 
+    def on_unmount(self) -> None:
+        self._get_styles_to_render_cell.cache_clear()  # which would keep the table, and its screen with it
+
     def _update_dimensions(self, new_rows: Iterable[Any]) -> None:
         if any(column.auto_width for column in self.columns.values()):
             super()._update_dimensions(new_rows)
