@@ -6,9 +6,14 @@ when variables are set, even to what they are. A part of Textual that may change
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from textual._styles_cache import StylesCache
 from textual.cache import LRUCache
+from textual.color import Color
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
+from textual.style import Style
 
 SOURCES = 1024
 """Texts whose rules are kept: a class of widgets has one, a screen one."""
@@ -17,6 +22,15 @@ SOURCES = 1024
 # Each widget asks of each rule whether it may be its own, a fifth of all calls while a screen opens: hashes that are
 # computed in Python as the object's identity are taken from the interpreter instead, where they are the same.
 RuleSet.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+@lru_cache(1024)
+def _inner_outer(base_background: Color, background: Color) -> tuple[Style, Style]:
+    return Style(background=base_background + background), Style(background=base_background)
+
+
+# Textual's own cache of these has the object in its key, and so keeps the lines of a thousand widgets that are gone.
+StylesCache.get_inner_outer = staticmethod(_inner_outer)  # type: ignore[assignment]
 
 
 class KeptStylesheet(Stylesheet):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
+from textual._styles_cache import StylesCache
+from textual.color import Color
 from textual.css.stylesheet import Stylesheet
 
 from tui.app import ArenaApp
@@ -43,3 +48,14 @@ async def test_another_theme_is_another_look(tmp_path) -> None:
         app.theme = "arena-light"
         await pilot.pause()
         assert app.screen.styles.background != before
+
+
+def test_what_widgets_have_drawn_goes_with_them() -> None:
+    drawn = StylesCache()
+    red, blue = Color(255, 0, 0), Color(0, 0, 255)
+    inner, outer = drawn.get_inner_outer(red, blue)
+    assert (inner.background, outer.background) == (blue, red)
+    kept = weakref.ref(drawn)
+    del drawn
+    gc.collect()
+    assert kept() is None
