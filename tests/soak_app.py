@@ -4,7 +4,8 @@ python tests/soak_app.py --minutes 30
 
 The app runs without a terminal on a made-up league in a folder that is deleted afterwards; what it would start as jobs
 does nothing. A worker that fails counts as a crash, too. Held up is the loop where its thread computes for longer than
-100 ms between two turns (time in which other programs had the processor does not count); the report says where it was.
+100 ms between two turns; the report says on which screen and where. Beside that it tells how often the loop was late
+because its thread waited for something (a lock, a file), and how often because other programs had the processor.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,37 +47,83 @@ SIGNS = ["space", "question_mark", "slash", "full_stop", "comma", "plus", "minus
 SIZES = [(80, 24), (160, 50), (100, 30), (60, 15), (200, 60), (40, 10)]
 
 
-class Watch:
-    """How long the loop's thread computes between two turns of the loop, and where it is while it does."""
+@dataclass
+class Turn:
+    """A late turn of the loop, in seconds: from its beginning to its end, computed, and kept from the processor."""
 
-    def __init__(self) -> None:
-        self.held: list[tuple[float, str]] = []
-        self.own = 0.0
+    wall: float
+    busy: float
+    queued: float
+    screen: str
+    place: str
+
+    @property
+    def waited(self) -> float:
+        """Neither computing nor ready to."""
+        return self.wall - self.busy - self.queued
+
+
+class Watch:
+    """The loop's late turns, and where its thread was in them."""
+
+    def __init__(self, screen: Callable[[], str]) -> None:
+        self.late: list[Turn] = []
+        self.collections: list[float] = []
+        self._screen = screen
         self._thread = threading.get_ident()
+        self._schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
         self._turn = time.monotonic()
-        self._place = ""
+        self._places: Counter[str] = Counter()
         self._over = threading.Event()
+
+    def _queued(self) -> float:
+        """How long the loop's thread has been ready while others had the processor."""
+        return int(self._schedule.read_text().split()[1]) / 1e9 if self._schedule.exists() else 0.0
+
+    def collect(self) -> None:
+        """A full collection of garbage, which is this program's doing, not the app's."""
+        start = time.thread_time()
+        gc.collect()
+        self.collections.append(time.thread_time() - start)
 
     async def turns(self) -> None:
         while True:
-            before, own = time.thread_time(), self.own
-            self._turn = time.monotonic()
+            screen, collections = self._screen(), len(self.collections)
+            wall, busy, queued = time.monotonic(), time.thread_time(), self._queued()
+            self._turn, self._places = wall, Counter()
             await asyncio.sleep(0.005)
-            busy = time.thread_time() - before - (self.own - own)
-            if busy > HELD_SECONDS:
-                self.held.append((busy, self._place))
+            own = sum(self.collections[collections:])
+            turn = Turn(time.monotonic() - wall - own, time.thread_time() - busy - own, self._queued() - queued, "", "")
+            if turn.wall > HELD_SECONDS:
+                turn.screen = " → ".join(dict.fromkeys([screen, self._screen()]))
+                turn.place = next((place for place, _ in self._places.most_common(1)), "")
+                self.late.append(turn)
 
     def look(self) -> None:
-        """In a thread: note where the loop's thread is while a turn is late."""
+        """In a thread: note where the loop's thread is while a turn takes long."""
         while not self._over.wait(0.02):
-            if time.monotonic() - self._turn > HELD_SECONDS:
+            if time.monotonic() - self._turn > 0.3 * HELD_SECONDS:
                 frame = sys._current_frames().get(self._thread)
                 calls = traceback.extract_stack(frame) if frame else []
                 ours = [call for call in calls if "/tui/" in call.filename or "/arena/" in call.filename]
-                self._place = " < ".join(f"{Path(c.filename).name}:{c.lineno}" for c in (ours or calls)[-3:][::-1])
+                last = [*ours[-2:], *calls[-1:]] if ours else calls[-4:]
+                self._places[" < ".join(f"{Path(c.filename).name}:{c.lineno} {c.name}" for c in last[::-1])] += 1
 
     def end(self) -> None:
         self._over.set()
+
+    def report(self) -> None:
+        """Print what has been seen."""
+        for what, share in (("computed", "busy"), ("waited", "waited"), ("had no processor", "queued")):
+            found = [turn for turn in self.late if getattr(turn, share) > HELD_SECONDS]
+            longest = max((getattr(turn, share) for turn in found), default=0.0)
+            wall = max((turn.wall for turn in found), default=0.0)
+            print(f"the loop {what} for more than {HELD_SECONDS} s {len(found)} times, longest {longest:.3f} s", end="")
+            print(f" (in {wall:.3f} s by the clock)")
+            if share != "queued":
+                for (screen, place), count in Counter((turn.screen, turn.place) for turn in found).most_common(12):
+                    print(f"  {count} × {screen}: {place}")
+        print(f"a full collection of garbage takes up to {max(self.collections, default=0.0):.3f} s")
 
 
 def memory_mib() -> float:
@@ -102,7 +151,7 @@ async def soak(db: Path, seconds: float, seed: int) -> int:
     record_failures(failures)
     app = ArenaApp(db, "Ann")
     app.jobs = Jobs(db, IDLE)
-    watch = Watch()
+    watch = Watch(lambda: type(app.screen).__name__ if app.is_running else "")
     threading.Thread(target=watch.look, daemon=True).start()
     seen: Counter[str] = Counter()
     memory: list[float] = []
@@ -121,9 +170,7 @@ async def soak(db: Path, seconds: float, seed: int) -> int:
                 await pilot.press(pressed[-1])
             seen[type(app.screen).__name__] += 1
             if len(pressed) % 50 == 0:
-                start_of_own = time.thread_time()
-                gc.collect()
-                watch.own += time.thread_time() - start_of_own  # this program's doing, not the app's
+                watch.collect()
                 memory.append(memory_mib())
                 print(f"{passed:6.0f} s {len(pressed):6} keys {memory[-1]:6.0f} MiB", file=sys.stderr, flush=True)
         ended = not app.is_running
@@ -138,9 +185,7 @@ async def soak(db: Path, seconds: float, seed: int) -> int:
     print(
         f"memory: {growth:+.0f} MiB after {SETTLED:.0%} of the time, {memory[-1] if memory else 0:.0f} MiB at the end"
     )
-    print(f"held up {len(watch.held)} times, longest {max((busy for busy, _ in watch.held), default=0):.3f} s")
-    for place, count in Counter(place for _, place in watch.held).most_common(8):
-        print(f"  {count} × {place}")
+    watch.report()
     for failure in failures[:5]:
         print(failure)
     if ended:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from tui.facts import GameFacts, LeagueFacts, ReplayRow
+from tui.facts import GameFacts, LeagueFacts, ReplayFilter, ReplayRow
 
 if TYPE_CHECKING:
     from arena.session_client import Event
@@ -30,11 +30,12 @@ class GameLoaded(Message):
 
 @dataclass
 class ReplaysLoaded(Message):
-    """A page of stored episodes has been read; `more` says that there are older ones."""
+    """The page of stored episodes `before` one (None: the newest) has been read; `more`: there are older ones."""
 
+    wanted: ReplayFilter
+    before: int | None
     rows: list[ReplayRow]
     more: bool
-    first: bool
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from arena.roster import game_spec
 from arena.store import Store
 from tests.tui.conftest import ready, sees, shown, until
 from tui.app import ArenaApp, run
-from tui.facts import known_games, scripts
+from tui.facts import known_games, read_replays, scripts
+from tui.messages import ReplaysLoaded
 from tui.screens.help import HelpScreen, key_rows
 from tui.screens.home import HomeScreen
 from tui.screens.league import LeagueScreen
@@ -114,6 +116,14 @@ async def test_a_long_list_is_read_page_by_page(league: Path, monkeypatch: pytes
         await pilot.press(*["down"] * 3)
         await until(pilot, lambda: table.row_count == 8)
         assert len({row.value for row in table.rows}) == 8
+        screen = app.screen
+        assert isinstance(screen, ReplaysScreen)
+        page = ReplaysLoaded(screen.wanted, 99, read_replays(league, screen.wanted, None, 4), True)
+        for stale in (page, replace(page, wanted=replace(screen.wanted, agent="Ann"), before=None)):
+            screen.on_replays_loaded(stale)
+            assert table.row_count == 8, "a page of another list"
+        await pilot.resize_terminal(160, 50)
+        await until(pilot, lambda: len(table.columns) == 6 and table.row_count == 4)
 
 
 @pytest.mark.slow

@@ -70,7 +70,12 @@ class ReplaysScreen(TableScreen):
         self.wanted = ReplayFilter(game, agent, other, match)
         self._oldest: int | None = None
         self._more = False
+        self._wide = False
         self._verified: dict[int, bool] = {}
+
+    def on_resize(self) -> None:
+        if self.table.row_count and self.wide != self._wide:  # other columns
+            self.action_load()
 
     def action_load(self) -> None:
         self.show_banner("Replays", self.wanted.words())
@@ -81,14 +86,19 @@ class ReplaysScreen(TableScreen):
     def _read(self, wanted: ReplayFilter, before: int | None) -> None:
         try:
             rows = read_replays(self.arena.db, wanted, before, PAGE)
-            self.post_message(ReplaysLoaded(rows, len(rows) == PAGE, before is None))
+            self.post_message(ReplaysLoaded(wanted, before, rows, len(rows) == PAGE))
         except ArenaError as error:
             self.post_message(ReadFailed(str(error)))
 
     def on_replays_loaded(self, message: ReplaysLoaded) -> None:
-        table, wide = self.table, self.wide
+        """Add a page; what was read for a list that is not shown any more is dropped."""
+        if message.wanted != self.wanted or message.before not in (None, self._oldest):
+            return
+        if message.before is None:
+            self._wide = self.wide
+        table, wide = self.table, self._wide
         players = 56 if wide else 22
-        if message.first:
+        if message.before is None:
             table.clear(columns=True)
             columns = [("id", 7), ("game", 34 if wide else 13), ("players", players), ("outcome", 24 if wide else 16)]
             for label, width in [*columns, ("plies", 5)] + ([("when", 16)] if wide else []):
