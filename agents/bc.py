@@ -101,7 +101,7 @@ def train(
             position += len(index)
             rate = config.learning_rate * (1 - step / total_steps if config.anneal_learning_rate else 1)
             step += len(index)
-            batch = Lessons(*(part[index] for part in lessons))
+            batch = Lessons(*(part.index_select(0, index) for part in lessons))
             if symmetries is not None:
                 batch = _turned(symmetries, batch, generator)
             parts.append(update(config, network, optimizer, batch, max(rate, 0.0)))

@@ -124,7 +124,7 @@ class ReplayBuffer:
 
     def at(self, index: Tensor) -> Transitions:
         """The rows that lie at index [B]."""
-        found = Transitions(*(column[index] for column in self.rows))
+        found = Transitions(*(column.index_select(0, index) for column in self.rows))
         if self.frames is None:
             return found
         return found._replace(

@@ -36,7 +36,7 @@ class FrameStore:
         """Observations [B, C, H, W] of the streams [B], all different → their places [B, D] int64."""
         pictures = observation.unflatten(1, (self.depth, -1))
         before = self.latest[stream]
-        follows = (self.frames[before[:, 1:]] == pictures[:, :-1]).flatten(1).all(1)
+        follows = (self._at(before[:, 1:]) == pictures[:, :-1]).flatten(1).all(1)
         places = before.roll(-1, 1)
         new = torch.zeros_like(places, dtype=torch.bool)
         new[:, -1] = True
@@ -54,7 +54,11 @@ class FrameStore:
 
     def observations(self, places: Tensor) -> Tensor:
         """Places [B, D] → observations [B, C, H, W]."""
-        return self.frames[places.long()].flatten(1, 2)
+        return self._at(places).flatten(1, 2)
+
+    def _at(self, places: Tensor) -> Tensor:
+        """Places [B, D] → pictures [B, D, C / D, H, W]; whole ones are copied, which `frames[places]` does not."""
+        return self.frames.index_select(0, places.flatten()).unflatten(0, places.shape)
 
     def oldest(self, places: Tensor) -> Tensor:
         """The number [B] of the oldest picture at places [B, D]; `written` where all are empty."""
