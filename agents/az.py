@@ -110,7 +110,7 @@ def train(
 
 @torch.no_grad()
 def collect(games: Games, network: ActorCritic, search: GumbelSearch) -> tuple[Lessons, dict[str, float]]:
-    """Play `config.num_steps` moves of every game, the learner's found by search; what they teach, and the charts."""
+    """Play `config.num_steps` moves of every game, the learner's found by search; what they teach, and a chart."""
     config, env, self_play, rollout = games.config, games.env, games.self_play, games.buffers
     assert isinstance(config, AZConfig)
     changed = searched = 0
@@ -166,8 +166,7 @@ def collect(games: Games, network: ActorCritic, search: GumbelSearch) -> tuple[L
     keep = rollout.learner.flatten().nonzero().squeeze(1)
     columns = (rollout.observation, rollout.mask, rollout.output, value.view_as(rollout.value))
     lessons = Lessons(*(column.flatten(0, 2)[keep].cpu() for column in columns))
-    charts = games.tally.charts()
-    return lessons, charts | ({"charts/search_gain": changed / searched} if searched else {})
+    return lessons, {"charts/search_gain": changed / searched} if searched else {}
 
 
 def lambda_returns(

@@ -69,12 +69,12 @@ def train(
     done = False
     while not done:
         progress = games.step / total_steps
-        rollout, charts = collect_rollout(games, network)
+        rollout = collect_rollout(games, network)
         samples = advantages(games, network, rollout)
-        charts |= update(config, network, optimizer, samples, progress, games.generator)
+        figures = update(config, network, optimizer, samples, progress, games.generator)
         if network.normaliser is not None:
             network.normaliser.update(samples.observation)
-        charts |= games.finish_rollout()
+        charts = games.finish_rollout(figures)
         done = games.step >= total_steps or should_stop()
         if done or games.checkpoint_due(checkpoint_steps):
             state = pack_learner(network, {"optimizer": optimizer}, games)
@@ -90,8 +90,9 @@ def update(
     samples: Samples,
     progress: float,
     generator: torch.Generator,
-) -> dict[str, float]:
-    """Several passes over the samples in shuffled minibatches; returns the `losses/…`, means over all minibatches."""
+) -> dict[str, Tensor | float]:
+    """Several passes over the samples in shuffled minibatches; returns the `losses/…`, means over all minibatches, on
+    the samples' device."""
     rate = config.learning_rate * (1 - progress if config.anneal_learning_rate else 1)
     entropy_coef = linear(config.entropy_coef, config.final_entropy_coef, progress)
     for group in optimizer.param_groups:
@@ -112,16 +113,14 @@ def update(
             optimizer.step()
             seen.append(parts)
     explained = losses.explained_variance(samples.value, samples.returns)
-    policy_loss, value_loss, entropy, kl, clipped, explained_variance = (
-        torch.cat([torch.stack(seen).mean(0), explained.unsqueeze(0)]).tolist()
-    )  # fmt: skip
+    policy_loss, value_loss, entropy, kl, clipped = torch.stack(seen).mean(0)
     return {
         "losses/policy_loss": policy_loss,
         "losses/value_loss": value_loss,
         "losses/entropy": entropy,
         "losses/approx_kl": kl,
         "losses/clipfrac": clipped,
-        "losses/explained_variance": explained_variance,
+        "losses/explained_variance": explained,
         "charts/learning_rate": rate,
     }
 

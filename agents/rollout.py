@@ -1,7 +1,7 @@
 """Experience of the actor-critic learners (PPO, VPG): the games they play, the rollouts, what is learnt from them.
 
-T steps, N games, K decision slots, P players, A actions. Everything stays on the env's device; figures reach the host
-once per rollout.
+T steps, N games, K decision slots, P players, A actions. Everything stays on the env's device. Other
+devices than the CPU are waited for once an update, when the figures of it and its rollout are read together.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ class Games:
         turn: what is to be acted on now.
         step: env steps so far, summed over games.
         self_play: who holds which seat.
+        sparse: whether the host may look which decisions to learn from and which games were cut, so that no work is
+            done for others; else it would wait for the device.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Games:
         spec, device = env.spec, env.device
         one_player_only(shaping, spec)
         self.config, self.env, self.shaping = config, env, shaping
+        self.sparse = device.type == "cpu"
         self.generator = torch_generator(seeds["policy"], device)
         self.rng = np.random.default_rng(seeds["games"])
         rng = np.random.default_rng(seeds["opponents"])
@@ -157,10 +160,18 @@ class Games:
             self.discounted_return.zero_()
         self.previous_step = self.step
 
-    def finish_rollout(self) -> dict[str, float]:
-        """`charts/SPS` of the rollout that began last, its update included."""
+    def finish_rollout(self, figures: Mapping[str, Tensor | float] | None = None) -> dict[str, float]:
+        """The `charts/…` of the games that ended, these figures, and `charts/SPS` of the rollout that began last, its
+        update included; what lies on the device is read in one copy."""
+        figures = figures or {}
+        there = {name: figure for name, figure in figures.items() if isinstance(figure, Tensor)}
+        sums = self.tally.take()
+        read = torch.cat([sums.flatten(), *(figure.view(1) for figure in there.values())]).tolist()
+        kinds, count = sums.shape
+        charts = self.tally.charts([read[count * kind : count * (kind + 1)] for kind in range(kinds)])
+        values = dict(zip(there, read[kinds * count :], strict=True))
         steps = self.step - self.previous_step
-        return {"charts/SPS": steps / (time.perf_counter() - self.started)}
+        return charts | {**figures, **values} | {"charts/SPS": steps / (time.perf_counter() - self.started)}
 
     def checkpoint_due(self, checkpoint_steps: int) -> bool:
         """Whether the last rollout crossed a multiple of `checkpoint_steps` (0: never)."""
@@ -191,8 +202,8 @@ class Games:
 
 
 @torch.no_grad()
-def collect_rollout(games: Games, network: ActorCritic) -> tuple[Rollout, dict[str, float]]:
-    """Play `config.num_steps` steps of every game; returns the buffers and the `charts/…` of the games that ended.
+def collect_rollout(games: Games, network: ActorCritic) -> Rollout:
+    """Play `config.num_steps` steps of every game; returns the buffers.
 
     The network sees every slot of every game; where an opponent or the opening's random moves decide, it is overruled.
     """
@@ -237,7 +248,7 @@ def collect_rollout(games: Games, network: ActorCritic) -> tuple[Rollout, dict[s
         rollout.last_value.copy_(network.value(games.turn.observation.flatten(0, 1)).view(num_games, num_slots))
     rollout.last_player.copy_(games.turn.player)
     games.step += config.num_steps * num_games
-    return rollout, games.tally.charts()
+    return rollout
 
 
 @torch.no_grad()
@@ -261,10 +272,7 @@ def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: 
         deciding = _by_seat(torch.ones_like(rollout.value), rollout.player, players)[1]
         advantage, valid = returns.rewards_to_go(rewards, deciding, rollout.terminated, rollout.truncated, gamma)
     else:
-        final_value = torch.zeros_like(rollout.value)
-        if rollout.final_observation is not None:
-            cut = rollout.truncated.nonzero(as_tuple=True)
-            final_value[cut] = network.value(rollout.final_observation[cut].flatten(0, 1)).view(-1, num_slots)
+        final_value = _final_values(games, network, rollout)
         if players == 1:
             done = (rollout.terminated, rollout.truncated)
             values = (final_value[..., 0], rollout.last_value[:, 0])
@@ -282,12 +290,13 @@ def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: 
                 final, final_known, last, last_known, gamma, lam,
             )  # fmt: skip
     seat = rollout.player.clamp(min=0)
-    keep = (valid.gather(-1, seat) & rollout.learner).flatten().nonzero().squeeze(1)
+    keep = valid.gather(-1, seat) & rollout.learner
+    rows = keep.flatten().nonzero().squeeze(1) if games.sparse else _repeated(keep.flatten())
 
     def pick(x: Tensor) -> Tensor:
-        return x.flatten(0, 2)[keep]
+        return x.flatten(0, 2)[rows]
 
-    advantage = pick(advantage.gather(-1, seat))
+    advantage = pick(advantage.gather(-1, seat).masked_fill(~keep, 0.0))
     value, mask, action = pick(rollout.value), pick(rollout.mask), pick(rollout.action)
     return Samples(
         observation=pick(rollout.observation),
@@ -298,6 +307,28 @@ def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: 
         advantage=advantage,
         returns=advantage + value if bootstrap else advantage,
     )
+
+
+def _final_values(games: Games, network: ActorCritic, rollout: Rollout) -> Tensor:
+    """[T, N, K]: values of the states in which truncated games ended; what stands elsewhere is not to be read."""
+    final_value = torch.zeros_like(rollout.value)
+    if rollout.final_observation is None:
+        return final_value
+    if not games.sparse:
+        return network.value(rollout.final_observation.flatten(0, 2)).view_as(final_value)
+    cut = rollout.truncated.nonzero(as_tuple=True)
+    final_value[cut] = network.value(rollout.final_observation[cut].flatten(0, 1)).view(-1, rollout.player.shape[2])
+    return final_value
+
+
+def _repeated(keep: Tensor) -> Tensor:
+    """keep [B] bool → [B] int64: the indexes of the True ones in order, again and again, until there are B.
+
+    So every update has the same shape, and nobody has to ask how many there are. Where none is, the last index.
+    """
+    rank = keep.cumsum(0)
+    turn = torch.arange(len(keep), device=keep.device) % rank[-1].clamp(min=1)
+    return torch.searchsorted(rank, turn + 1).clamp(max=len(keep) - 1)
 
 
 def _by_seat(values: Tensor, player: Tensor, players: int, zero_sum: bool = False) -> tuple[Tensor, Tensor]:

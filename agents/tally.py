@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -43,11 +45,18 @@ class Tally:
         self.return_so_far.masked_fill_(ended.unsqueeze(1), 0.0)
         self.ply.masked_fill_(ended, 0)
 
-    def charts(self) -> dict[str, float]:
-        """Means over the games that ended since the last call; a kind of game of which none did is left out."""
+    def take(self) -> Tensor:
+        """[3, 4], on the device: the sums over games alone or in self-play, against the pool and against random moves,
+        since the last call."""
         kinds = (self.self_play.num_self, self.self_play.num_pool, self.self_play.num_random)
-        sums = torch.stack([part.sum(1) for part in self.sums.split(kinds, 1)]).tolist()
+        sums = torch.stack([part.sum(1) for part in self.sums.split(kinds, 1)])
         self.sums.zero_()
+        return sums
+
+    def charts(self, taken: Sequence[Sequence[float]] | None = None) -> dict[str, float]:
+        """Means over the games that ended since the last call, or of what was `taken` and read; a kind of game of which
+        none ended is left out."""
+        sums = self.take().tolist() if taken is None else taken
         ended, length, total = (sum(kind[i] for kind in sums) for i in range(3))
         charts = {}
         if ended:

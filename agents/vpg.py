@@ -66,12 +66,12 @@ def train(
     done = False
     while not done:
         progress = games.step / total_steps
-        rollout, charts = collect_rollout(games, network)
+        rollout = collect_rollout(games, network)
         samples = advantages(games, network, rollout, bootstrap=config.baseline)
-        charts |= update(config, network, optimizers, samples, progress, games.generator)
+        figures = update(config, network, optimizers, samples, progress, games.generator)
         if network.normaliser is not None:
             network.normaliser.update(samples.observation)
-        charts |= games.finish_rollout()
+        charts = games.finish_rollout(figures)
         done = games.step >= total_steps or should_stop()
         if done or games.checkpoint_due(checkpoint_steps):
             state = pack_learner(network, optimizers, games)
@@ -87,8 +87,9 @@ def update(
     samples: Samples,
     progress: float,
     generator: torch.Generator,
-) -> dict[str, float]:
-    """One step of the policy over all samples, then `value_steps` of the value; returns the `losses/…`."""
+) -> dict[str, Tensor | float]:
+    """One step of the policy over all samples, then `value_steps` of the value; returns the `losses/…`, on the samples'
+    device."""
     rate = config.learning_rate * (1 - progress if config.anneal_learning_rate else 1)
     entropy_coef = linear(config.entropy_coef, config.final_entropy_coef, progress)
     for group in optimizers["policy"].param_groups:
@@ -101,7 +102,7 @@ def update(
     with torch.no_grad():
         output = network.policy(samples.observation)
         log_ratio = log_prob_and_entropy(output, samples.mask, samples.action)[0] - samples.log_prob
-        figures = {
+        figures: dict[str, Tensor | float] = {
             "losses/policy_loss": policy_loss,
             "losses/entropy": entropy,
             "losses/approx_kl": losses.approx_kl(log_ratio),
@@ -109,8 +110,7 @@ def update(
         if value_losses:
             figures["losses/value_loss"] = torch.stack(value_losses).mean()
             figures["losses/explained_variance"] = losses.explained_variance(samples.value, samples.returns)
-        values = torch.stack(list(figures.values())).tolist()
-    return {**dict(zip(figures, values, strict=True)), "charts/learning_rate": rate}
+    return figures | {"charts/learning_rate": rate}
 
 
 def vpg_loss(

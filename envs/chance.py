@@ -31,7 +31,9 @@ def draw(seeds: Tensor, ply: Tensor | int, index: Tensor | int = 0) -> Tensor:
 
     Several draws at once: seeds [N, 1], index [D] → [N, D].
     """
-    counter = torch.as_tensor(ply, device=seeds.device) * 1024 + index + 1
+    if not isinstance(ply, Tensor):
+        ply = torch.full((), ply, device=seeds.device)
+    counter = ply * 1024 + index + 1
     return mix(mix(seeds) + counter * _GAMMA) & 0x7FFFFFFFFFFFFFFF
 
 

@@ -85,7 +85,7 @@ def network(game: str, config: ActorCriticConfig) -> ActorCritic:
 def test_the_env_gets_actions_within_bounds_and_the_learner_learns_from_those_it_drew(aim: str) -> None:
     config = PPOConfig(num_envs=50, num_steps=4, initial_deviation=3.0)
     games, net = Games(config, make(aim, 50), named_seeds(0), None, None), network(aim, config)
-    rollout, _ = collect_rollout(games, net)  # Aim refuses actions out of bounds
+    rollout = collect_rollout(games, net)  # Aim refuses actions out of bounds
     assert (rollout.action.abs() > 2).float().mean() > 0.3
     samples = advantages(games, net, rollout)
     assert samples.action.shape == (200, 2)

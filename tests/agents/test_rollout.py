@@ -62,13 +62,15 @@ def play(env: VecEnv, config: ActorCriticConfig, shaping: Shaping | None = None)
     return Games(config, env, named_seeds(0), None, shaping), network
 
 
-def test_truncated_games_go_on_with_the_value_of_their_last_state() -> None:
+@pytest.mark.parametrize("sparse", [True, False])
+def test_truncated_games_go_on_with_the_value_of_their_last_state(sparse: bool) -> None:
     config = PPOConfig(num_envs=3, num_steps=5, hidden_layers=0, gamma=0.5, gae_lambda=1.0, reward_scale=2.0)
     games, network = play(Walk(3), config)
     with torch.no_grad():
         network.value_head.weight.fill_(10.0)  # V(ply) = 10 ply
-    rollout, charts = collect_rollout(games, network)
-    assert charts == {"charts/episodic_return": 2.0, "charts/episodic_length": 2.0}
+    games.sparse = sparse
+    rollout = collect_rollout(games, network)
+    assert games.tally.charts() == {"charts/episodic_return": 2.0, "charts/episodic_length": 2.0}
     samples = advantages(games, network, rollout)
     at_1 = 0.5 + 0.5 * 20  # the truncated step: its own reward, then V(2)
     at_0 = 0.5 + 0.5 * at_1
@@ -104,7 +106,7 @@ def test_games_of_other_libraries_that_stop_by_themselves_are_not_taken_for_ende
     games, network = play(env, config)
     with torch.no_grad():
         network.value_head.weight.fill_(10.0)  # V(ply) = 10 ply
-    rollout, _ = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     assert rollout.truncated[1].all()
     samples = advantages(games, network, rollout)
     torch.testing.assert_close(samples.returns.view(2, 2)[:, 0], torch.tensor([1 + 0.5 * (1 + 0.5 * 20), 1 + 0.5 * 20]))
@@ -117,7 +119,7 @@ def test_a_parallel_game_of_pettingzoo_cut_by_its_limit_goes_on_with_the_value_o
     with torch.no_grad():
         network.value_head.weight.zero_()
         network.value_head.bias.fill_(8.0)
-    rollout, _ = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     assert rollout.truncated[1].all()
     samples = advantages(games, network, rollout)
     torch.testing.assert_close(samples.returns.view(2, 2, 2)[1], rollout.rewards[1] + 4.0)
@@ -131,7 +133,7 @@ def test_only_native_games_without_a_limit_keep_no_final_observations() -> None:
 def test_rewards_are_clipped_before_they_are_scaled() -> None:
     config = PPOConfig(num_envs=1, num_steps=2, hidden_layers=0, gamma=0.0, reward_scale=2.0, reward_clip=0.25)
     games, network = play(Walk(1), config)
-    rollout, _ = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     assert advantages(games, network, rollout).returns.tolist() == [0.125, 0.125]
 
 
@@ -141,9 +143,9 @@ def test_shaping_changes_what_is_learnt_and_not_what_is_reported() -> None:
 
     config = PPOConfig(num_envs=2, num_steps=2, hidden_layers=0, gamma=0.0)
     games, network = play(Walk(2), config, by_position)
-    rollout, charts = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     assert rollout.rewards[:, 0, 0].tolist() == [11.0, 121.0]
-    assert charts["charts/episodic_return"] == 2.0
+    assert games.tally.charts()["charts/episodic_return"] == 2.0
     with pytest.raises(UsageError, match="one-player"):
         play(make("tic_tac_toe", 2), config, by_position)
 
@@ -152,7 +154,7 @@ def test_recorded_log_probabilities_are_those_of_the_network() -> None:
     games, network = play(make("connect_four", 8), PPOConfig(num_envs=8, num_steps=30, pool_share=0.5, pool_blocks=2))
     with torch.no_grad():
         network.policy_head.weight.mul_(100)
-    rollout, _ = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     samples = advantages(games, network, rollout)
     assert samples.mask.gather(1, samples.action.unsqueeze(1)).all()
     logits, values = network(samples.observation)
@@ -163,19 +165,41 @@ def test_recorded_log_probabilities_are_those_of_the_network() -> None:
     assert samples.log_prob.std() > 0.01
 
 
+def test_where_the_host_does_not_look_the_same_decisions_teach_some_of_them_twice() -> None:
+    config = PPOConfig(num_envs=16, num_steps=9, pool_share=0.5, pool_blocks=2, random_plies=4)
+    games, network = play(make("tic_tac_toe", 16), config)
+    rollout = collect_rollout(games, network)
+    exact = advantages(games, network, rollout)
+    games.sparse = False
+    repeated = advantages(games, network, rollout)
+    count = len(exact.action)
+    assert 0 < count < 16 * 9 == len(repeated.action)
+    for once, again in zip(exact, repeated, strict=True):
+        assert torch.equal(again, once[torch.arange(len(again)) % count])
+
+
+def test_where_the_host_does_not_look_and_there_is_nothing_to_learn_nothing_is_better_than_thought() -> None:
+    games, network = play(make("kuhn_poker", 4), PPOConfig(num_envs=4, num_steps=1, pool_share=0.0))
+    games.sparse = False
+    samples = advantages(games, network, collect_rollout(games, network))
+    assert len(samples.action) == 4
+    assert samples.advantage.eq(0).all()
+    assert torch.equal(samples.returns, samples.value)
+
+
 def test_in_self_play_every_decision_has_an_advantage_in_zero_sum_games() -> None:
     games, network = play(make("tic_tac_toe", 16), PPOConfig(num_envs=16, num_steps=7, pool_share=0.0))
-    rollout, _ = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     assert len(advantages(games, network, rollout).action) == 7 * 16
 
 
 def test_where_cards_are_hidden_the_others_view_is_no_view_of_ones_own() -> None:
     """A decision whose game goes on at the rollout's end teaches only if its seat is to decide next."""
     games, network = play(make("kuhn_poker", 64), PPOConfig(num_envs=64, num_steps=1, pool_share=0.0))
-    rollout, _ = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     assert not rollout.terminated.any()
     assert len(advantages(games, network, rollout).action) == 0
-    rollout, _ = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     assert 0 < int(rollout.terminated.sum()) < 64
     assert len(advantages(games, network, rollout).action) == int(rollout.terminated.sum())
 
@@ -183,7 +207,7 @@ def test_where_cards_are_hidden_the_others_view_is_no_view_of_ones_own() -> None
 def test_without_bootstrap_only_finished_games_teach_and_wins_are_worth_one() -> None:
     config = PPOConfig(num_envs=16, num_steps=12, pool_share=0.0, gamma=1.0)
     games, network = play(make("tic_tac_toe", 16), config)
-    rollout, _ = collect_rollout(games, network)
+    rollout = collect_rollout(games, network)
     samples = advantages(games, network, rollout, bootstrap=False)
     ended = rollout.terminated
     last_end = torch.where(ended.any(0), 11 - ended.flip(0).int().argmax(0), -1)

@@ -83,7 +83,7 @@ def test_opponents_play_their_blocks_and_teach_nothing(game: str) -> None:
         return [0, 1, 0]
 
     state, network = games(game, CONFIG, Opponents([first, last], draw))
-    rollout, _ = collect_rollout(state, network)
+    rollout = collect_rollout(state, network)
     slots = rollout.player.shape[2]
     assert first.rows == [3 * slots, 4 * slots] * CONFIG.num_steps
     assert last.rows == [3 * slots] * CONFIG.num_steps
@@ -109,7 +109,7 @@ def test_snapshots_are_copies_and_join_when_all_games_start_anew() -> None:
     for _ in range(7):
         with torch.no_grad():
             network.policy_head.bias += 1
-        rollout, _ = collect_rollout(state, network)
+        rollout = collect_rollout(state, network)
         # 20 games × 30 steps: every second rollout crosses a multiple of 1,200 and begins with empty boards.
         plies.append(int(rollout.observation[0].sum()))
     assert [ply == 0 for ply in plies] == [True, False, True, False, True, False, True]
@@ -140,7 +140,7 @@ def test_random_openings_are_uniformly_long_and_are_not_learnt_from() -> None:
     state, network = games("connect_four", config)
     with torch.no_grad():
         network.policy_head.bias[0] = 50.0  # the learner always plays the first column
-    rollout, _ = collect_rollout(state, network)
+    rollout = collect_rollout(state, network)
     learner = rollout.learner[..., 0]
     assert learner.float().mean(1).tolist() == sorted(learner.float().mean(1).tolist())
     assert learner[0].float().mean() == pytest.approx(1 / 5, abs=0.1)
