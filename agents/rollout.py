@@ -94,8 +94,11 @@ class Games:
         turn: what is to be acted on now.
         step: env steps so far, summed over games.
         self_play: who holds which seat.
-        sparse: whether the host may look which decisions to learn from and which games were cut, so that no work is
-            done for others; else it would wait for the device.
+        sparse: whether the host may look which decisions to learn from and which games were cut; else it would wait for
+            the device.
+        sample_size: how many decisions are learnt from where it may not: as many as the rollout before had, rounded up
+            to a sixteenth of all.
+        kept: [], how many there were.
     """
 
     def __init__(
@@ -111,6 +114,8 @@ class Games:
         one_player_only(shaping, spec)
         self.config, self.env, self.shaping = config, env, shaping
         self.sparse = device.type == "cpu"
+        self.sample_size = env.num_envs * spec.num_slots * config.num_steps
+        self.kept = torch.zeros((), device=device)
         self.generator = torch_generator(seeds["policy"], device)
         self.rng = np.random.default_rng(seeds["games"])
         rng = np.random.default_rng(seeds["opponents"])
@@ -166,7 +171,10 @@ class Games:
         figures = figures or {}
         there = {name: figure for name, figure in figures.items() if isinstance(figure, Tensor)}
         sums = self.tally.take()
-        read = torch.cat([sums.flatten(), *(figure.view(1) for figure in there.values())]).tolist()
+        kept, *read = torch.cat([x.flatten() for x in (self.kept, sums, *there.values())]).tolist()
+        if not self.sparse:
+            part = math.ceil(self.buffers.value.numel() / 16)
+            self.sample_size = part * max(1, math.ceil(kept / part))
         kinds, count = sums.shape
         charts = self.tally.charts([read[count * kind : count * (kind + 1)] for kind in range(kinds)])
         values = dict(zip(there, read[kinds * count :], strict=True))
@@ -187,6 +195,7 @@ class Games:
             "ply": self.tally.ply,
         }
         meta = {"step": self.step, "previous_step": self.previous_step, "rng": pack_rng(self.rng), "pool": pool_meta}
+        meta["sample_size"] = self.sample_size
         return pack("games", own) | pack("env", self.env.state()) | pool, meta
 
     def load(self, network: ActorCritic, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -197,6 +206,7 @@ class Games:
         self.discounted_return.copy_(own["discounted_return"])
         self.tally.ply.copy_(own["ply"])
         self.step, self.previous_step, self.rng = meta["step"], meta["previous_step"], unpack_rng(meta["rng"])
+        self.sample_size = meta.get("sample_size", self.sample_size)
         self.self_play.load(network, tensors, meta["pool"])
         self.turn = self.env.load(unpack("env", tensors))
 
@@ -291,7 +301,11 @@ def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: 
             )  # fmt: skip
     seat = rollout.player.clamp(min=0)
     keep = valid.gather(-1, seat) & rollout.learner
-    rows = keep.flatten().nonzero().squeeze(1) if games.sparse else _repeated(keep.flatten())
+    if games.sparse:
+        rows = keep.flatten().nonzero().squeeze(1)
+    else:
+        games.kept = keep.sum(dtype=torch.float32)
+        rows = _evenly(keep.flatten(), games.sample_size)
 
     def pick(x: Tensor) -> Tensor:
         return x.flatten(0, 2)[rows]
@@ -321,13 +335,11 @@ def _final_values(games: Games, network: ActorCritic, rollout: Rollout) -> Tenso
     return final_value
 
 
-def _repeated(keep: Tensor) -> Tensor:
-    """keep [B] bool → [B] int64: the indexes of the True ones in order, again and again, until there are B.
-
-    So every update has the same shape, and nobody has to ask how many there are. Where none is, the last index.
-    """
+def _evenly(keep: Tensor, size: int) -> Tensor:
+    """keep [B] bool → [size] int64: the indexes of the True ones in order, evenly repeated or left out so that they are
+    `size`, however many there are. Where none is, the last index."""
     rank = keep.cumsum(0)
-    turn = torch.arange(len(keep), device=keep.device) % rank[-1].clamp(min=1)
+    turn = torch.arange(size, device=keep.device) * rank[-1] // size
     return torch.searchsorted(rank, turn + 1).clamp(max=len(keep) - 1)
 
 

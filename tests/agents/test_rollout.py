@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium
@@ -165,17 +166,20 @@ def test_recorded_log_probabilities_are_those_of_the_network() -> None:
     assert samples.log_prob.std() > 0.01
 
 
-def test_where_the_host_does_not_look_the_same_decisions_teach_some_of_them_twice() -> None:
+def test_where_the_host_does_not_look_a_set_number_of_the_same_decisions_teaches() -> None:
     config = PPOConfig(num_envs=16, num_steps=9, pool_share=0.5, pool_blocks=2, random_plies=4)
     games, network = play(make("tic_tac_toe", 16), config)
     rollout = collect_rollout(games, network)
     exact = advantages(games, network, rollout)
     games.sparse = False
-    repeated = advantages(games, network, rollout)
     count = len(exact.action)
-    assert 0 < count < 16 * 9 == len(repeated.action)
-    for once, again in zip(exact, repeated, strict=True):
-        assert torch.equal(again, once[torch.arange(len(again)) % count])
+    for size in (16 * 9, count + 3, count - 5):
+        games.sample_size = size
+        chosen = advantages(games, network, rollout)
+        for everything, some in zip(exact, chosen, strict=True):
+            assert torch.equal(some, everything[torch.arange(size) * count // size])
+        games.finish_rollout()
+        assert games.sample_size == 9 * math.ceil(count / 9), "sixteenths of all, as many as there were or a few more"
 
 
 def test_where_the_host_does_not_look_and_there_is_nothing_to_learn_nothing_is_better_than_thought() -> None:
