@@ -103,11 +103,13 @@ class Watch:
         """In a thread: note where the loop's thread is while a turn takes long."""
         while not self._over.wait(0.02):
             if time.monotonic() - self._turn > 0.3 * HELD_SECONDS:
-                frame = sys._current_frames().get(self._thread)
-                calls = traceback.extract_stack(frame) if frame else []
-                ours = [call for call in calls if "/tui/" in call.filename or "/arena/" in call.filename]
-                last = [*ours[-2:], *calls[-1:]] if ours else calls[-4:]
-                self._places[" < ".join(f"{Path(c.filename).name}:{c.lineno} {c.name}" for c in last[::-1])] += 1
+                frame, calls = sys._current_frames().get(self._thread), []
+                while frame is not None:
+                    calls.append((frame.f_code.co_filename, f"{frame.f_code.co_name}:{frame.f_lineno}"))
+                    frame = frame.f_back
+                ours = [call for call in calls if "/tui/" in call[0] or "/arena/" in call[0]]
+                last = [calls[0], *ours[:2]] if ours else calls[:4]
+                self._places[" < ".join(f"{Path(file).stem}.{line}" for file, line in last)] += 1
 
     def end(self) -> None:
         self._over.set()

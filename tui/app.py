@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import random
-import signal
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path, PurePath
-from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.keys import format_key
 from textual.screen import Screen
 
 from envs.errors import ArenaError
-from tui import keymap, terminal_keys
+from tui import keymap, signals, terminal_keys
 from tui.areas import AREAS, find_area, load
 from tui.children import Children
 from tui.facts import LeagueFacts, game_of, read_league, save_setting
@@ -41,8 +37,6 @@ if TYPE_CHECKING:
 
 WARM_UP_SECONDS = 0.4
 """How long after the first paint the other screens are loaded and the spare session starts."""
-END_SECONDS = 30.0
-"""How long a signal leaves the app to end in good order."""
 
 
 class ArenaApp(App[None]):
@@ -137,20 +131,16 @@ class ArenaApp(App[None]):
     def on_mount(self) -> None:
         asyncio.get_running_loop().set_default_executor(Threads())
         if not self.is_headless:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, partial(self._on_signal, loop))
+            signals.listen(self)
         self.call_after_refresh(self._after_first_paint)
 
-    def _on_signal(self, loop: asyncio.AbstractEventLoop, number: int, _frame: object) -> None:
-        # In a thread of its own: writing to a terminal that is gone or does not read blocks the loop for ever.
-        Thread(target=self._end_by_signal, args=(loop, number), daemon=True).start()
-
-    def _end_by_signal(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
-        loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
-        time.sleep(END_SECONDS)
-        self.sessions.kill()
-        os._exit(128 + number)
+    def action_suspend_process(self) -> None:
+        """Leave the terminal to the shell until it says `fg`; finished games and jobs are kept, the rest waits."""
+        try:
+            with self.suspend():
+                signals.step_aside()
+        except SuspendNotSupported:
+            self.notify("There is no shell behind this page to step aside for.", severity="warning")
 
     async def on_unmount(self) -> None:
         await self.sessions.close()

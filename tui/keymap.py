@@ -20,6 +20,9 @@ from tui.areas import AREAS, KEYS, bindings
 MAX_BYTES = 100_000
 EVERYWHERE: tuple[Binding, ...] = (
     Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit"),
+    Binding(
+        "ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend", tooltip="to the shell; fg comes back"
+    ),
     *(Binding(a.key, f"go('{a.name}')", a.title, show=False, tooltip=a.help, id=f"area.{a.name}") for a in AREAS),
 )
 """The keys that work on every screen."""

@@ -33,6 +33,12 @@ def test_a_terminal_that_knows_releases_and_then_stops_reading(terminal: Termina
     terminal.wait_for(REPORT.encode())
     terminal.press(b"\x1b[?27u")  # and does what it was asked for
     terminal.wait_for(b"release")
+    terminal.press(b"\x1b[122;5u")  # Ctrl-Z, with no shell to go to: it comes back at once, and asks anew
+    terminal.wait_for(QUERY.encode())
+    assert STOP_REPORTING.encode() in terminal.output.partition(b"\x1b[?1049l")[0]
+    terminal.press(b"\x1b[?25u")
+    terminal.wait_for(REPORT.encode())
+    terminal.press(b"\x1b[?27u")
     terminal.press(b"\x1b[32;1:1u\x1b[32;1:3u")  # space, down and up
     terminal.wait_for(b"fire")
     before, same = 0, 0

@@ -12,7 +12,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ from arena.cli.app import app
 from arena.session_start import read_unfinished
 from arena.store import Store
 
+ARENA = (sys.executable, "-m", "arena")
 RESTORED = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?25h", b"\x1b[?2004l")
 
 
 class Terminal:
-    """A command in an 80×24 pseudo-terminal."""
+    """A command (the app, with these arguments) in an 80×24 pseudo-terminal."""
 
-    def __init__(self, directory: Path, *arguments: str, **settings: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, command: Sequence[str] = ARENA, **settings: str) -> None:
         self.output = b""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
@@ -41,7 +42,7 @@ class Terminal:
                 TERM="xterm-256color", PYTHONPATH=str(Path(__file__).parents[2]), TEXTUAL_ANIMATIONS="none"
             )
             os.environ.update(settings)
-            os.execv(sys.executable, [sys.executable, "-m", "arena", *arguments])
+            os.execv(command[0], [*command, *arguments])
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
 
     def wait_for(self, text: bytes, seconds: float = 180) -> None:
@@ -55,8 +56,14 @@ class Terminal:
         self.output = b""
         os.write(self._fd, keys)
 
-    def children(self) -> list[int]:
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+    def echoes(self) -> bool:
+        """Whether what is typed is shown and read by the line, as a shell expects it to be."""
+        return termios.tcgetattr(self._fd)[3] & (termios.ECHO | termios.ICANON) == termios.ECHO | termios.ICANON
+
+    def children(self, pid: int | None = None) -> list[int]:
+        """Of the command, or of another process."""
+        pid = pid or self.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def end(self) -> int:
         """Read to the end; the exit status."""

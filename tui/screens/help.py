@@ -18,7 +18,8 @@ from tui.widgets.key_bar import KeyBar
 GENERAL = (
     "F keys go to an area from anywhere, so does a click on the line at the top; each stays as you left it, Esc "
     "closes. Tab moves between the parts of a screen, arrows inside them; the mouse works everywhere. Ctrl+P opens the "
-    'palette: every command by name, the theme, and "Rebind a key". Ctrl+Q quits from anywhere, q from the lobby.\n\n'
+    'palette: every command by name, the theme, and "Rebind a key". Ctrl+Q quits from anywhere, q from the lobby; '
+    "Ctrl+Z goes to the shell, and fg comes back.\n\n"
     "Playing: the arrow keys move the cursor over the legal moves and Enter plays; in games of moving about an arrow "
     "is the move. Click a square, press a move's own key, or type : and the move. Where both decide at once, your key "
     "is your action of that tick. A finished game is rated and stored under your name. A game in which you took a move "

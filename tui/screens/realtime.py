@@ -65,7 +65,7 @@ class RealtimePlayScreen(RealtimeScreen):
         self.race = race
         self._seed = seed
         self._knob = is_knob(game)
-        self._releases = False
+        self._releases = self._asked_for_releases = False
         mode: Mode = "tap" if game.startswith("gridworld/sumo") else "latch"
         self._pads = {seat: Pad(mode, 2 if has_pictures(game) else 1) for seat in self.people}
         self._asked: dict[int, object] = {}
@@ -101,25 +101,31 @@ class RealtimePlayScreen(RealtimeScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self._tell_terminal(QUERY)
+        self.app.app_suspend_signal.subscribe(self, lambda _: self.on_screen_suspend(), immediate=True)
+        self.app.app_resume_signal.subscribe(self, lambda _: self.on_screen_resume())
 
     def on_screen_resume(self) -> None:
-        self._tell_terminal(QUERY)
+        if self.is_current:
+            self._tell_terminal(QUERY)
 
     def on_screen_suspend(self) -> None:
         """Something else is on the screen: nobody plays meanwhile."""
         self._let_go()
         if self.people and self.scene is not None and self.scene.running and not self.scene.positions[0].over:
             self.send({"do": "clock", "running": False})
-        if self._releases:
-            self._tell_terminal(STOP_REPORTING)
+        self._stop_reporting()
 
     def on_app_blur(self) -> None:
         self._let_go()
 
     async def on_unmount(self) -> None:
-        if self._releases:
-            self._tell_terminal(STOP_REPORTING)
+        self._stop_reporting()
         await super().on_unmount()
+
+    def _stop_reporting(self) -> None:
+        if self._asked_for_releases:
+            self._tell_terminal(STOP_REPORTING)
+        self._releases = self._asked_for_releases = False
 
     def _tell_terminal(self, sequence: str) -> None:
         driver = self.app._driver
@@ -130,12 +136,14 @@ class RealtimePlayScreen(RealtimeScreen):
     def on_keyboard_flags(self, message: KeyboardFlags) -> None:
         """The terminal has answered: it knows the protocol, or does what it was asked for."""
         if message.flags & EVENT_TYPES:
-            self._releases = True
+            self._releases = self._asked_for_releases = True
             if self.mode in ("latch", "tap"):
                 self._use("release")
-        elif not self._releases:
-            self._releases = False
+        elif not self._asked_for_releases:
+            self._asked_for_releases = True
             self._tell_terminal(REPORT + QUERY)
+        elif self.mode == "release":  # it is another terminal now
+            self._use(self._usual())
 
     def on_key_up(self, message: KeyUp) -> None:
         """A key was let go; its button is what it is bound to now."""

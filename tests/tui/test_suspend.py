@@ -1,0 +1,68 @@
+"""Ctrl-Z: the terminal is the shell's until `fg`, nothing of the app goes on meanwhile, and then all is as it was."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from arena.store import Store
+from tests.tui.test_terminal import ARENA, RESTORED, Terminal
+
+PROMPT = b"shell> "
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
+
+
+def wait_until_stopped(pids: Iterable[int]) -> None:
+    end = time.monotonic() + 180
+    while any(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T" for pid in pids):
+        assert time.monotonic() < end, "something goes on behind the shell's back"
+        time.sleep(0.05)
+
+
+def test_to_the_shell_and_back(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, command=("/bin/sh", "-i"), PS1=PROMPT.decode(), ENV="")
+    try:
+        terminal.wait_for(PROMPT)
+        command = shlex.join([*ARENA, "play", "tic_tac_toe", "--vs", "first-legal", "--as", "Ann"])
+        terminal.press(command.encode() + b"\n")
+        terminal.wait_for(b"your move")
+        [app] = terminal.children()
+        pids = [app, *terminal.children(app)]
+        assert len(pids) > 1, "the game is played in a child"
+        terminal.press(b"5\x1a")  # while the opponent is asked for its move
+        terminal.wait_for(PROMPT)
+        for sequence in RESTORED:
+            assert sequence in terminal.output
+        assert terminal.echoes()
+        wait_until_stopped(pids)
+        terminal.press(b"bg\n")  # it cannot paint there: it waits on
+        terminal.wait_for(PROMPT)
+        terminal.press(b"echo the $((6 * 7))nd line\n")
+        terminal.wait_for(b"the 42nd line")
+        terminal.press(b"fg\n")
+        for text in (b"\x1b[?1049h", "rated · move 2".encode(), b"your move"):
+            terminal.wait_for(text)
+        terminal.press(b"3")
+        terminal.wait_for(b"your move")
+        os.kill(app, signal.SIGSTOP)  # which nobody can prepare for
+        terminal.wait_for(PROMPT)
+        terminal.press(b"fg\n")
+        terminal.wait_for(b"your move")
+        terminal.press(b"7")
+        terminal.wait_for(b"You win")
+        terminal.press(b"\x11")
+        terminal.wait_for(PROMPT)
+        assert terminal.echoes()
+        terminal.press(b"exit\n")
+        assert terminal.end() == 0
+    finally:
+        terminal.close()
+    with Store(tmp_path / "league.db", create=False) as store:
+        assert [episode.rated for episode in store.episodes()] == [True]
