@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import weakref
+from pathlib import Path
 
 import pytest
 from textual._styles_cache import StylesCache
 from textual.color import Color
+from textual.css.model import SelectorType
 from textual.css.stylesheet import Stylesheet
 
+import tui
 from tui.app import ArenaApp
 from tui.stylesheet import KeptStylesheet
 
@@ -48,6 +51,18 @@ async def test_another_theme_is_another_look(tmp_path) -> None:
         app.theme = "arena-light"
         await pilot.pause()
         assert app.screen.styles.background != before
+
+
+def test_a_screen_styles_itself_and_no_other(tmp_path: Path) -> None:
+    sheet = Stylesheet(variables=ArenaApp(tmp_path / "league.db").get_css_variables())
+    files = sorted((Path(tui.__file__).parent / "screens").glob("*.tcss"))
+    sheet.read_all([*files])
+    assert len(files) > 10
+    for rules in sheet.rules:
+        for chosen in rules.selector_set:
+            first = chosen.selectors[0]
+            own = first.type is SelectorType.TYPE and first.name.endswith(("Screen", "Form"))
+            assert own or first.name == "dialog", f"{chosen.css} holds everywhere"
 
 
 def test_what_widgets_have_drawn_goes_with_them() -> None:
