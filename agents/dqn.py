@@ -1,8 +1,10 @@
 """Deep Q-learning (Mnih et al. 2015, "Human-level control through deep reinforcement learning"), Double by default (van
 Hasselt et al. 2016, "Deep Reinforcement Learning with Double Q-learning").
 
-`train` alternates two verbs: `collect` plays one step of N games, ε-greedily, and remembers the transitions it
-completes; `update` takes gradient steps on batches of the replay memory, `train_ratio` of them per env step.
+`train` plays N games step by step, ε-greedily: `act` chooses and sends the actions off, `update` takes the gradient
+steps that are due on batches of the replay memory (`train_ratio` of them per env step) while the games go on, where
+they can (Atari's run in threads of their own), and `observe` takes in what came of the actions. So a gradient step
+knows all decisions that games have gone on from, but an end only when the next step has been sent off.
 
 A transition belongs to one seat: it runs from a decision to the same seat's n-th decision after it (`n_steps`; Sutton
 and Barto, section 7.1) and sums the seat's rewards in between; γ counts own decisions. Where the rules end the game
@@ -204,7 +206,7 @@ class Learner:
 
     Attributes:
         step: env steps so far, summed over games. gradient_steps: gradient steps so far.
-        turn: what is to be acted on now.
+        turn: what is to be acted on now. action: [N, K], what was chosen on it last.
         seen: sums over the gradient steps since the last report: loss, |target − q|, q; how many there were.
     """
 
@@ -229,6 +231,7 @@ class Learner:
         opponents_rng = np.random.default_rng(seeds["opponents"])
         self.self_play = SelfPlay(spec, config, env.num_envs, device, self.as_policy, opponents, opponents_rng)
         self.tally = Tally(spec, self.self_play)
+        self.action = torch.zeros(env.num_envs, spec.num_slots, dtype=torch.int64, device=device)
         self.step = self.previous_step = self.gradient_steps = 0
         self.seen, self.num_seen = torch.zeros(3, device=device), 0
 
@@ -327,8 +330,9 @@ def train(
         progress = learner.step / total_steps
         epsilon = linear(config.epsilon, config.final_epsilon, progress / max(config.exploration_share, 1e-9))
         rate = config.learning_rate * (1 - progress if config.anneal_learning_rate else 1)
-        collect(learner, epsilon)
+        act(learner, epsilon)
         update(learner, rate, linear(config.priority_beta, 1.0, progress))
+        observe(learner)
         at_report = learner.step - reported >= config.report_steps
         done = learner.step >= total_steps or (at_report and should_stop())
         due = checkpoint_steps > 0 and learner.previous_step // checkpoint_steps != learner.step // checkpoint_steps
@@ -343,8 +347,8 @@ def train(
 
 
 @torch.no_grad()
-def collect(learner: Learner, epsilon: float) -> None:
-    """Play one step of every game and remember the transitions that it completes."""
+def act(learner: Learner, epsilon: float) -> None:
+    """Begin a step of every game; remember the transitions that these decisions complete."""
     learner.restart_games_if_due()
     config, env, turn, pending = learner.config, learner.env, learner.turn, learner.pending
     assert turn.legal_action_mask is not None
@@ -364,11 +368,20 @@ def collect(learner: Learner, epsilon: float) -> None:
     pending.decided(turn, kept, action, decides)
     if learner.network.normaliser is not None and bool(decides.any()):
         learner.network.normaliser.update(prepare(turn.observation[decides], env.spec.scale))
+    env.send(action)
+    learner.action = action
+    learner.previous_step, learner.step = learner.step, learner.step + env.num_envs
 
-    step = env.step(action)
+
+@torch.no_grad()
+def observe(learner: Learner) -> None:
+    """End the step that `act` began; remember the transitions of the games that it ended."""
+    config, turn, pending = learner.config, learner.turn, learner.pending
+    step = learner.env.receive()
     rewards = step.rewards
     if learner.shaping:
-        shaped = learner.shaping(turn.observation[:, 0], action[:, 0], rewards[:, 0], step.final.observation[:, 0])
+        seen, action = turn.observation[:, 0], learner.action[:, 0]
+        shaped = learner.shaping(seen, action, rewards[:, 0], step.final.observation[:, 0])
         rewards = shaped.unsqueeze(1)
     if config.reward_clip > 0:
         rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
@@ -380,7 +393,6 @@ def collect(learner: Learner, epsilon: float) -> None:
     pending.waiting &= ~ended.view(-1, 1, 1)
     learner.tally.count(step.rewards, ended)
     learner.turn = step.turn
-    learner.previous_step, learner.step = learner.step, learner.step + env.num_envs
 
 
 def update(learner: Learner, learning_rate: float, beta: float = 1.0) -> None:

@@ -154,7 +154,14 @@ class AtariEnv(VecEnv):
         return self._turn(self._final)
 
     def step(self, action: Tensor) -> Step:
-        seen, rewards, terminated, truncated, info = self._games.step(action.squeeze(1).cpu().numpy())
+        self.send(action)
+        return self.receive()
+
+    def send(self, action: Tensor) -> None:
+        self._games.send(action.squeeze(1).cpu().numpy())
+
+    def receive(self) -> Step:
+        seen, rewards, terminated, truncated, info = self._games.recv()
         seen, frame = self._channels(seen), info["episode_frame_number"]
         began = frame <= self._frame  # a life was lost where a game is terminated and goes on
         self._frame = frame

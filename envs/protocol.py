@@ -88,6 +88,17 @@ class VecEnv(ABC):
         Illegal actions are undefined here: callers that do not sample from the mask check first (`check_legal`).
         """
 
+    def send(self, action: Tensor) -> None:
+        """Begin a step that `receive` ends; nothing else may be asked of the games in between.
+
+        Games with threads of their own go on meanwhile (Atari's); others wait for `receive`.
+        """
+        self._sent = action
+
+    def receive(self) -> Step:
+        """The step that `send` began."""
+        return self.step(self._sent)
+
     @abstractmethod
     def state(self) -> Any:
         """The games as they stand, to be given back to `load` of an env of the same variant and N."""

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from agents import losses
+from agents import dqn, losses
 from agents.buffers import Transitions
 from agents.configs import DQNConfig, default_config
-from agents.dqn import Learner, QNetwork, QPolicy, collect, load_dqn, train, update
+from agents.dqn import Learner, QNetwork, QPolicy, act, gradient_step, load_dqn, observe, train, update
 from agents.greedy import epsilon_greedy
 from agents.selfplay import Opponents
 from envs.errors import UsageError
@@ -24,6 +24,11 @@ from envs.registry import make
 def config(**values: Any) -> DQNConfig:
     small = {"num_envs": 4, "hidden_size": 8, "hidden_layers": 1, "learning_starts": 0, "batch_size": 8}
     return DQNConfig(**{**small, **values})
+
+
+def collect(learner: Learner, epsilon: float) -> None:
+    act(learner, epsilon)
+    observe(learner)
 
 
 def test_targets_by_hand() -> None:
@@ -218,13 +223,64 @@ def test_update_counts_and_target_copies() -> None:
     learner = Learner(config(train_ratio=0.5, learning_starts=8, target_update=5), env, 0, None, None)
     same = []
     for _ in range(8):
-        collect(learner, 1.0)
+        act(learner, 1.0)
         update(learner, 1e-2)
+        observe(learner)
         pairs = zip(learner.network.parameters(), learner.target.parameters(), strict=True)
         same.append(all(torch.equal(a, b) for a, b in pairs))
     # env steps 4, 8, 12 …; gradient steps 0, 0, 2, 4, 6, 8, 10, 12: a copy at the fifth and at the tenth
     assert learner.gradient_steps == 12
     assert same == [True, True, False, False, False, False, True, False]
+
+
+def test_gradient_steps_are_taken_while_the_games_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They know the decision before, which this one completes, and the end of a game one step later."""
+    env = Script(1, 1, 1, length=40, seed=3)
+    order: list[str] = []
+    sizes: list[int] = []
+
+    def told(name: str) -> None:
+        inner = getattr(env, name)
+
+        def tell(*words: Tensor) -> Any:
+            order.append(name)
+            return inner(*words)
+
+        monkeypatch.setattr(env, name, tell)
+
+    def step(learner: Learner, rows: Transitions, *rest: Tensor) -> Any:
+        order.append("learn")
+        sizes.append(len(learner.buffer))
+        return gradient_step(learner, rows, *rest)
+
+    for name in ("send", "receive"):
+        told(name)
+    monkeypatch.setattr(dqn, "gradient_step", step)
+    values = config(num_envs=1, train_ratio=1.0, buffer_size=100, report_steps=20)
+    monkeypatch.setattr(Learner, "pack", lambda self: None)  # this game has no state
+    (report,) = train(values, env, seed=0, total_steps=20)
+    assert report.step == 20
+    assert order[:5] == ["send", "receive", "send", "learn", "learn"]
+    assert order[5:] == ["receive", *["send", "learn", "receive"] * 18]
+    assert (env.kind[:19] > 0).any()  # a game that ended in the step that goes on would be one more
+    assert sizes[1:] == list(range(1, 20))
+
+
+@pytest.mark.slow
+def test_a_run_on_emulators_that_go_on_meanwhile_comes_out_the_same_again() -> None:
+    values = dataclasses.replace(
+        config(num_envs=2, train_ratio=0.5, learning_starts=20, buffer_size=100, network="dqn2013"), report_steps=60
+    )
+
+    def run() -> dict[str, Tensor]:
+        env = make("ALE/Breakout-v5", 2)
+        *_, last = train(values, env, seed=1, total_steps=80)
+        env.close()
+        assert last.policy is not None
+        return last.policy.tensors
+
+    first, again = run(), run()
+    assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def test_play_is_greedy_with_a_share_of_random_moves() -> None:

@@ -104,6 +104,11 @@ class Catch(VecEnv):
         return Drawing([])
 
 
+def collect(learner: dqn.Learner, epsilon: float) -> None:
+    dqn.act(learner, epsilon)
+    dqn.observe(learner)
+
+
 def learner(config: DQNConfig, frames: int) -> dqn.Learner:
     return dqn.Learner(config, Catch(5, dataclasses.replace(SPEC, frames=frames)), 0, None, None)
 
@@ -121,7 +126,7 @@ def test_what_is_sampled_is_what_was_seen(n_steps: int, priority_exponent: float
     assert whole.buffer.frames is None
     for step in range(150):
         for each in (once, whole):
-            dqn.collect(each, 0.5)
+            collect(each, 0.5)
         assert once.buffer.cursor == whole.buffer.cursor
         if step % 10 == 9:
             once.buffer.sample(8, torch.Generator().manual_seed(step))
@@ -177,7 +182,7 @@ def test_a_memory_that_was_kept_and_loaded_is_the_same() -> None:
     config = DQNConfig(num_envs=5, buffer_size=50, network="mlp", hidden_size=8, priority_exponent=0.6)
     one, other = learner(config, DEPTH), learner(config, DEPTH)
     for _ in range(40):
-        dqn.collect(one, 0.5)
+        collect(one, 0.5)
     tensors, meta = one.buffer.state()
     other.buffer.load({name: tensor.clone() for name, tensor in tensors.items()}, meta)
     for each in (one, other):
