@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-Presets = dict[str, dict[str, Any]]
+from agents.gym_presets import GYM_PRESETS, Presets
 
 EVERY_ALGORITHM: Presets = {
     # Walking between s3 and s4 for ever pays more than reaching the end where γ is near 1; a time limit ends that.
@@ -25,45 +25,6 @@ _SIMULTANEOUS: dict[str, Any] = {
     "final_entropy_coef": 0.0,
 }
 
-# Angles are small beside places and speeds: normalising the observations is what makes it quick. Values of 100 need the
-# squared error: Huber's loss lets the few transitions that end a game pull no harder than all the others.
-_DQN_CARTPOLE: dict[str, Any] = {
-    "num_envs": 32,
-    "hidden_size": 64,
-    "normalise_observations": True,
-    "reward_scale": 20.0,
-    "huber": False,
-    "n_steps": 3,
-    "learning_rate": 2e-3,
-    "target_update": 20,
-    "exploration_share": 0.16,
-    "final_epsilon": 0.04,
-}
-# Every step costs one until the hill is climbed, which random play never does: what is known of the values must be used
-# up quickly, so that the next best thing is tried.
-_DQN_MOUNTAIN_CAR: dict[str, Any] = _DQN_CARTPOLE | {
-    "num_envs": 8,
-    "batch_size": 64,
-    "buffer_size": 50_000,
-    "train_ratio": 0.4,
-    "target_update": 50,
-    "exploration_share": 0.2,
-    "final_epsilon": 0.03,
-}
-# The RL Zoo's settings, for four games side by side.
-_DQN_ZOO: dict[str, Any] = {
-    "num_envs": 4,
-    "hidden_size": 256,
-    "learning_rate": 6.3e-4,
-    "anneal_learning_rate": False,
-    "buffer_size": 50_000,
-    "learning_starts": 128,
-    "train_ratio": 1.0,
-    "target_update": 250,
-    "exploration_share": 0.12,
-    "final_epsilon": 0.1,
-    "double": False,
-}
 # Few states, exact values: the squared error, and a learning rate that ends at 0.
 _DQN_TABLE: dict[str, Any] = {
     "network": "mlp",
@@ -121,27 +82,6 @@ _VPG_ONE_MAZE: dict[str, Any] = {
     "final_entropy_coef": 0.05,
 }
 
-# The same settings for every game, those of CleanRL's and the RL Zoo's Atari agents.
-_ATARI: dict[str, Any] = {
-    "num_envs": 8,
-    "hidden_size": 512,
-    "hidden_layers": 1,
-    "activation": "relu",
-    "training_options": "life_loss=true",
-    "reward_clip": 1.0,
-}
-
-_ATARI_PPO: dict[str, Any] = _ATARI | {
-    "num_steps": 128,
-    "num_epochs": 4,
-    "num_minibatches": 4,
-    "shared_trunk": True,
-    "clip_range": 0.1,
-    "learning_rate": 2.5e-4,
-    "entropy_coef": 0.01,
-    "final_entropy_coef": 0.01,
-}
-
 # Env steps of a run by the presets; 200,000 where nothing is said. `benchmarks/gridworlds.py` shows what they give.
 _SHORT_RUNS = dict.fromkeys(("gridworld/recycling", "gridworld/tiny", "gridworld/trap"), 40_000)
 _TABLE_RUNS = dict.fromkeys((*_SHORT_RUNS, "gridworld/maze?level", "gridworld/custom"), 20_000)
@@ -150,10 +90,11 @@ BUDGETS: dict[str, dict[str, int]] = {
     | {"gridworld/maze": 250_000, "gridworld/maze?level": 60_000, "gridworld/custom": 60_000}
     | {"gridworld/cliff": 150_000, "gridworld/rooms": 300_000, "gym/CartPole": 100_000}
     | dict.fromkeys(("gym/Acrobot", "gym/MountainCar-v", "gym/LunarLander"), 1_000_000)
-    | dict.fromkeys(("gym/Hopper", "gym/HalfCheetah"), 1_000_000),
+    | dict.fromkeys(("gym/Hopper", "gym/HalfCheetah"), 1_000_000)
+    | {"gym/Pendulum": 100_000},
     "vpg": _SHORT_RUNS
     | {"gridworld/maze": 250_000, "gridworld/maze?level": 100_000, "gridworld/custom": 100_000}
-    | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000},
+    | {"gridworld/cliff": 300_000, "gridworld/rooms": 300_000, "gym/Pendulum": 300_000},
     "az": {"tic_tac_toe": 120_000, "connect_four": 2_000_000},
     "q_learning": _TABLE_RUNS | {"gridworld/cliff": 40_000, "gridworld/rooms": 100_000},
     "sarsa": _TABLE_RUNS,
@@ -166,38 +107,9 @@ BUDGETS: dict[str, dict[str, int]] = {
 
 # Two narrow layers unlearn the far rooms' last steps now and then; one wide layer and less entropy do not.
 _ROOMS: dict[str, Any] = {"hidden_layers": 1, "hidden_size": 128, "final_entropy_coef": 0.02}
-_PENDULUM: dict[str, Any] = {
-    "num_envs": 16,
-    "num_steps": 64,
-    "gamma": 0.9,
-    "gae_lambda": 0.95,
-    "entropy_coef": 0.0,
-    "reward_scale": 10.0,
-    "normalise_observations": True,
-}
-
-# What Stable-Baselines3's PPO has where the RL Zoo says nothing: batches of 64, one learning rate to the end.
-_PPO_ZOO: dict[str, Any] = {
-    "num_envs": 16,
-    "num_epochs": 4,
-    "learning_rate": 3e-4,
-    "anneal_learning_rate": False,
-    "entropy_coef": 0.0,
-}
-_NORMALISED: dict[str, Any] = {"normalise_observations": True, "normalise_rewards": True}
-# CleanRL's settings for MuJoCo, for eight games side by side in place of one.
-_MUJOCO: dict[str, Any] = _NORMALISED | {
-    "num_envs": 8,
-    "num_steps": 256,
-    "num_epochs": 10,
-    "num_minibatches": 32,
-    "learning_rate": 3e-4,
-    "entropy_coef": 0.0,
-}
-
 PRESETS: dict[str, Presets] = {
-    "ppo": {
-        "ALE/": _ATARI_PPO,
+    "ppo": GYM_PRESETS["ppo"]
+    | {
         "gridworld/": {
             "num_steps": 16,
             "gamma": 0.97,
@@ -245,44 +157,6 @@ PRESETS: dict[str, Presets] = {
             "entropy_coef": 0.1,
             "final_entropy_coef": 0.05,
         },
-        # As one-player Atari; no lives are counted, and half the network's rows are the other player's view.
-        "pettingzoo/atari/": _ATARI_PPO | {"training_options": ""},
-        "gym/Pendulum": _PENDULUM | {"num_epochs": 10, "num_minibatches": 16},
-        "gym/CartPole": {
-            "num_envs": 32,
-            "num_steps": 32,
-            "num_epochs": 8,
-            "gamma": 0.98,
-            "gae_lambda": 0.9,
-            "learning_rate": 2e-3,
-            "entropy_coef": 0.0,
-        },
-        # The RL Zoo's settings; LunarLander's are those of the Hugging Face course, too.
-        "gym/Acrobot": _PPO_ZOO | _NORMALISED | {"num_steps": 256, "num_minibatches": 64, "gae_lambda": 0.94},
-        "gym/MountainCar-v": _PPO_ZOO | _NORMALISED | {"num_steps": 16, "gae_lambda": 0.98},
-        "gym/LunarLander": _PPO_ZOO
-        | {
-            "num_steps": 1024,
-            "num_minibatches": 256,
-            "gamma": 0.999,
-            "gae_lambda": 0.98,
-            "entropy_coef": 0.01,
-            "final_entropy_coef": 0.01,
-        },
-        "gym/Hopper": _MUJOCO,
-        "gym/HalfCheetah": _MUJOCO,
-        # Few and large steps, unclipped: solved in the fewest seconds, mostly within 16,000 steps.
-        "cartpole": {
-            "num_envs": 32,
-            "num_steps": 32,
-            "num_epochs": 10,
-            "num_minibatches": 2,
-            "gamma": 0.98,
-            "gae_lambda": 0.9,
-            "learning_rate": 6e-3,
-            "max_grad_norm": 0.0,
-            "entropy_coef": 0.0,
-        },
         "tic_tac_toe": {
             "num_envs": 256,
             "num_steps": 16,
@@ -316,17 +190,8 @@ PRESETS: dict[str, Presets] = {
             "random_plies": 8,
         },
     },
-    "vpg": {
-        "ALE/": _ATARI
-        | {
-            "num_steps": 128,
-            "gae_lambda": 0.95,
-            "learning_rate": 5e-4,
-            "value_learning_rate": 5e-4,
-            "value_steps": 4,
-            "entropy_coef": 0.02,
-            "final_entropy_coef": 0.005,
-        },
+    "vpg": GYM_PRESETS["vpg"]
+    | {
         "gridworld/": {
             "num_steps": 16,
             "gamma": 0.97,
@@ -365,7 +230,6 @@ PRESETS: dict[str, Presets] = {
             "final_entropy_coef": 0.005,
         },
         "gridworld/maze?level": _VPG_ONE_MAZE,
-        "gym/Pendulum": _PENDULUM | {"learning_rate": 3e-3},
         "gridworld/sumo": {**_SIMULTANEOUS, "learning_rate": 3e-3, "gae_lambda": 0.95},
         "gridworld/tron": {**_SIMULTANEOUS, "learning_rate": 3e-3, "gae_lambda": 0.95},
         "tic_tac_toe": {
@@ -403,26 +267,8 @@ PRESETS: dict[str, Presets] = {
             "final_entropy_coef": 0.05,
         },
     },
-    "dqn": {
-        # As in the RL Zoo's Atari settings; eight games side by side in place of one.
-        "ALE/": _ATARI
-        | {
-            "learning_rate": 1e-4,
-            "anneal_learning_rate": False,
-            "batch_size": 32,
-            "buffer_size": 100_000,
-            "learning_starts": 20_000,
-            "train_ratio": 0.25,
-            "target_update": 250,
-            "exploration_share": 0.1,
-            "final_epsilon": 0.01,
-            "max_grad_norm": 10.0,
-        },
-        "gym/CartPole": _DQN_CARTPOLE,
-        "cartpole": _DQN_CARTPOLE,
-        "gym/Acrobot": _DQN_ZOO,
-        "gym/LunarLander": _DQN_ZOO,
-        "gym/MountainCar-v": _DQN_MOUNTAIN_CAR,
+    "dqn": GYM_PRESETS["dqn"]
+    | {
         "gridworld/recycling": _DQN_TABLE,
         "gridworld/tiny": _DQN_TABLE,
         "gridworld/trap": _DQN_TABLE | {"reward_scale": 500.0},
