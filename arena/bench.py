@@ -8,10 +8,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from agents.configs import LearnerConfig
 from agents.dqn import QNetwork
@@ -126,22 +128,34 @@ def time_to_solve(
 
 
 def training_rate(
-    algorithm: str, config: LearnerConfig, game: str, steps: int, seed: int = 0, profile: bool = False
+    algorithm: str,
+    config: LearnerConfig,
+    game: str,
+    steps: int,
+    seed: int = 0,
+    profile: bool = False,
+    device: str = "cpu",
 ) -> dict[str, Any]:
-    """Environment steps a second of the second half of a training, learning included; with `profile`, where the time
-    went. `cpu_us`: microseconds of processor time that a step took, all threads together."""
+    """Environment steps a second of the second half of a training, learning included.
+
+    `cpu_us`: microseconds of processor time that a step took, all threads together. With `profile` also `flops`, the
+    network's floating-point operations a step, `peak`, how many a second the device does at best, `peak_share`, and on
+    the CPU `shares`: where the time went.
+    """
     keep_freed_memory()
-    env = registry.make(game, config.num_envs)
+    env = registry.make(game, config.num_envs, device)
     half, start, cpu_start = 0, 0.0, 0.0
     spent: defaultdict[str, float] = defaultdict(float)
     with ExitStack() as patches:
-        if profile:
+        if profile and env.device.type == "cpu":  # elsewhere the host's calls return before their work is done
             for owner, name, part in _parts(env):
                 patches.enter_context(mock.patch.object(owner, name, _timed(getattr(owner, name), part, spent)))
         for metrics in load_train(algorithm)(config, env, seed=seed, total_steps=steps):
             if half == 0 and metrics.step >= steps // 2:
+                synchronize(env)
                 half, start, cpu_start = metrics.step, time.perf_counter(), time.process_time()
                 spent.clear()
+        synchronize(env)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     result = {
         "value": (metrics.step - half) / seconds,
@@ -151,11 +165,42 @@ def training_rate(
         "algorithm": algorithm,
         "steps": steps,
         "threads": torch.get_num_threads(),
+        "device": device,
     }
     if profile:
+        result["flops"] = step_flops(algorithm, config, game, device)
+        result["peak"] = peak_rate(env, torch.bfloat16 if config.bfloat16 else torch.float32)
+        result["peak_share"] = result["value"] * result["flops"] / result["peak"]
+    if spent:
         shares = {part: time_spent / seconds for part, time_spent in spent.items()}
         result["shares"] = shares | {"the rest": 1 - sum(shares.values())}
     return result
+
+
+def step_flops(algorithm: str, config: LearnerConfig, game: str, device: str = "cpu") -> float:
+    """Floating-point operations of the network for one env step, learning included, as counted from one report to the
+    next, once learning has begun. A multiplication and the addition after it are two."""
+    env = registry.make(game, config.num_envs, device)
+    training = load_train(algorithm)(replace(config, compile=False), env, seed=0, total_steps=10**9)
+    begun = next(metrics.step for metrics in training if any(name.startswith("losses/") for name in metrics.values))
+    with FlopCounterMode(display=False) as counter:
+        steps = next(training).step - begun
+    return counter.get_total_flops() / steps
+
+
+def peak_rate(env: VecEnv, dtype: torch.dtype, seconds: float = 0.3) -> float:
+    """Floating-point operations a second in products of large matrices on the env's device: the most that it gives."""
+    size = 1024 if env.device.type == "cpu" else 8192
+    matrix = torch.ones(size, size, dtype=dtype, device=env.device)
+    product = matrix @ matrix
+    synchronize(env)
+    count, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        for _ in range(4):
+            torch.mm(matrix, matrix, out=product)
+        synchronize(env)
+        count += 4
+    return count * 2 * size**3 / elapsed
 
 
 def _parts(env: VecEnv) -> list[tuple[Any, str, str]]:

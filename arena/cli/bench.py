@@ -16,6 +16,7 @@ app = group("Measure this machine: random play, time to solve a game, training r
 
 Threads = Annotated[int, typer.Option(min=0, help="Torch threads; 0: as many as torch takes.")]
 Game = Annotated[str, typer.Option("--game", help="A game.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Algorithm = Annotated[str, typer.Option("--algo", help="An algorithm with a network: ppo, vpg, dqn, az.")]
 Seconds = Annotated[float, typer.Option(min=0.001, max=86_400, help="For how long.")]
 Settings = Annotated[
@@ -36,6 +37,14 @@ def set_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
+def there(device: str) -> str:
+    """`device`; raises UsageError where it is not to be had."""
+    from agents.configs import Config
+    from arena.provenance import resolve_device
+
+    return resolve_device(device, Config(), 1.0)
+
+
 def learner(algorithm: str, game: str, settings: list[str] | None) -> LearnerConfig:
     """The preset with these settings; raises UsageError for what has no network."""
     from agents.configs import LearnerConfig, default_config
@@ -54,6 +63,7 @@ def games(
     games: Annotated[int, typer.Option(min=1, help="Games side by side.")] = 16384,
     seconds: Seconds = 3.0,
     threads: Threads = 1,
+    device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Random play: moves a second.
@@ -65,7 +75,7 @@ def games(
     from arena.bench import random_play
 
     set_threads(threads)
-    report(random_play(game, games, seconds), json)
+    report(random_play(game, games, seconds, there(device)), json)
 
 
 @app.command()
@@ -118,8 +128,11 @@ def train(
     algo: Algorithm = "ppo",
     steps: Annotated[int, typer.Option(min=2, help="Environment steps; the second half is measured.")] = 1_000_000,
     settings: Settings = None,
-    profile: Annotated[bool, typer.Option("--profile", help="Say where the time goes, too.")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where the time goes, and what share of the device's peak is used.")
+    ] = False,
     threads: Threads = 0,
+    device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Training: environment steps a second, learning included.
@@ -131,4 +144,5 @@ def train(
     from arena.bench import training_rate
 
     set_threads(threads)
-    report(training_rate(algo, learner(algo, game, settings), game, steps, profile=profile), json)
+    config = learner(algo, game, settings)
+    report(training_rate(algo, config, game, steps, profile=profile, device=there(device)), json)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from agents.configs import LearnerConfig, default_config
+from agents.configs import LearnerConfig, PPOConfig, default_config
 from agents.networks import ActorCritic
-from arena.bench import game_bytes, sample_legal, training_rate
+from arena.bench import game_bytes, sample_legal, step_flops, training_rate
 from arena.cli.app import app
 from envs.registry import make
 
@@ -44,6 +46,28 @@ def test_a_profile_adds_up_and_leaves_nothing_patched() -> None:
     assert sum(shares.values()) == pytest.approx(1)
     assert all(0 < share < 1 for share in shares.values())
     assert ActorCritic.forward is forward
+    assert result["peak_share"] == result["value"] * result["flops"] / result["peak"]
+    assert result["peak_share"] > 0
+
+
+def test_the_flops_of_a_step_are_those_of_its_matrices() -> None:
+    config = PPOConfig(
+        num_envs=8, num_steps=16, num_epochs=3, num_minibatches=2, hidden_size=10, hidden_layers=1, shared_trunk=True,
+        pool_share=0.0,
+    )  # fmt: skip
+    spec = make("tic_tac_toe").spec
+    assert spec.num_actions is not None
+    trunk = math.prod(spec.observation_shape) * 10
+    heads = 10 * (spec.num_actions + 1)
+    played = trunk + heads + (trunk + 10) / 16  # the value of what comes after the last of 16 steps
+    learnt = 3 * (2 * trunk + 3 * heads)  # forward, by weights, and by inputs, of which the trunk's are given
+    assert step_flops("ppo", config, "tic_tac_toe") == 2 * (played + learnt)
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    result = CliRunner().invoke(app, ["bench", "train", "--device", "cuda:99"])
+    assert result.exit_code == 2
+    assert "cuda:99" in result.output
 
 
 def test_a_game_weighs_what_its_tensors_take() -> None:
