@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.keys import format_key
@@ -21,6 +22,7 @@ from tui import keymap, signals, terminal_keys
 from tui.areas import AREAS, find_area, load
 from tui.children import Children
 from tui.facts import LeagueFacts, game_of, read_league, save_setting
+from tui.garbage import LOOK_SECONDS, Garbage
 from tui.messages import LeagueLoaded, ReadFailed
 from tui.screens.dialogs import AskScreen, ChooseScreen, ConfirmScreen, KeyScreen
 from tui.screens.home import HomeScreen
@@ -61,11 +63,14 @@ class ArenaApp(App[None]):
         self.home = HomeScreen()
         self._first: Callable[[], None] | None = None
         self._from: dict[str, str] = {}
+        self._garbage: Garbage | None = None
         for area in AREAS:
             self.add_mode(area.name, self._lobby if area.name == self.DEFAULT_MODE else area.open)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = default_theme(self.console.color_system)
+        if "TEXTUAL_ANIMATIONS" not in os.environ:
+            self.animation_level = "none"  # a sliding line is drawn twenty times, and sent over ssh as often
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -146,9 +151,10 @@ class ArenaApp(App[None]):
         await self.sessions.close()
 
     def _after_first_paint(self) -> None:
-        if not gc.isenabled():  # since the program began: what there is by now stays, and need not be looked at again
-            gc.freeze()
-            gc.enable()
+        if not gc.isenabled():  # since the program began
+            self._garbage = Garbage()
+            self._garbage.begin()
+            self.set_interval(LOOK_SECONDS, self._garbage.look)
         self._read_league()
         self.set_timer(WARM_UP_SECONDS, self._warm_up)
 
@@ -156,6 +162,8 @@ class ArenaApp(App[None]):
     async def _warm_up(self) -> None:
         for area in AREAS:
             await asyncio.to_thread(load, area.screen)  # the first who goes there waits for no module
+        if self._garbage is not None:
+            self._garbage.begin()
         if self.plays:
             await self.sessions.warm()
 
@@ -352,6 +360,11 @@ class ArenaApp(App[None]):
             self.on_read_failed(ReadFailed(str(error)))
             return
         self.push_screen(RealtimeReplayScreen(episode) if has_pictures(game) else ReplayScreen(episode))
+
+    async def on_event(self, event: events.Event) -> None:
+        if self._garbage is not None and isinstance(event, events.InputEvent):
+            self._garbage.touch()
+        await super().on_event(event)
 
     def on_key_up(self, message: KeyUp) -> None:
         self.screen.post_message(message)

@@ -40,9 +40,12 @@ class ReplaysLoaded(Message):
 
 @dataclass
 class RunsLoaded(Message):
-    """The runs, the curves of those named, and the end of the chosen one's log have been read."""
+    """The runs, the curves of those named, and the end of the chosen one's log have been read.
 
-    rows: list[RunRow]
+    `rows` is None where only the latter were asked for.
+    """
+
+    rows: list[RunRow] | None
     names: list[str]
     curves: Curves
     tail: list[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from arena.locks import is_held
 from arena.records import Run
 from arena.run_names import free_name
 from arena.store import Store
+from envs.errors import UnknownNameError
 from envs.specs import find_game
 
 MAX_RUNS = 200
@@ -131,7 +133,10 @@ def read_curves(db: Path, names: Sequence[str], first: int, panels: int) -> Curv
     if not db.exists():
         return Curves()
     with Store(db, create=False) as store:
-        runs = {run.name: run.id for run in store.runs() if run.name in names}
+        runs: dict[str, int] = {}
+        for name in names:
+            with suppress(UnknownNameError):  # a job that has not begun its run yet
+                runs[name] = store.run(name).id
         found = {key for run in runs.values() for key in store.metric_keys(run)}
         keys = [key for key in FIRST_KEYS if key in found] + sorted(found - set(FIRST_KEYS))
         shown = [keys[(first + panel) % len(keys)] for panel in range(min(panels, len(keys)))]

@@ -22,6 +22,7 @@ from tui.messages import ReadFailed
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 from tui.widgets.plot import PlotPanel, Series
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ class CurveScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         yield PlotPanel(id="plot", empty="nothing measured yet: s measures it (long), or arena rlhf curve")
-        yield Static(id="note")
+        yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:

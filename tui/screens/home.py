@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -14,7 +14,6 @@ from textual.content import Content
 from textual.coordinate import Coordinate
 from textual.events import DescendantFocus
 from textual.keys import format_key
-from textual.screen import Screen
 from textual.widgets import DataTable, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker
@@ -24,22 +23,21 @@ from envs.specs import find_game, parse_variant
 from tui.facts import GameFacts, known_games, read_game
 from tui.ladder import about_your_level
 from tui.messages import GameLoaded, ReadFailed
+from tui.screens.area_screen import AreaScreen
 from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.text import inert, rating, shorten
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.ladder_table import LEVEL, fill_ladder
+from tui.widgets.note import Note
 from tui.widgets.preview import preview
 from tui.widgets.tables import fill_standings
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
 
 MARKS = {"one player": "1", "turn-based": "2", "simultaneous": "2∥", "any": "…"}
 
 
-class HomeScreen(Screen[None]):
+class HomeScreen(AreaScreen):
     """Choose a game and somebody to play. The first screen: the app loads its style sheet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,10 +64,6 @@ class HomeScreen(Screen[None]):
         self._reading: Worker[None] | None = None
 
     @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    @property
     def game(self) -> str:
         """The chosen game."""
         index = self.query_one("#games", OptionList).highlighted
@@ -77,7 +71,7 @@ class HomeScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         with Horizontal():
             yield OptionList(id="games")
             with Vertical(id="right"):
@@ -86,7 +80,7 @@ class HomeScreen(Screen[None]):
                     yield Static(id="picture")
                 table = FactTable(id="agents", cursor_type="row", zebra_stripes=True)
                 yield table
-                yield Static(id="note")
+                yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -94,7 +88,7 @@ class HomeScreen(Screen[None]):
         self.show_banner()
         self.query_one("#games").focus()
 
-    def on_screen_resume(self) -> None:
+    def on_seen(self) -> None:
         if self._games:
             self._load()
 
@@ -150,7 +144,7 @@ class HomeScreen(Screen[None]):
         drawn = preview(self.game)
         picture.display = drawn is not None
         picture.update(drawn or "")
-        self._load()
+        self.when_at_rest(self._load)
 
     @on(OptionList.OptionSelected, "#games")
     def _game_selected(self) -> None:

@@ -18,6 +18,7 @@ from tui.messages import ReadFailed
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -53,7 +54,7 @@ class JobLogScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         yield Log(id="lines", max_lines=LINES)
         yield KeyBar()
 

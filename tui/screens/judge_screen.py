@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -14,19 +14,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from arena.records_text import LabelProgress
 from arena.store import Store
 from envs.errors import ArenaError
+from tui.screens.area_screen import AreaScreen
 from tui.screens.dialogs import AskScreen, WriteScreen
 from tui.text import clock, inert, inert_block
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.key_bar import KeyBar
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
+from tui.widgets.note import Note
 
 RECENT = 50
 RECOUNT = 200
@@ -82,7 +81,7 @@ class Failed(Message):
     problem: str
 
 
-class JudgeScreen(Screen[None]):
+class JudgeScreen(AreaScreen):
     """Shows one task, takes one answer, goes on. Subclasses say what a task is.
 
     Everything that touches the league runs in one worker at a time; keys that come meanwhile are for a text that nobody
@@ -149,17 +148,13 @@ class JudgeScreen(Screen[None]):
     # The rest
 
     @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    @property
     def annotator(self) -> str:
         assert self.arena.user is not None
         return self.arena.user
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         with VerticalScroll(id="prompt", can_focus=False):
             yield Static(id="prompt-text")
         with Container(id="texts"):

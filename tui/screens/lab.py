@@ -31,6 +31,7 @@ from tui.text import inert, shorten
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill
 
@@ -102,7 +103,7 @@ class LabScreen(LiveScreen):
                 yield table
                 yield VerticalScroll(Static(id="answers"), id="changing", can_focus=False)
             yield Container(id="plots")  # mounted one by one, as there are metrics to draw
-        yield Static(id="note")
+        yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -156,7 +157,7 @@ class LabScreen(LiveScreen):
         self._tell(self._said or self._about(self.row))
         if self.row.name != self._lab.curves.run:
             self._said = ""
-            self.action_load()
+            self.when_at_rest(self.action_load)
 
     @on(DataTable.RowSelected, "#runs")
     def _selected(self) -> None:

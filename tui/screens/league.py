@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import DataTable, Static, TabbedContent, TabPane, Tree
 
 from arena.store import Store
@@ -39,10 +40,13 @@ from tui.widgets.area_bar import AreaBar
 from tui.widgets.fact_table import FactTable
 from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 from tui.widgets.plot import PlotPanel
 from tui.widgets.tables import chosen, fill_standings
 
 REFRESH_SECONDS = 5.0
+PARTS = {"table": "standings", "history": "ratings", "matrix": "grid", "family": "tree", "matches": "list"}
+"""The widget in each view."""
 TITLES = {"table": "Table", "history": "History", "matrix": "Matrix", "family": "Family", "matches": "Matches"}
 LENGTHS: tuple[tuple[str, list[str]], ...] = (
     ("10 minutes", ["--minutes", "10"]),
@@ -89,7 +93,7 @@ class LeagueScreen(LiveScreen):
         self._wanted = game
         self._state = LeagueState()
         self._player: str | None = None
-        self._problem = ""
+        self._asked: tuple[str, str, str | None] | None = None
         self.shown: dict[str, View] = {}
 
     @property
@@ -108,23 +112,13 @@ class LeagueScreen(LiveScreen):
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         with TabbedContent(initial="table"):
-            with TabPane("1 Table", id="table"):
-                table = FactTable(id="standings", cursor_type="row", zebra_stripes=True)
-                yield table
-            with TabPane("2 History", id="history"):
-                yield PlotPanel(id="ratings", empty="nobody here has been rated")
-            with TabPane("3 Matrix", id="matrix"):
-                yield HeatGrid(id="grid")
-            with TabPane("4 Family", id="family"):
-                tree: Tree[str] = Tree("runs", id="tree")
-                tree.show_root = False
-                yield tree
-            with TabPane("5 Matches", id="matches"):
-                matches = FactTable(id="list", cursor_type="row", zebra_stripes=True)
-                yield matches
-        yield Static(id="note")
+            for number, view in enumerate(VIEWS):
+                with TabPane(f"{number + 1} {TITLES[view]}", id=view):
+                    if view == "table":
+                        yield _part(view)
+        yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -142,7 +136,8 @@ class LeagueScreen(LiveScreen):
         return any(view.process is not None for view in self._state.leagues)
 
     def action_load(self) -> None:
-        self._read(self.game, self.view, self._player)
+        self._asked = (self.game, self.view, self._player)
+        self._read(*self._asked)
 
     @work(thread=True, exclusive=True, group="league", exit_on_error=False)
     def _read(self, game: str, view: str, player: str | None) -> None:
@@ -202,7 +197,8 @@ class LeagueScreen(LiveScreen):
         told = " · ".join(states) or "no league yet: s starts one"
         banner = Content.assemble((f" {inert(self.game)} ", "bold $background on $primary"), f"  {told}")
         self.query_one("#banner", Static).update(banner)
-        self._say(explain(self.view, self.shown.get(self.view), self.game, self.query_one(HeatGrid)))
+        at = next(((grid.row, grid.column) for grid in self.query(HeatGrid)), (0, 0))
+        self._say(explain(self.view, self.shown.get(self.view), self.game, at))
 
     def _warn(self, text: str) -> None:
         self.notify(inert(text), severity="warning", markup=False)
@@ -233,33 +229,32 @@ class LeagueScreen(LiveScreen):
         games = self._games()
         self.show_game(games[(games.index(self.game) + change) % len(games)])
 
-    def action_view(self) -> None:
-        self.action_show(VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)])
+    async def action_view(self) -> None:
+        await self.action_show(VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)])
 
-    def action_show(self, view: str) -> None:
-        if view == "history":
-            self._player = None
+    async def action_show(self, view: str, player: str | None = None) -> None:
+        """Another view; the history of one player, if it is told."""
+        self._player = player if view == "history" else self._player
         self.query_one(TabbedContent).active = view
-        parts = {
-            "table": "#standings",
-            "history": "#plot-area",
-            "matrix": "#grid",
-            "family": "#tree",
-            "matches": "#list",
-        }
-        self.query_one(parts[view]).focus()
+        await self._furnish(view)
+        self.query_one("#plot-area" if view == "history" else f"#{PARTS[view]}").focus()
         self.action_load()
+
+    async def _furnish(self, view: str) -> None:
+        """A view's widgets are mounted when it is first looked at."""
+        if not self.query(f"#{PARTS[view]}"):
+            await self.query_one(f"#{view}", TabPane).mount(_part(view))
 
     @on(TabbedContent.TabActivated)
-    def _turned(self) -> None:
-        self.action_load()
+    async def _turned(self) -> None:
+        await self._furnish(self.view)
+        if self._asked != (self.game, self.view, self._player):
+            self.action_load()
 
-    def action_history(self) -> None:
+    async def action_history(self) -> None:
         player = chosen(self.table)
         if player is not None:
-            self.action_show("history")
-            self._player = player
-            self.action_load()
+            await self.action_show("history", player)
 
     @on(HeatGrid.Moved)
     def _moved(self) -> None:
@@ -347,6 +342,19 @@ class LeagueScreen(LiveScreen):
             self.app.push_screen(JobLogScreen(jobs[0].id, jobs[0].title))
         else:
             self._warn("No log: no league of this game was started from the app.")
+
+
+def _part(view: str) -> Widget:
+    """What is in a view."""
+    if view == "history":
+        return PlotPanel(id=PARTS[view], empty="nobody here has been rated")
+    if view == "matrix":
+        return HeatGrid(id=PARTS[view])
+    if view == "family":
+        tree: Tree[str] = Tree("runs", id=PARTS[view])
+        tree.show_root = False
+        return tree
+    return FactTable(id=PARTS[view], cursor_type="row", zebra_stripes=True)
 
 
 def _pause(db: Path, name: str) -> None:

@@ -75,8 +75,11 @@ def fill_matches(table: Cells, view: MatchesView, wide: bool) -> None:
     fill(table, columns, rows)
 
 
-def explain(name: str, view: View | None, game: str, grid: HeatGrid) -> str:
-    """The line below the view of this name: what it shows, what Enter does there. None: it has not been read."""
+def explain(name: str, view: View | None, game: str, at: tuple[int, int]) -> str:
+    """The line below the view of this name: what it shows, what Enter does there. None: it has not been read.
+
+    `at`: row and column of the matrix's cursor.
+    """
     alone = find_game(game.partition("?")[0]).num_players == 1
     if alone and name in ("history", "matrix"):
         return "Who plays alone has scores, and meets nobody."
@@ -94,9 +97,9 @@ def explain(name: str, view: View | None, game: str, grid: HeatGrid) -> str:
         case MatrixView(None):
             return "Nobody has met anybody yet."
         case MatrixView(found) if found is not None:
-            row, column = found.agents[grid.row], found.agents[grid.column]
-            score, games = found.scores[grid.row][grid.column], found.games[grid.row][grid.column]
-            if grid.row == grid.column:
+            row, column = found.agents[at[0]], found.agents[at[1]]
+            score, games = found.scores[at[0]][at[1]], found.games[at[0]][at[1]]
+            if at[0] == at[1]:
                 return "Points of the row against the column in %: orange wins, blue loses"
             told = "have not met" if score is None else f"{100 * score:.1f} % in {games:,} games"
             return f"{row} against {column}: {told} · Enter: the games"

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -16,20 +16,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from arena.jobs import Job, Jobs
 from arena.store import Store
 from envs.errors import ArenaError
 from tui.lessons import LESSONS, Lesson
+from tui.screens.area_screen import AreaScreen
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 from tui.widgets.plot import PlotPanel, Series
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
 
 REFRESH_SECONDS = 0.5
 POINTS = 200
@@ -90,7 +88,7 @@ class Bench:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class LessonsScreen(Screen[None]):
+class LessonsScreen(AreaScreen):
     """One lesson at a time."""
 
     CSS_PATH = "lessons.tcss"
@@ -110,22 +108,18 @@ class LessonsScreen(Screen[None]):
         self.bench: Bench | None = None
 
     @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    @property
     def lesson(self) -> Lesson:
         return LESSONS[self.number]
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         with Horizontal():
             with VerticalScroll(id="page"):
                 yield Static(id="text")
             with Vertical(id="live"):
                 yield PlotPanel(id="plot", empty="space starts the run")
-                yield Static(id="note")
+                yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
 
 from textual import work
-from textual.screen import Screen
 from textual.timer import Timer
 
 from envs.errors import ArenaError
 from tui.messages import ReadFailed
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
+from tui.screens.area_screen import AreaScreen
 
 
-class LiveScreen(Screen[None]):
+class LiveScreen(AreaScreen):
     """A screen of facts that change while it is looked at. Subclasses read them in `action_load`."""
 
     _timer: Timer | None = None
-
-    @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    @property
-    def wide(self) -> bool:
-        """Whether there is room for more than the necessary columns."""
-        return self.size.width >= 120
 
     def action_load(self) -> None:
         """Read everything anew."""
@@ -38,12 +25,13 @@ class LiveScreen(Screen[None]):
         """Call this at a steady pace while the screen is seen."""
         self._timer = self.set_interval(seconds, refresh)
 
-    def on_screen_resume(self) -> None:
+    def on_seen(self) -> None:
         if self._timer is not None:
             self._timer.resume()
         self.action_load()
 
     def on_screen_suspend(self) -> None:
+        super().on_screen_suspend()
         if self._timer is not None:
             self._timer.pause()
 

@@ -23,6 +23,7 @@ from tui.widgets import panels
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.board import ARROWS, BoardView
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 
 
 class PlayScreen(SessionScreen):
@@ -84,7 +85,7 @@ class PlayScreen(SessionScreen):
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         with Horizontal():
             with Vertical(id="left"):
                 yield BoardView()

@@ -22,6 +22,7 @@ from tui.text import inert
 from tui.widgets.board import BoardView
 from tui.widgets.frame import ZOOMS, FrameView
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -69,7 +70,7 @@ class RealtimeScreen(Screen[None]):
         """An answer that is no refusal."""
 
     def compose(self) -> ComposeResult:
-        yield Static(id="banner")
+        yield Note(id="banner")
         with Horizontal():
             with Vertical(id="left"):
                 with Horizontal(id="pictures"):

@@ -24,6 +24,7 @@ from tui.widgets import panels
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.board import BoardView
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 
 
 class ReplayScreen(SessionScreen):
@@ -53,7 +54,7 @@ class ReplayScreen(SessionScreen):
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         with Horizontal():
             with Vertical(id="left"):
                 yield BoardView()

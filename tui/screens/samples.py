@@ -21,6 +21,7 @@ from tui.messages import ReadFailed
 from tui.text import inert, inert_block
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -55,7 +56,7 @@ class SamplesScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         yield Static(id="prompt")
         with VerticalScroll(id="answers"):
             yield Static(id="text")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static
 
@@ -20,14 +19,13 @@ from envs.specs import find_game
 from tui.facts import GameFacts, known_games, read_game
 from tui.ladder import about_your_level
 from tui.messages import GameLoaded, ReadFailed
+from tui.screens.area_screen import AreaScreen
 from tui.screens.dialogs import ChooseScreen
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.choice import Choice
 from tui.widgets.key_bar import KeyBar
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
+from tui.widgets.note import Note
 
 SEATS = 4
 SEARCHED = ("tic_tac_toe", "connect_four", "othello", "go")
@@ -48,7 +46,7 @@ YOU, GUEST = ("you",), ("guest",)
 """Values of a seat's choice that are no agent's name."""
 
 
-class SetupScreen(Screen[None]):
+class SetupScreen(AreaScreen):
     """A form; Ctrl+S starts the game."""
 
     PEOPLE: ClassVar[bool] = True
@@ -66,10 +64,6 @@ class SetupScreen(Screen[None]):
         self._facts: GameFacts | None = None
 
     @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    @property
     def game(self) -> str:
         return str(self._choice("game").value)
 
@@ -78,7 +72,7 @@ class SetupScreen(Screen[None]):
         wanted = self._wanted or self.arena.home.game
         games = games if wanted in games else [*games, wanted]
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         with VerticalScroll(can_focus=False):
             yield Choice("Game", [(game, game) for game in games], wanted, id="game")
             for seat in range(SEATS):
@@ -90,7 +84,7 @@ class SetupScreen(Screen[None]):
             moves = Input(id="moves", compact=True, max_length=2000, placeholder="such as: 4 4 3, or D4 C3")
             yield from _line("Moves so far", moves)
             yield Button("Start", id="start", compact=True, variant="primary")
-        yield Static(id="note")
+        yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -98,7 +92,7 @@ class SetupScreen(Screen[None]):
         self.query_one("#banner", Static).update(Content.styled(f" {kind} ", "bold $background on $primary"))
         self._choice("game").focus()
 
-    def on_screen_resume(self) -> None:
+    def on_seen(self) -> None:
         self._read(self.game)
 
     def _choice(self, name: str) -> Choice:

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from tui.messages import ReadFailed
+from tui.screens.area_screen import AreaScreen
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
-
-if TYPE_CHECKING:
-    from tui.app import ArenaApp
+from tui.widgets.note import Note
 
 
-class TableScreen(Screen[None]):
+class TableScreen(AreaScreen):
     """One table that is read from the league in a thread. Subclasses read it in `action_load` and fill it."""
 
     CSS_PATH = "table_screen.tcss"
 
     @property
-    def arena(self) -> ArenaApp:
-        return cast("ArenaApp", self.app)
-
-    @property
     def table(self) -> DataTable[Text]:
         return self.query_one("#table", DataTable)
 
-    @property
-    def wide(self) -> bool:
-        """Whether there is room for more than the necessary columns."""
-        return self.size.width >= 120
-
     def compose(self) -> ComposeResult:
         yield AreaBar()
-        yield Static(id="banner")
+        yield Note(id="banner")
         table = FactTable(id="table", cursor_type="row", zebra_stripes=True)
         yield table
-        yield Static(id="note")
+        yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -22,6 +22,7 @@ from tui.messages import ReadFailed
 from tui.text import inert
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 
 if TYPE_CHECKING:
     from tui.app import ArenaApp
@@ -79,7 +80,7 @@ class TextScreen(Screen[None]):
         yield Static(Content.styled(f" {self.TITLE_WORD} ", "bold $background on $primary"), id="banner")
         yield Input(self.prompt, placeholder="type a prompt; Enter asks", max_length=MAX_PROMPT, id="prompt")
         yield from self.results()
-        yield Static(id="note")
+        yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:

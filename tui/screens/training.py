@@ -22,6 +22,7 @@ from tui.text import inert, shorten
 from tui.widgets.area_bar import AreaBar
 from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.note import Note
 from tui.widgets.plot import PlotPanel, Series
 from tui.widgets.tables import chosen, fill
 
@@ -80,10 +81,8 @@ class TrainingScreen(LiveScreen):
                 table = FactTable(id="runs", cursor_type="row", zebra_stripes=True)
                 yield table
                 yield Static(id="log")
-            with Container(id="plots"):
-                for panel in range(PANELS):
-                    yield PlotPanel(id=f"plot-{panel}", empty="no metrics yet")
-        yield Static(id="note")
+            yield Container(id="plots")  # mounted when there is something to draw, and room
+        yield Note(id="note")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -99,9 +98,8 @@ class TrainingScreen(LiveScreen):
     def _arrange(self) -> None:
         """As many plots as there is room for."""
         self.set_class(self.wide, "-wide")
-        panels = self._panels
-        for panel in range(PANELS):
-            self.query_one(f"#plot-{panel}").display = panel < panels
+        for panel, plot in enumerate(self.query(PlotPanel)):
+            plot.display = panel < self._panels
 
     @property
     def _panels(self) -> int:
@@ -115,16 +113,17 @@ class TrainingScreen(LiveScreen):
         row = self.row
         return list(dict.fromkeys([*self._marked, *([row.name] if row else [])]))
 
-    def action_load(self) -> None:
+    def action_load(self, curves_alone: bool = False) -> None:
+        self.when_at_rest(None)
         row = self.row
         job = row.job.id if row and row.job else None
-        self._read(self._compared, self._metric, self._panels, job)
+        self._read(self._compared, self._metric, self._panels, job, curves_alone)
 
     @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
-    def _read(self, names: list[str], metric: int, panels: int, job: int | None) -> None:
+    def _read(self, names: list[str], metric: int, panels: int, job: int | None, curves_alone: bool) -> None:
         arena = self.arena
         try:
-            rows = read_runs(arena.db, arena.jobs)
+            rows = None if curves_alone else read_runs(arena.db, arena.jobs)
             if not names and rows:  # the cursor will stand on the first
                 names, job = [rows[0].name], rows[0].job.id if rows[0].job else None
             curves = read_curves(arena.db, names, metric, panels)
@@ -134,10 +133,11 @@ class TrainingScreen(LiveScreen):
             self.post_message(ReadFailed(str(error)))
 
     def on_runs_loaded(self, message: RunsLoaded) -> None:
-        self._rows = {row.name: row for row in message.rows}
+        if message.rows is not None:
+            self._rows = {row.name: row for row in message.rows}
+            self._marked = [name for name in self._marked if name in self._rows]
         self._curves, self._drawn = message.curves, message.names
         self._tail = message.tail
-        self._marked = [name for name in self._marked if name in self._rows]
         self._show()
         if self._next in self._rows:
             self.table.move_cursor(row=list(self._rows).index(self._next))
@@ -154,7 +154,7 @@ class TrainingScreen(LiveScreen):
         lines = [inert(line) for line in self._tail[-height:]]
         ours = self.row is not None and self.row.job is not None
         nothing = "nothing printed yet" if ours else "no log: it was not started from the app"
-        self.query_one("#log", Static).update(Content("\n".join(lines) or nothing))
+        self.query_one("#log", Static).update(Content("\n".join(lines) or nothing), layout=False)
 
     def _fill(self) -> None:
         wide = self.wide
@@ -190,14 +190,16 @@ class TrainingScreen(LiveScreen):
     def _draw(self) -> None:
         """The plots: of each metric a curve a run."""
         metrics = list(self._curves.series.items())
-        for panel in range(self._panels):
-            plot = self.query_one(f"#plot-{panel}", PlotPanel)
+        plots = list(self.query(PlotPanel))
+        new = [PlotPanel(id=f"plot-{n}", empty="no metrics yet") for n in range(len(plots), self._panels)]
+        for panel, plot in enumerate([*plots, *new][: self._panels]):
             if panel >= len(metrics):
                 plot.show([], "", "", "")
                 continue
             key, series = metrics[panel]
             curves = [Series(name, steps, values) for name, (steps, values) in series.items()]
             plot.show(curves, key, "environment steps", "")
+        self.query_one("#plots").mount_all(new)
 
     def _tell(self) -> None:
         """The line at the bottom: what there is to say about the chosen run."""
@@ -219,8 +221,8 @@ class TrainingScreen(LiveScreen):
     @on(DataTable.RowHighlighted, "#runs")
     def _highlighted(self) -> None:
         self._tell()
-        if self._compared != self._drawn:
-            self.action_load()
+        stale = self._compared != self._drawn
+        self.when_at_rest((lambda: self.action_load(curves_alone=True)) if stale else None)
 
     @on(DataTable.RowSelected, "#runs")
     def _selected(self) -> None:
@@ -255,8 +257,8 @@ class TrainingScreen(LiveScreen):
         self.app.push_screen(ChooseScreen("Which metric?", keys), choose)
 
     def action_numbers(self) -> None:
-        for panel in range(self._panels):
-            self.query_one(f"#plot-{panel}", PlotPanel).toggle_numbers()
+        for plot in self.query(PlotPanel):
+            plot.toggle_numbers()
 
     def action_output(self) -> None:
         from tui.screens.job_log import JobLogScreen

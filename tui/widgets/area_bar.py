@@ -47,7 +47,7 @@ class AreaBar(Static):
                 parts.append(" ")
             width += len(key) + len(words) + room
             self._ends.append((width, area.name))
-        self.update(Content.assemble(*parts))
+        self.update(Content.assemble(*parts), layout=False)
 
     def on_click(self, event: events.Click) -> None:
         cast("ArenaApp", self.app).go(next((name for end, name in self._ends if event.x < end), ""))

@@ -58,6 +58,7 @@ class HeatGrid(ScrollView, can_focus=True):
         self._scores: Sequence[Sequence[float | None]] = ()
         self._more: Sequence[tuple[str, Sequence[float]]] = ()
         self.row = self.column = 0
+        self._rows: dict[int, Strip] = {}
 
     def show(
         self,
@@ -67,10 +68,17 @@ class HeatGrid(ScrollView, can_focus=True):
     ) -> None:
         """Draw these, by rank; `more` are further columns of shares: (title, one a row)."""
         self._names, self._scores, self._more = names, scores, more
+        self._rows.clear()
         self.row, self.column = (max(0, min(at, len(names) - 1)) for at in (self.row, self.column))
         width = NAME + 4 + CELL * len(names) + sum(len(title) + 2 for title, _ in more)
         self.virtual_size = Size(width, len(names) + 1)
         self.refresh()
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._rows.clear())
+
+    def on_unmount(self) -> None:
+        self.app.theme_changed_signal.unsubscribe(self)  # who is subscribed is kept for ever
 
     def render_line(self, y: int) -> Strip:
         x, top = self.scroll_offset
@@ -80,8 +88,10 @@ class HeatGrid(ScrollView, can_focus=True):
             head = "".join(f"{n + 1:>4} " for n in range(len(self._names)))
             titles = "".join(f"  {title}" for title, _ in self._more)
             strip = Strip([Segment(f"{'':{NAME + 4}}{head}{titles}", dim)])
-        elif y - 1 + top < len(self._names):
-            strip = self._row(y - 1 + top, dim)
+        elif (row := y - 1 + top) < len(self._names):
+            strip = self._row(row, dim) if row == self.row else self._rows.get(row) or self._row(row, dim)
+            if row != self.row:
+                self._rows[row] = strip
         else:
             return Strip.blank(self.size.width, base)
         return strip.crop_extend(x, x + self.size.width, base).apply_style(base)
@@ -123,9 +133,11 @@ class HeatGrid(ScrollView, can_focus=True):
             self._go(max(0, min(last, self.row + down)), max(0, min(last, self.column + right)))
 
     def _go(self, row: int, column: int) -> None:
+        left = self.row
         self.row, self.column = row, column
         self.scroll_to_region(Region(NAME + 4 + CELL * column, row, CELL, 2), animate=False)
-        self.refresh()
+        top = self.scroll_offset.y
+        self.refresh(*(Region(0, at - top + 1, self.size.width, 1) for at in {left, row} if at >= top))
         self.post_message(self.Moved(row, column))
 
     def action_choose(self) -> None:

@@ -17,8 +17,9 @@ titles are shown inert. A series of more than `MAX_POINTS` points is thinned: th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from math import ceil, floor, isfinite, log10
 from typing import ClassVar
 
@@ -38,6 +39,7 @@ from textual_plot.axis_formatter import AxisFormatter
 
 from tui.text import inert
 from tui.widgets.fact_table import FactTable
+from tui.widgets.note import Note
 
 MAX_POINTS = 200
 """Points of one series that are drawn: drawing takes time, and a terminal has not many more columns."""
@@ -108,7 +110,7 @@ class PlotPanel(Vertical):
         self._numbers = False
 
     def compose(self) -> ComposeResult:
-        yield Static(id="plot-head")
+        yield Note(id="plot-head")
         yield Static(id="plot-y")
         yield _Area(id="plot-area")
         yield Static(id="plot-x")  # the table of numbers is mounted when it is first asked for
@@ -175,9 +177,9 @@ class PlotPanel(Vertical):
         legend = [(f"  {sign} {inert(name)}", colour.css) for name, _, sign, colour in drawn]
         key = ("  t curves" if self.numbers else "  t numbers", "$text-muted")
         self.query_one("#plot-head", Static).update(Content.assemble((title, "bold"), *legend, key))
-        self.query_one("#plot-y", Static).update(Content(y_title))
+        self.query_one("#plot-y", Static).update(Content(y_title), layout=False)
         empty = not any(points for _, points in self._series)
-        self.query_one("#plot-x", Static).update(Content(self._empty if empty else x_title))
+        self.query_one("#plot-x", Static).update(Content(self._empty if empty else x_title), layout=False)
         self.query_one("#plot-y").display = bool(y_title) and not self.numbers
         self.query_one("#plot-x").display = empty or not self.numbers
         if self.numbers:
@@ -227,6 +229,13 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
     def zoom(self, factor: float) -> None:
         self._zoom_with_keyboard(factor)
 
+    def _render_plot(self) -> None:
+        """Draw everything, and then have it painted once: as it comes, each character asks for that."""
+        with ExitStack() as stack:
+            for canvas in self.query(Canvas):
+                stack.enter_context(canvas.batch_refresh())
+            super()._render_plot()
+
     def draw(self, curves: list[tuple[list[_Point], str, Color, Color]]) -> None:
         """Each as (points, sign, colour, colour of its interval)."""
         self.clear()
@@ -255,6 +264,8 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
         for points, sign, colour, _ in curves:  # above all lines, or another curve would hide them
             marked = points if len(points) <= MAX_MARKED else _every(points, MAX_MARKED // 2)
             self.scatter([p.x for p in marked], [p.y for p in marked], sign, _style(colour))
+        if self.size:
+            self.render()  # now, so that it is painted with all else and not in a frame of its own behind it
 
     @staticmethod
     def _follows(now: tuple[float, float], last: tuple[float, float] | None) -> bool:
@@ -336,12 +347,12 @@ def _cell(point: _Point | None) -> str:
 def _points(series: Series) -> list[_Point]:
     """The points of a series that can be drawn, by x."""
     sure = series.low is not None and series.high is not None
-    low = series.low if sure and series.low is not None else [None] * len(series.x)
-    high = series.high if sure and series.high is not None else [None] * len(series.x)
+    low = series.low if sure and series.low is not None else repeat(None, len(series.x))
+    high = series.high if sure and series.high is not None else repeat(None, len(series.x))
     points = [
         _Point(float(x), float(y), _finite(a), _finite(b))
         for x, y, a, b in zip(series.x, series.y, low, high, strict=True)
-        if _finite(x) is not None and _finite(y) is not None
+        if -LARGEST < x < LARGEST and -LARGEST < y < LARGEST
     ]
     return sorted(points, key=lambda point: point.x)
 

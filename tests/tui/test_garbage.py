@@ -1,0 +1,85 @@
+"""When the app collects garbage."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from textual.cache import LRUCache
+
+from tui.garbage import LEAST, MOST, REST_SECONDS, Garbage
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many young collections there have been; a full one, counted behind it, begins anew."""
+    counts = [0, 0]
+    monkeypatch.setattr(gc, "get_count", lambda: (0, 0, counts[0]))
+    monkeypatch.setattr(gc, "collect", lambda: counts.__setitem__(slice(None), [0, counts[1] + 1]))
+    return counts
+
+
+def test_nobody_waits_for_a_collection(waiting: list[int]) -> None:
+    clock = Clock()
+    garbage = Garbage(clock)
+    waiting[0] = LEAST
+    clock.now = REST_SECONDS / 2
+    assert not garbage.look()  # somebody may still be at the keys
+    clock.now = REST_SECONDS
+    garbage.touch()
+    clock.now = 1.5 * REST_SECONDS
+    assert not garbage.look()
+    clock.now = 2 * REST_SECONDS
+    assert garbage.look()
+    assert waiting == [0, 1]
+    assert not garbage.look()  # nothing has gathered since
+
+
+def test_much_garbage_is_not_waited_with(waiting: list[int]) -> None:
+    garbage = Garbage(Clock())
+    waiting[0] = MOST - 1
+    assert not garbage.look()
+    waiting[0] = MOST
+    assert garbage.look()
+
+
+def test_no_full_collection_begins_by_itself() -> None:
+    thresholds = gc.get_threshold()
+    try:
+        Garbage().begin()
+        assert gc.isenabled()
+        assert gc.get_threshold()[:2] == thresholds[:2]
+        assert gc.get_threshold()[2] > 1 << 20
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+def test_what_a_cleared_cache_held_goes_at_once() -> None:
+    class Held:
+        gone = 0
+
+        def __del__(self) -> None:
+            Held.gone += 1
+
+    cache: LRUCache[int, Held] = LRUCache(8)
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for key in range(5):
+            cache[key] = Held()
+        cache.get(2)
+        cache.clear()
+        assert Held.gone == 5
+        cache[1] = Held()  # and it goes on working
+        assert cache.get(1) is not None
+    finally:
+        if enabled:
+            gc.enable()
