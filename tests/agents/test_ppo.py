@@ -12,6 +12,7 @@ from torch import Tensor
 from agents import ppo, vpg
 from agents import rollout as rollouts
 from agents.configs import PPOConfig, VPGConfig, default_config
+from agents.losses import approx_kl
 from agents.networks import ActorCritic
 from agents.planning import value_iteration
 from agents.registry import load_policy
@@ -78,6 +79,58 @@ def test_one_epoch_of_one_minibatch_is_a2c() -> None:
         torch.testing.assert_close(old - p.detach(), gradient, atol=1e-5, rtol=1e-4)
     assert float(figures["losses/approx_kl"]) == pytest.approx(0, abs=1e-6)
     assert figures["losses/clipfrac"] == 0
+
+
+def test_the_loss_and_its_parts_against_float64() -> None:
+    """Ratios far from 1, advantages normalised, and some decisions with one legal action alone."""
+    config = PPOConfig(clip_range=0.15, value_coef=0.7)
+    network = make(config)
+    batch = samples(network)
+    mask = batch.mask.clone()
+    mask[:5] = torch.nn.functional.one_hot(batch.action[:5], 4).bool()
+    moved = batch.log_prob + 0.4 * torch.randn(40, generator=torch.Generator().manual_seed(2))
+    batch = batch._replace(mask=mask, log_prob=moved)
+    loss, parts = ppo.ppo_loss(config, network, batch, 0.03)
+    with torch.no_grad():
+        logits, values = (x.double() for x in network(batch.observation))
+    policy = torch.distributions.Categorical(logits=logits.masked_fill(~mask, -torch.inf))
+    probabilities = policy.probs.clamp(min=1e-300)
+    entropy = -(probabilities * probabilities.log()).sum(1).mean()
+    ratio = (policy.log_prob(batch.action) - moved.double()).exp()
+    advantage = batch.advantage.double()
+    advantage = (advantage - advantage.mean()) / advantage.std()
+    worse = torch.minimum(ratio * advantage, ratio.clamp(0.85, 1.15) * advantage)
+    value_loss = 0.5 * (values - batch.returns.double()).square().mean()
+    kl = (ratio - 1 - ratio.log()).mean()
+    clipped = ((ratio - 1).abs() > 0.15).double().mean()
+    expected = torch.stack([-worse.mean(), value_loss, entropy, kl, clipped])
+    torch.testing.assert_close(parts.double(), expected, atol=1e-5, rtol=1e-5)
+    assert loss.item() == pytest.approx((-worse.mean() + 0.7 * value_loss - 0.03 * entropy).item(), rel=1e-5)
+    assert 0.2 < clipped < 0.9
+    loss.backward()
+    assert all(gradient.isfinite().all() for gradient in gradients(network))
+
+
+def test_the_kl_estimate_is_the_divergence_on_average() -> None:
+    generator = torch.Generator().manual_seed(3)
+    old, new = (torch.log_softmax(torch.randn(5, generator=generator, dtype=torch.float64), 0) for _ in range(2))
+    exact = (old.exp() * (old - new)).sum()
+    drawn = torch.multinomial(old.exp(), 200_000, replacement=True, generator=generator)
+    assert approx_kl((new - old)[drawn]).item() == pytest.approx(exact.item(), rel=0.02)
+
+
+def test_policy_and_value_learn_apart_where_they_share_no_layer() -> None:
+    config = PPOConfig(normalise_advantages=False, value_coef=0.0)
+    network = make(config)
+    batch = samples(network)
+    ppo.ppo_loss(config, network, batch, 0.01)[0].backward()
+    assert all(p.grad is None or p.grad.eq(0).all() for p in network.value_parameters())
+    assert all(p.grad is not None and p.grad.ne(0).any() for p in network.policy_parameters())
+    network.zero_grad()
+    nothing_to_gain = batch._replace(advantage=torch.zeros(40))
+    ppo.ppo_loss(replace(config, value_coef=0.5), network, nothing_to_gain, 0.0)[0].backward()
+    assert all(p.grad is not None and p.grad.ne(0).any() for p in network.value_parameters())
+    assert all(p.grad is None or p.grad.eq(0).all() for p in network.policy_parameters())
 
 
 def test_ppo_leaves_alone_what_moved_too_far() -> None:

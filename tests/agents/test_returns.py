@@ -201,6 +201,38 @@ def test_rewards_of_other_seats_moves_reach_the_last_decision() -> None:
     torch.testing.assert_close(returns, advantages)
 
 
+def test_who_is_out_is_paid_at_the_end_and_the_next_game_is_another_one() -> None:
+    """Three seats decide together. Seat 2 is out after step 0, seat 0 wins at step 1; then a game of its own begins."""
+    rewards = torch.tensor([[[0.0, 0.0, -1.0]], [[3.0, -1.0, -2.0]], [[50.0, 60.0, 70.0]]]).double()
+    values = torch.tensor([[[0.5, 0.25, 0.125]], [[1.0, 2.0, 9.0]], [[10.0, 20.0, 30.0]]]).double()
+    deciding = torch.tensor([[[True, True, True]], [[True, True, False]], [[True, True, True]]])
+    zeros, last = torch.zeros_like(rewards), torch.tensor([[100.0, 200.0, 300.0]]).double()
+    ends, never = flags(0, 1, 0), flags(0, 0, 0)
+    known = torch.tensor([[True, True, False]])  # what seat 2 does next comes after the rollout
+    advantages, valid = seat_gae(
+        rewards, values, deciding, ends, never, zeros, zeros.bool(), last, known, gamma=0.5, lam=0.5
+    )
+    won, lost = 3.0 - 1.0, -1.0 - 2.0
+    expected = [
+        [0.5 * 1.0 - 0.5 + 0.25 * won, 0.5 * 2.0 - 0.25 + 0.25 * lost, -1.0 - 2.0 - 0.125],
+        [won, lost, 0.0],
+        [50 + 0.5 * 100 - 10, 60 + 0.5 * 200 - 20, 0.0],
+    ]
+    assert advantages[:, 0].tolist() == expected
+    assert valid[:, 0].tolist() == [[True, True, True], [True, True, False], [True, True, False]]
+    # Cut by a limit instead, the values of the last state are what is left to come; seat 2's is not asked for.
+    final = torch.tensor([0.0, 4.0, 0.0]).double().view(3, 1, 1).expand(3, 1, 3)
+    cut, _ = seat_gae(
+        rewards, values, deciding, never, ends, final, zeros.bool() | (final > 0), last, known, gamma=0.5, lam=0.5
+    )
+    assert cut[1, 0].tolist() == [won + 0.5 * 4.0, lost + 0.5 * 4.0, 0.0]
+    assert cut[0, 0, 2].item() == -1.0 - 2.0 + 0.5 * 4.0 - 0.125
+    assert cut[2].equal(advantages[2])
+    returns, complete = rewards_to_go(rewards, deciding, ends, never, 0.5)
+    assert returns[:, 0].tolist() == [[1.5, -0.5, -3.0], [3.0, -1.0, 0.0], [0.0, 0.0, 0.0]]
+    assert torch.equal(complete, deciding & torch.tensor([True, True, False]).view(3, 1, 1))
+
+
 def test_rewards_to_go_leaves_out_what_did_not_end() -> None:
     rewards = column(1, 2, 4, 8, 16).unsqueeze(-1)
     always = torch.ones_like(rewards).bool()
