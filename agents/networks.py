@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from agents.board_network import PointPolicy, PooledValue, acts_on_points, board_layers
 from agents.configs import ActorCriticConfig, AZConfig, LearnerConfig, PPOConfig, config_from
 from agents.distributions import mean_and_deviation
+from agents.layout import is_picture
 from agents.losses import masked_log_softmax
 from agents.metrics import PolicyWeights
 from agents.planner import Planner
@@ -42,16 +43,14 @@ class Tanh(nn.Module):
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}
-PICTURE = 36
-"""Observations of this many rows and columns or more are pictures; smaller ones are planes of a board or a map."""
 
 
 def choose_network(observation_shape: tuple[int, ...]) -> str:
     """What `network="auto"` means: nature for pixels, cnn for square planes from 7×7 up, mlp for all else."""
+    if is_picture(observation_shape):
+        return "nature"
     if len(observation_shape) == 3:
         _, height, width = observation_shape
-        if min(height, width) >= PICTURE:
-            return "nature"
         if height == width >= 7:
             return "cnn"
     return "mlp"
@@ -173,7 +172,7 @@ def prepare(observation: Tensor, scale: float) -> Tensor:
 
     Pictures are laid out channels last: so a CPU takes two thirds of the time over a gradient step of the convolutions.
     """
-    if observation.ndim == 4 and min(observation.shape[2:]) >= PICTURE:
+    if is_picture(observation.shape[1:]):
         observation = observation.contiguous(memory_format=torch.channels_last)
     x = observation.float()
     return x.div_(scale) if scale != 1.0 and observation.dtype == torch.uint8 else x

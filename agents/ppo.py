@@ -31,6 +31,7 @@ from torch import Tensor
 from agents import losses
 from agents.configs import PPOConfig
 from agents.distributions import log_prob_and_entropy
+from agents.layout import rows
 from agents.metrics import Metrics, TrainingState
 from agents.networks import ActorCritic, compile_trunks, freeze
 from agents.resume import named_seeds, torch_generator
@@ -103,7 +104,7 @@ def update(
     seen: list[Tensor] = []
     for _ in range(config.num_epochs):
         order = torch.randperm(size, generator=generator, device=samples.action.device)
-        parts_of_each = (x[order].tensor_split(min(config.num_minibatches, size)) for x in samples)
+        parts_of_each = (rows(x, order).tensor_split(min(config.num_minibatches, size)) for x in samples)
         for batch in map(Samples, *parts_of_each):
             loss, parts = ppo_loss(config, network, batch, entropy_coef)
             optimizer.zero_grad()

@@ -19,6 +19,7 @@ from torch import Tensor
 from agents import returns
 from agents.configs import ActorCriticConfig
 from agents.distributions import legal_actions, log_prob, sample
+from agents.layout import room_for, rows
 from agents.metrics import TrainingState
 from agents.networks import ActorCritic, NetworkPolicy, load_weights, weights_stand_still
 from agents.resume import (
@@ -137,7 +138,7 @@ class Games:
             return torch.zeros(shape, dtype=dtype, device=env.device)
 
         return Rollout(
-            observation=zeros(*lead, *spec.observation_shape, dtype=dtype),
+            observation=room_for(lead, spec.observation_shape, dtype, env.device),
             mask=zeros(*lead, actions, dtype=torch.bool),
             player=zeros(*lead, dtype=torch.int64),
             action=zeros(*lead, *spec.action_shape, dtype=kind),
@@ -224,10 +225,10 @@ def collect_rollout(games: Games, network: ActorCritic) -> Rollout:
         for t in range(config.num_steps):
             turn = games.turn
             mask = legal_actions(turn)
-            output, value = network(turn.observation.flatten(0, 1))
+            rollout.observation[t] = turn.observation
+            output, value = network(rollout.observation[t].flatten(0, 1))
             output = output.view(num_games, num_slots, -1)
             learner = self_play.learner_decides(turn)
-            rollout.observation[t] = turn.observation
             rollout.mask[t] = mask
             rollout.player[t] = turn.player
             rollout.output[t], rollout.value[t] = output, value.view(num_games, num_slots)
@@ -302,13 +303,13 @@ def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: 
     seat = rollout.player.clamp(min=0)
     keep = valid.gather(-1, seat) & rollout.learner
     if games.sparse:
-        rows = keep.flatten().nonzero().squeeze(1)
+        chosen = keep.flatten().nonzero().squeeze(1)
     else:
         games.kept = keep.sum(dtype=torch.float32)
-        rows = _evenly(keep.flatten(), games.sample_size)
+        chosen = _evenly(keep.flatten(), games.sample_size)
 
     def pick(x: Tensor) -> Tensor:
-        return x.flatten(0, 2)[rows]
+        return rows(x.flatten(0, 2), chosen)
 
     advantage = pick(advantage.gather(-1, seat).masked_fill(~keep, 0.0))
     value, mask, action = pick(rollout.value), pick(rollout.mask), pick(rollout.action)

@@ -24,6 +24,7 @@ from torch import Tensor
 from agents import losses
 from agents.configs import VPGConfig
 from agents.distributions import log_prob_and_entropy
+from agents.layout import rows
 from agents.metrics import Metrics, TrainingState
 from agents.networks import ActorCritic, compile_trunks, freeze
 from agents.resume import named_seeds, torch_generator
@@ -137,7 +138,7 @@ def _fit_value(
     while len(seen) < config.value_steps:
         shuffled = torch.randperm(size, generator=generator, device=samples.action.device)
         for index in shuffled.tensor_split(min(config.value_minibatches, size))[: config.value_steps - len(seen)]:
-            loss = losses.value_loss(network.value(samples.observation[index]), samples.returns[index])
+            loss = losses.value_loss(network.value(rows(samples.observation, index)), samples.returns[index])
             _step(optimizer, loss, config.max_grad_norm)
             seen.append(loss.detach())
     return seen
