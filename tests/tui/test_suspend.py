@@ -26,13 +26,18 @@ def wait_until_stopped(pids: Iterable[int]) -> None:
         time.sleep(0.05)
 
 
+def move(number: int) -> bytes:
+    """What the screen says once so many moves have been made."""
+    return f"rated · move {number}".encode()
+
+
 def test_to_the_shell_and_back(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, command=("/bin/sh", "-i"), PS1=PROMPT.decode(), ENV="")
     try:
         terminal.wait_for(PROMPT)
         command = shlex.join([*ARENA, "play", "tic_tac_toe", "--vs", "first-legal", "--as", "Ann"])
         terminal.press(command.encode() + b"\n")
-        terminal.wait_for(b"your move")
+        terminal.wait_for(move(0))
         [app] = terminal.children()
         pids = [app, *terminal.children(app)]
         assert len(pids) > 1, "the game is played in a child"
@@ -47,14 +52,14 @@ def test_to_the_shell_and_back(tmp_path: Path) -> None:
         terminal.press(b"echo the $((6 * 7))nd line\n")
         terminal.wait_for(b"the 42nd line")
         terminal.press(b"fg\n")
-        for text in (b"\x1b[?1049h", "rated · move 2".encode(), b"your move"):
+        for text in (b"\x1b[?1049h", move(2)):
             terminal.wait_for(text)
         terminal.press(b"3")
-        terminal.wait_for(b"your move")
+        terminal.wait_for(move(4))
         os.kill(app, signal.SIGSTOP)  # which nobody can prepare for
         terminal.wait_for(PROMPT)
         terminal.press(b"fg\n")
-        terminal.wait_for(b"your move")
+        terminal.wait_for(move(4))
         terminal.press(b"7")
         terminal.wait_for(b"You win")
         terminal.press(b"\x11")
