@@ -201,7 +201,8 @@ class HomeScreen(AreaScreen):
             yours = "you have no rating here yet"
             if standing is not None:
                 elo = rating(standing.elo, standing.low, standing.high)
-                yours = f"you: Elo {elo}, {standing.games} games, {standing.wins}/{standing.draws}/{standing.losses}"
+                games = "1 game" if standing.games == 1 else f"{standing.games} games"
+                yours = f"you: Elo {elo}, {games}, {standing.wins}/{standing.draws}/{standing.losses}"
             legend = f"{LEVEL if level else ' '} your level · ≈ measured elsewhere · p plays"
         self._notes = (yours, legend)
         self._show_note()
