@@ -132,8 +132,12 @@ async def test_breakout_by_keys_and_mouse(db: Path) -> None:
         view = screen.query_one("#mine", FrameView)
         assert view.cells == (56, 21)
         await pilot.press("right")
+        await sees(pilot, "●right")  # before the game has made a step
+        assert screen.scene is not None
+        assert screen.scene.positions[0].ply == 0
         await go(pilot, screen, 0.5)
         await pilot.press("space")
+        await sees(pilot, "●right", "●fire")
         await go(pilot, screen, 0.5)
         assert session.wishes() == [right, fire, right], "the direction is latched, FIRE is a moment"
         await pilot.hover("#mine", offset=(10, 15))
@@ -146,6 +150,7 @@ async def test_breakout_by_keys_and_mouse(db: Path) -> None:
         await pilot.press("p")
         await sees(pilot, "paused")
         assert session.wishes()[-1] is None, "a pause lets go"
+        assert not any("●" in str(panel.render()) for panel in screen.query("#keys"))
         await pilot.press("z")
         assert view.zoom == "crop"
         await pilot.press("minus")

@@ -28,6 +28,8 @@ _RIGHT = {"up": "up", "down": "down", "left": "left", "right": "right", "fire": 
 HANDS = (_LEFT, _RIGHT)
 """Each button's key on the left and on the right of the keyboard; who plays alone has both."""
 _WORDS = {"fire": "fire", STOP: "let go"}
+DOWN = "●"
+"""Stands beside a button that is down: so a key is answered at once, and the game's answer comes with its next step."""
 MODES: dict[Mode, str] = {
     "release": "a key held down holds its button down",
     "latch": "a direction stays until another comes; let go stops",
@@ -152,6 +154,7 @@ class RealtimePlayScreen(RealtimeScreen):
                 seat = self._seat_of(hand)
                 self._pads[seat].release(button, self._ply)
                 self._ask(seat)
+                self.put(keys=self._key_words())
 
     def _keys(self) -> list[tuple[str, int, list[str]]]:
         """(button, hand, the keys that are bound to it now)."""
@@ -180,6 +183,7 @@ class RealtimePlayScreen(RealtimeScreen):
             self._use(self._usual())
         self._pads[seat].press(button, self._ply)
         self._ask(seat)
+        self.put(keys=self._key_words())
 
     def _ask(self, seat: int) -> None:
         """Tell the session what is wanted of a seat now, where it has changed."""
@@ -196,6 +200,8 @@ class RealtimePlayScreen(RealtimeScreen):
             pad.clear()
             if self._asked.get(seat) is not None and self.send({"do": "input", "seat": seat, "action": None}):
                 self._asked[seat] = None
+        if self.scene is not None:
+            self.put(keys=self._key_words())
 
     def stepped(self, scene: Scene) -> None:
         for seat, pad in self._pads.items():
@@ -283,7 +289,7 @@ class RealtimePlayScreen(RealtimeScreen):
         return Content("\n").join(lines)
 
     def _key_words(self) -> Content:
-        """Which key is which button, and how keys work now."""
+        """Which key is which button, which are down, and how keys work now."""
         if not self.people or self.scene is None:
             return Content("")
         parts: list[str | tuple[str, str]] = [("input ", "$text-muted"), (str(self.mode), "bold"), "\n"]
@@ -294,7 +300,8 @@ class RealtimePlayScreen(RealtimeScreen):
                 continue
             word = _WORDS.get(button, button) if action is None else dict(names or ())[action]
             keys = " ".join(format_key(keys[0]) for each, _, keys in reversed(self._keys()) if each == button)
-            parts += [f"{keys:8}", (f"{inert(word)}\n", "$text-muted")]
+            down = any(button in pad.down for pad in self._pads.values())
+            parts += [f"{keys:7}{DOWN if down else ' '}", (f"{inert(word)}\n", "bold" if down else "$text-muted")]
         return Content.assemble(*parts)
 
     def _say_how(self, scene: Scene) -> None:

@@ -52,7 +52,7 @@ class RealtimeScreen(Screen[None]):
         self._opened = False
         self._opening = 0
         self._said: tuple[str, str] = ("", "")
-        self._shown: tuple[object, ...] = ()
+        self._shown: dict[str, Content] = {}
 
     @property
     def arena(self) -> ArenaApp:
@@ -108,7 +108,7 @@ class RealtimeScreen(Screen[None]):
 
     def open(self) -> None:
         """Start (or start anew) what this screen shows; after the child's death in a new one."""
-        self.scene, self._opened, self._shown = None, False, ()
+        self.scene, self._opened, self._shown = None, False, {}
         if self.session is None:
             self._follow()
             return
@@ -160,7 +160,7 @@ class RealtimeScreen(Screen[None]):
             self.show_side(self.scene)
 
     def on_resize(self) -> None:
-        self._shown = ()
+        self._shown = {}
         self._refresh_side()
 
     def on_session_lost(self, message: SessionLost) -> None:
@@ -175,10 +175,11 @@ class RealtimeScreen(Screen[None]):
     def put(self, **panels: Content) -> None:
         """Show these beside the picture, by the names of their places; drawn where they differ."""
         for name, content in panels.items():
-            panel = self.query_one(f"#{name}", Static)
-            if (name, content) not in self._shown:
-                self._shown = (*(pair for pair in self._shown if cast(Any, pair)[0] != name), (name, content))
-                panel.update(content)
+            before = self._shown.get(name)
+            if content != before:
+                self._shown[name] = content
+                panel = self.query_one(f"#{name}", Static)
+                panel.update(content, layout=before is None or _lengths(content) != _lengths(before))
                 panel.display = bool(content.plain)
 
     def size_words(self) -> str:
@@ -220,3 +221,8 @@ class RealtimeScreen(Screen[None]):
 
     def action_leave(self) -> None:
         self.app.pop_screen()
+
+
+def _lengths(content: Content) -> list[int]:
+    """Of the lines: what differs in none of them takes the same room."""
+    return [len(line) for line in content.plain.split("\n")]
