@@ -86,10 +86,15 @@ def weights_stand_still(device: torch.device) -> torch.autocast:
 
 
 def compile_trunks(network: nn.Module) -> None:
-    """Let torch.compile turn the trunks into one kernel each, forward and backward, at their next call."""
+    """Let torch.compile turn the trunks into one kernel each, forward and backward, at their next call.
+
+    On a GPU their kernels become CUDA graphs: one launch a pass. What a graph returns lasts until the next one runs
+    without gradients, so it is used up by then.
+    """
     for module in network.modules():
         if isinstance(module, Trunk):
-            module.compile()
+            on_gpu = any(parameter.is_cuda for parameter in module.parameters())
+            module.compile(mode="reduce-overhead" if on_gpu else None)
 
 
 def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generator) -> tuple[Trunk, int]:
@@ -237,8 +242,9 @@ class ActorCritic(nn.Module):
         """observation [B, *obs] → policy output [B, A] or [B, 2 D], value [B]."""
         x = self.prepare(observation)
         features = self.policy_trunk(x)
+        output = self._output(features)
         value_features = features if self.value_trunk is None else self.value_trunk(x)
-        return self._output(features), self.value_head(value_features).squeeze(-1)
+        return output, self.value_head(value_features).squeeze(-1)
 
     def policy(self, observation: Tensor) -> Tensor:
         """observation [B, *obs] → policy output [B, A] or [B, 2 D]."""

@@ -159,16 +159,25 @@ def test_while_weights_stand_still_each_is_rounded_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
-def test_compiled_trunks_are_the_same() -> None:
-    game, observation = spec((2, 6, 7), "float32"), torch.rand(64, 2, 6, 7)
-    plain, built = network(game), network(game)
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))],
+)
+def test_compiled_trunks_are_the_same(device: str) -> None:
+    """In rollouts and in updates, by turns, as often as a GPU takes to record its graphs and to replay them."""
+    game = spec((2, 6, 7), "float32")
+    plain, built = network(game).to(device), network(game).to(device)
     compile_trunks(built)
-    for ours, theirs in zip(built(observation), plain(observation), strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-    built(observation)[1].sum().backward()
-    plain(observation)[1].sum().backward()
-    for ours, theirs in zip(built.value_parameters(), plain.value_parameters(), strict=True):
-        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-4)
+    for observation in torch.rand(4, 64, 2, 6, 7, device=device):
+        with torch.no_grad():
+            for ours, theirs in zip(built(observation), plain(observation), strict=True):
+                torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+        for each in (built, plain):
+            output, value = each(observation)
+            each.zero_grad()
+            (output.square().sum() + value.sum()).backward()
+        for ours, theirs in zip(built.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-4)
     assert freeze("ppo", PPOConfig(), built).tensors.keys() == plain.state_dict().keys()
     assert torch.allclose(copy.deepcopy(built).value(observation), plain.value(observation), atol=1e-5)
 
