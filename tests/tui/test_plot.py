@@ -96,6 +96,15 @@ async def test_curves_and_their_numbers() -> None:
         await until(pilot, lambda: not app.panel.numbers and "score" in shown(app))
 
 
+async def test_the_last_number_below_is_whole() -> None:
+    app = Plots()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.panel.show([Series("a", [1000, 2000, 3000], [1, 2, 3])], "", "steps", "score")
+        await until(pilot, lambda: "2000" in shown(app))
+        [line] = [line for line in shown(app).splitlines() if "2000" in line]
+        assert line.split() == ["1000", "1500", "2000", "2500", "3000"]
+
+
 async def test_what_was_zoomed_into_stays() -> None:
     app = Plots()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -33,7 +33,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import DataTable, Static
-from textual_hires_canvas import Canvas
+from textual_hires_canvas import Canvas, TextAlign
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
 
@@ -235,6 +235,19 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
             for canvas in self.query(Canvas):
                 stack.enter_context(canvas.batch_refresh())
             super()._render_plot()
+
+    def _render_x_ticks(self) -> None:
+        """As it comes, a number at the right end is cut off: here it ends where the plot does."""
+        super()._render_x_ticks()
+        if self._x_ticks is not None:
+            return
+        places, labels = self._x_formatter.get_ticks_and_labels(self._x_min, self._x_max)
+        if not labels:
+            return
+        below, (x, _) = self.query_one("#margin-bottom", Canvas), self.get_pixel_from_coordinate(places[-1], 0.0)
+        if x + self.margin_left + len(labels[-1]) // 2 >= below.size.width:
+            style = self.get_component_rich_style("plot--tick")
+            below.write_text(below.size.width - 1, 0, f"[{style}]{labels[-1]}", TextAlign.RIGHT)
 
     def draw(self, curves: list[tuple[list[_Point], str, Color, Color]]) -> None:
         """Each as (points, sign, colour, colour of its interval)."""
