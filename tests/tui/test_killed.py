@@ -61,8 +61,6 @@ def test_in_a_game_that_goes_on_by_itself(start: START, db: Path) -> None:
     terminal.wait_for(b"stored as replay 1")
     terminal.press(b"n")
     terminal.wait_for(b"a direction begins")
-    terminal.press(b"s")
-    terminal.wait_for(b"step 2")
     kill(terminal)
     with Store(db, create=False) as store:
         assert store.check() == []
