@@ -62,6 +62,7 @@ def furnished(db: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
     monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
     monkeypatch.setattr(store_rows.time, "time_ns", lambda: 1_750_000_000 * 10**9)
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     time.tzset()
     request.getfixturevalue("league")
     for name, state in (("first", "finished"), ("second", "failed")):
