@@ -188,18 +188,27 @@ class TrainingScreen(LiveScreen):
         fill(self.table, columns, rows)
 
     def _draw(self) -> None:
-        """The plots: of each metric a curve a run."""
-        metrics = list(self._curves.series.items())
+        """The plots: new ones at once, the others one after another, so that no key waits for all of them."""
         plots = list(self.query(PlotPanel))
         new = [PlotPanel(id=f"plot-{n}", empty="no metrics yet") for n in range(len(plots), self._panels)]
-        for panel, plot in enumerate([*plots, *new][: self._panels]):
-            if panel >= len(metrics):
-                plot.show([], "", "", "")
-                continue
-            key, series = metrics[panel]
-            curves = [Series(name, steps, values) for name, (steps, values) in series.items()]
-            plot.show(curves, key, "environment steps", "")
+        for number, plot in enumerate(new, len(plots)):
+            self._plot(plot, number)
         self.query_one("#plots").mount_all(new)
+        self._draw_from(self._curves, plots[: self._panels])
+
+    def _draw_from(self, curves: Curves, plots: list[PlotPanel], number: int = 0) -> None:
+        if number < len(plots) and curves is self._curves:  # nothing newer has been read
+            self._plot(plots[number], number)
+            self.call_after_refresh(self._draw_from, curves, plots, number + 1)
+
+    def _plot(self, plot: PlotPanel, number: int) -> None:
+        """Of the metric with this number a curve a run."""
+        metrics = list(self._curves.series.items())
+        if number >= len(metrics):
+            plot.show([], "", "", "")
+            return
+        key, series = metrics[number]
+        plot.show([Series(name, *columns) for name, columns in series.items()], key, "environment steps", "")
 
     def _tell(self) -> None:
         """The line at the bottom: what there is to say about the chosen run."""
@@ -244,7 +253,7 @@ class TrainingScreen(LiveScreen):
     def action_next(self, change: int) -> None:
         if self._curves.keys:
             self._metric = (self._metric + change) % len(self._curves.keys)
-            self.action_load()
+            self.action_load(curves_alone=True)
 
     def action_metric(self) -> None:
         keys = self._curves.keys
@@ -252,7 +261,7 @@ class TrainingScreen(LiveScreen):
         def choose(index: int | None) -> None:
             if index is not None:
                 self._metric = index
-                self.action_load()
+                self.action_load(curves_alone=True)
 
         self.app.push_screen(ChooseScreen("Which metric?", keys), choose)
 
