@@ -75,25 +75,26 @@ class Watch:
         self._turn = time.monotonic()
         self._places: Counter[str] = Counter()
         self._over = threading.Event()
+        self._began = 0.0
 
     def _queued(self) -> float:
         """How long the loop's thread has been ready while others had the processor."""
         return int(self._schedule.read_text().split()[1]) / 1e9 if self._schedule.exists() else 0.0
 
-    def collect(self) -> None:
-        """A full collection of garbage, which is this program's doing, not the app's."""
-        start = time.thread_time()
-        gc.collect()
-        self.collections.append(time.thread_time() - start)
+    def collected(self, phase: str, info: dict[str, int]) -> None:
+        """Take down how long full collections of garbage take, which the app does itself; a part of its turns."""
+        if info["generation"] == 2:
+            self._began = time.thread_time() if phase == "start" else self._began
+            if phase == "stop":
+                self.collections.append(time.thread_time() - self._began)
 
     async def turns(self) -> None:
         while True:
-            screen, collections = self._screen(), len(self.collections)
+            screen = self._screen()
             wall, busy, queued = time.monotonic(), time.thread_time(), self._queued()
             self._turn, self._places = wall, Counter()
             await asyncio.sleep(0.005)
-            own = sum(self.collections[collections:])
-            turn = Turn(time.monotonic() - wall - own, time.thread_time() - busy - own, self._queued() - queued, "", "")
+            turn = Turn(time.monotonic() - wall, time.thread_time() - busy, self._queued() - queued, "", "")
             if turn.wall > HELD_SECONDS:
                 turn.screen = " → ".join(dict.fromkeys([screen, self._screen()]))
                 turn.place = next((place for place, _ in self._places.most_common(1)), "")
@@ -125,7 +126,8 @@ class Watch:
             if share != "queued":
                 for (screen, place), count in Counter((turn.screen, turn.place) for turn in found).most_common(12):
                     print(f"  {count} × {screen}: {place}")
-        print(f"a full collection of garbage takes up to {max(self.collections, default=0.0):.3f} s")
+        longest = max(self.collections, default=0.0)
+        print(f"{len(self.collections)} full collections of garbage, the longest {longest:.3f} s")
 
 
 def memory_mib() -> float:
@@ -155,6 +157,8 @@ async def soak(db: Path, seconds: float, seed: int) -> int:
     app.jobs = Jobs(db, IDLE)
     watch = Watch(lambda: type(app.screen).__name__ if app.is_running else "")
     threading.Thread(target=watch.look, daemon=True).start()
+    gc.callbacks.append(watch.collected)
+    gc.disable()  # as the command does: the app then chooses when to collect
     seen: Counter[str] = Counter()
     memory: list[float] = []
     pressed: list[str] = []
@@ -172,7 +176,6 @@ async def soak(db: Path, seconds: float, seed: int) -> int:
                 await pilot.press(pressed[-1])
             seen[type(app.screen).__name__] += 1
             if len(pressed) % 50 == 0:
-                watch.collect()
                 memory.append(memory_mib())
                 print(f"{passed:6.0f} s {len(pressed):6} keys {memory[-1]:6.0f} MiB", file=sys.stderr, flush=True)
         ended = not app.is_running
