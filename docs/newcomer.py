@@ -235,6 +235,11 @@ def session(terminal: Terminal) -> None:
     terminal.press("F5")
     terminal.until(lambda shown: re.search(r"ppo-1 .* ([2-9]\d|100)%", shown), "a training under way")
     terminal.wait(READING)
+    terminal.press("m")  # against itself it wins as often as it loses: what it learns shows elsewhere
+    terminal.sees("Which metric?", "losses/entropy")
+    terminal.press("Down", "Down", "Down", "Enter")
+    terminal.until(lambda shown: "losses/entropy" in shown and "Which metric?" not in shown, "its entropy")
+    terminal.wait(READING)
     terminal.picture("newcomer-training")
     terminal.press("s")  # enough; everything is kept
     terminal.until(lambda shown: re.search(r"ppo-1 .* (stopped|finished)", shown), "the end of the training")
