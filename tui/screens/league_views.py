@@ -7,6 +7,7 @@ import time
 from rich.text import Text
 from textual.widgets import Tree
 
+from envs.human_scores import scale
 from envs.specs import find_game
 from tui.league_facts import FamilyView, HistoryView, MatchesView, MatrixView, TableView, View
 from tui.text import inert, shorten, versus
@@ -86,6 +87,8 @@ def explain(name: str, view: View | None, game: str, at: tuple[int, int]) -> str
     match view:
         case TableView(facts, _) if not facts.standings and not facts.scores:
             return f"No rated game yet. Play one, or: arena {'evaluate' if alone else 'match'} {game} …"
+        case TableView(facts, _) if any(row.human is not None for row in facts.scores):
+            return scale(game)
         case TableView() if alone:
             return "Mean return ± standard deviation over all rated games. , . other games · Enter: replays"
         case TableView():

@@ -50,16 +50,19 @@ def fill_standings(
 ) -> None:
     """The game's leaderboard (`full`: all columns), then `others`: agents without games. Names get `name` columns.
 
+    `human` are means as shares of the way from random play to a person's score, in Atari games where that is known.
     With `form` (name → newest results) its column is there, too; without `kinds` that of the kinds is not.
     """
     rows: list[tuple[str, list[Text]]] = []
     columns: list[tuple[str, int]] = [("#", 2), ("player", name), *([("kind", 7)] if kinds else [])]
     if facts.players == 1:
-        columns += [("mean ± sd", 14)]
+        human = any(row.human is not None for row in facts.scores)
+        columns += [("mean ± sd", 14), *([("human", 6)] if human else [])]
         columns += [("games", 5), ("best", 8), ("length", 6)] if full else []
         for row in facts.scores:
             cells = [str(row.rank or "–"), shorten(row.agent, name), *([kind_name(row.kind)] if kinds else [])]
             cells.append(f"{row.mean:.4g} ± {row.std:.3g}")
+            cells += ["–" if row.human is None else f"{row.human:.0%}"] if human else []
             cells += [str(row.episodes), f"{row.best:.5g}", f"{row.mean_length:.1f}"] if full else []
             rows.append((row.agent, _cells(*cells, you=row.agent == you)))
     else:
