@@ -64,7 +64,7 @@ async def test_every_view_of_a_game(app: ArenaApp) -> None:
         await pilot.press("down", "h")
         await sees(pilot, "rating by games", "tactician by its games")
         await pilot.press("2")
-        await sees(pilot, "nobody here has been rated")  # no run's agent has played
+        await sees(pilot, "no run has left a rated agent here")  # no run's agent has played
         await pilot.press("3")
         await sees(pilot, "Nash", "α-rank", " · ")
         grid = app.screen.query_one(HeatGrid)

@@ -347,7 +347,7 @@ class LeagueScreen(LiveScreen):
 def _part(view: str) -> Widget:
     """What is in a view."""
     if view == "history":
-        return PlotPanel(id=PARTS[view], empty="nobody here has been rated")
+        return PlotPanel(id=PARTS[view], empty="no run has left a rated agent here")
     if view == "matrix":
         return HeatGrid(id=PARTS[view])
     if view == "family":
