@@ -73,7 +73,7 @@ PLACES = (
     Place("training: another metric", ("]",), (), ("]", "[")),
     Place("training: numbers", ("t",), (), ("t",)),
     Place("a run's settings", ("f1", "f5", "enter"), ("gamma",), DOWN_AND_UP, ("escape",)),
-    Place("a training's log", ("f1", "f5", "o"), ("log",), DOWN_AND_UP, ("escape",)),
+    Place("a training's log", ("f1", "f5", "o"), ("log",), (), ("escape",)),
     Place("a new training", ("f1", "f5", "n"), ("learning_rate",), DOWN_AND_UP, ("escape",)),
     Place("replays", ("f1", "f6"), ("agent-", "plies"), DOWN_AND_UP),
     Place("a replay", ("f1", "f6", "enter"), ("random",), ("right", "right", "left", "left"), ("escape",)),
@@ -205,7 +205,7 @@ def add_what_can_be_opened(db: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     jobs, name = Jobs(db), "logged"
-    command = ["train", "gridworld/cliff", "--algo", "q_learning", "--steps", "20000", "--name", name]
+    command = ["train", "gridworld/cliff", "--algo", "q_learning", "--steps", "2000", "--name", name]
     job = jobs.start(command, f"training {name}", f"run {name}").id
     while jobs.job(job).state == "running":
         time.sleep(0.1)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tui.app import ArenaApp
 
 
-REST_SECONDS = 0.08
+REST_SECONDS = 0.12
 """How long a cursor rests before what it stands on is read and drawn: what it passes over is not."""
 
 

@@ -108,6 +108,8 @@ class PlotPanel(Vertical):
         self._given: Sequence[Series] = ()
         self._series: list[tuple[str, list[_Point]]] = []
         self._numbers = False
+        self._listed: object = None
+        self._drawn: object = None
 
     def compose(self) -> ComposeResult:
         yield Note(id="plot-head")
@@ -182,9 +184,11 @@ class PlotPanel(Vertical):
         self.query_one("#plot-x", Static).update(Content(self._empty if empty else x_title), layout=False)
         self.query_one("#plot-y").display = bool(y_title) and not self.numbers
         self.query_one("#plot-x").display = empty or not self.numbers
-        if self.numbers:
+        if self.numbers and self._listed is not self._series:
+            self._listed = self._series
             self._fill(x_title)
-        else:
+        elif not self.numbers and self._drawn != (self._series, self.app.theme):
+            self._drawn = (self._series, self.app.theme)
             background = Color.parse(self.app.theme_variables["background"])
             self.query_one(_Area).draw([(p, sign, colour, _fade(colour, background)) for _, p, sign, colour in drawn])
 
