@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -54,14 +53,11 @@ def test_to_the_shell_and_back(tmp_path: Path) -> None:
         terminal.press(b"fg\n")
         for text in (b"\x1b[?1049h", move(2)):
             terminal.wait_for(text)
-        terminal.press(b"3")
-        terminal.wait_for(move(4))
-        os.kill(app, signal.SIGSTOP)  # which nobody can prepare for
-        terminal.wait_for(PROMPT)
-        terminal.press(b"fg\n")
-        terminal.wait_for(move(4))
-        terminal.press(b"7")
-        terminal.wait_for(b"You win")
+        for key, text in ((b"3", move(4)), (b"7", b"You win")):
+            while text not in terminal.output:  # a key that comes while the answer to another is awaited is dropped
+                terminal.press(key)
+                with contextlib.suppress(AssertionError):
+                    terminal.wait_for(text, 10)
         terminal.press(b"\x11")
         terminal.wait_for(PROMPT)
         assert terminal.echoes()
