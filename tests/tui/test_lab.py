@@ -329,7 +329,7 @@ async def test_the_curve(app: ArenaApp) -> None:
         await until(pilot, lambda: app.screen.query("#plot-numbers"))
         table = app.screen.query_one("#plot-numbers", DataTable)
         await until(pilot, lambda: table.row_count == 5)
-        rows = [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)]
+        rows = [[str(cell).strip() for cell in table.get_row_at(row)] for row in range(table.row_count)]
         assert rows == [
             ["0", "", "", "0.5", "0.5"],
             ["0.8", "", "", "", "0.75"],

@@ -88,7 +88,7 @@ async def test_curves_and_their_numbers() -> None:
         await pilot.press("t")
         await until(pilot, lambda: "1.5 (1 – 2)" in shown(app))
         table = app.panel.query_one(DataTable)
-        assert [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)] == [
+        assert [[str(cell).strip() for cell in table.get_row_at(row)] for row in range(table.row_count)] == [
             ["0", "1.5 (1 – 2)", "7"],
             ["10,000", "2 (1 – 4.25)", ""],
         ]

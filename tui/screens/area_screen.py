@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from tui.app import ArenaApp
 
 
-REST_SECONDS = 0.12
-"""How long a cursor rests before what it stands on is read and drawn: what it passes over is not."""
+REST_SECONDS = 0.2
+"""How long a cursor rests before what it stands on is read and drawn: what it passes over is not.
+
+Longer than between two presses of somebody in haste, or each press would wait for the drawing of the one before.
+"""
 
 
 class AreaScreen(Screen[None]):

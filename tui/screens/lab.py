@@ -32,7 +32,7 @@ from tui.widgets.area_bar import AreaBar
 from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.note import Note
-from tui.widgets.plot import PlotPanel, Series
+from tui.widgets.plot import PlotPanel, Series, turn_over
 from tui.widgets.tables import chosen, fill
 
 REFRESH_SECONDS = 2.0
@@ -368,9 +368,7 @@ class LabScreen(LiveScreen):
             self._draw(self._lab)
 
     def action_numbers(self) -> None:
-        for plot in self.query(PlotPanel):
-            if plot.has_class("-shown"):
-                plot.toggle_numbers()
+        turn_over([plot for plot in self.query(PlotPanel) if plot.has_class("-shown")])
 
 
 def _mark(stage: Stage) -> str:

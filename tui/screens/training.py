@@ -23,7 +23,7 @@ from tui.widgets.area_bar import AreaBar
 from tui.widgets.fact_table import FactTable
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.note import Note
-from tui.widgets.plot import PlotPanel, Series
+from tui.widgets.plot import PlotPanel, Series, turn_over
 from tui.widgets.tables import chosen, fill
 
 REFRESH_SECONDS = 2.0
@@ -266,8 +266,7 @@ class TrainingScreen(LiveScreen):
         self.app.push_screen(ChooseScreen("Which metric?", keys), choose)
 
     def action_numbers(self) -> None:
-        for plot in self.query(PlotPanel):
-            plot.toggle_numbers()
+        turn_over(list(self.query(PlotPanel)))
 
     def action_output(self) -> None:
         from tui.screens.job_log import JobLogScreen

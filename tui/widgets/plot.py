@@ -23,19 +23,23 @@ from itertools import islice, repeat
 from math import ceil, floor, isfinite, log10
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.color import Color
-from textual.containers import Vertical
+from textual.containers import Grid, Vertical
 from textual.content import Content
+from textual.geometry import Region
 from textual.reactive import reactive
+from textual.strip import Strip
 from textual.widgets import DataTable, Static
 from textual_hires_canvas import Canvas, TextAlign
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
+from textual_plot.plot_widget import Legend
 
 from tui.text import inert
 from tui.widgets.fact_table import FactTable
@@ -196,13 +200,48 @@ class PlotPanel(Vertical):
         table = self.query_one("#plot-numbers", DataTable)
         at = table.scroll_y
         table.clear(columns=True)
-        table.add_columns(Text(x_title or "x"), *(Text(inert(name), justify="right") for name, _ in self._series))
         columns = [{point.x: point for point in points} for _, points in self._series]
-        xs = sorted({x for column in columns for x in column})
-        for x in _every(xs, MAX_ROWS):
-            table.add_row(Text(number(x)), *(Text(_cell(c.get(x)), justify="right") for c in columns))
+        xs = _every(sorted({x for column in columns for x in column}), MAX_ROWS)
+        listed = [[number(x) for x in xs], *([_cell(column.get(x)) for x in xs] for column in columns)]
+        names = [x_title or "x", *(inert(name) for name, _ in self._series)]
+        widths = [max(map(cell_len, (name, *cells))) for name, cells in zip(names, listed, strict=True)]
+        for name, width in zip(names, widths, strict=True):
+            table.add_column(Text(name, justify="right" if table.columns else None), width=width)
+        for x, *cells in zip(*listed, strict=True):  # padded, so that the table draws them itself
+            table.add_row(Text(x), *(Text(cell.rjust(width)) for cell, width in zip(cells, widths[1:], strict=True)))
         if at:
             table.scroll_to(y=at, animate=False)
+
+
+def turn_over(plots: Sequence[PlotPanel]) -> None:
+    """Numbers instead of curves in all of these, or curves again: one after another, so that no key waits for all."""
+    if plots:
+        _turn(plots, not plots[0].numbers)
+
+
+def _turn(plots: Sequence[PlotPanel], numbers: bool) -> None:
+    first, *others = plots
+    if first.is_mounted and first.numbers != numbers:
+        first.toggle_numbers()
+    if others:
+        first.screen.call_after_refresh(_turn, others, numbers)
+
+
+class _Canvas(Canvas):
+    """Looks its own style up once for all lines that are drawn together, not for each: a third of the drawing."""
+
+    _drawn_in: Style | None = None
+
+    @property
+    def rich_style(self) -> Style:
+        return self._drawn_in or super().rich_style
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._drawn_in = super().rich_style
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._drawn_in = None
 
 
 class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
@@ -218,6 +257,12 @@ class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
         self._last_y: tuple[float, float] | None = None
         self._x_formatter: _Ticks = _Ticks()
         self._y_formatter: _Ticks = _Ticks()
+
+    def compose(self) -> ComposeResult:
+        with Grid():
+            for part in ("margin-top", "margin-left", "plot", "margin-bottom"):
+                yield _Canvas(1, 1, id=part)
+        yield Legend(id="legend")
 
     def on_resize(self) -> None:
         self._x_formatter.count = min(8, max(2, (self.size.width - 9) // 10))
