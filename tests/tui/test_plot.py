@@ -96,6 +96,19 @@ async def test_curves_and_their_numbers() -> None:
         await until(pilot, lambda: not app.panel.numbers and "score" in shown(app))
 
 
+async def test_what_comes_next_is_named_before_it_is_there() -> None:
+    app = Plots()
+    async with app.run_test(size=(80, 24)) as pilot:
+        curve = Series("ppo", [0, 1], [1, 2])
+        app.panel.show([curve], "loss", "steps", "")
+        await until(pilot, lambda: "loss  ● ppo" in shown(app))
+        app.panel.announce("entropy [b]")
+        await until(pilot, lambda: "entropy [b]  …" in shown(app))
+        assert any(0x2800 < ord(c) < 0x2900 for c in shown(app))  # what is there stays until then
+        app.panel.show([curve], "loss", "steps", "")  # nothing else came of it
+        await until(pilot, lambda: "loss  ● ppo" in shown(app))
+
+
 async def test_the_last_number_below_is_whole() -> None:
     app = Plots()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -252,16 +252,23 @@ class TrainingScreen(LiveScreen):
 
     def action_next(self, change: int) -> None:
         if self._curves.keys:
-            self._metric = (self._metric + change) % len(self._curves.keys)
-            self.action_load(curves_alone=True)
+            self._turn_to((self._metric + change) % len(self._curves.keys))
+
+    def _turn_to(self, metric: int) -> None:
+        """Show the metrics from this one on; their names at once, since the curves must be read."""
+        self._metric = metric
+        keys = self._curves.keys
+        for number, plot in enumerate(self.query(PlotPanel).results(PlotPanel)):
+            if number < min(self._panels, len(keys)):
+                plot.announce(keys[(metric + number) % len(keys)])
+        self.action_load(curves_alone=True)
 
     def action_metric(self) -> None:
         keys = self._curves.keys
 
         def choose(index: int | None) -> None:
             if index is not None:
-                self._metric = index
-                self.action_load(curves_alone=True)
+                self._turn_to(index)
 
         self.app.push_screen(ChooseScreen("Which metric?", keys), choose)
 

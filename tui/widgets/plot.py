@@ -109,6 +109,7 @@ class PlotPanel(Vertical):
         super().__init__(id=id, classes=classes)
         self._empty = empty
         self._titles = ("", "", "")
+        self._announced = False
         self._given: Sequence[Series] = ()
         self._series: list[tuple[str, list[_Point]]] = []
         self._numbers = False
@@ -131,12 +132,20 @@ class PlotPanel(Vertical):
     def show(self, series: Sequence[Series], title: str, x_title: str, y_title: str) -> None:
         """Draw these and nothing else. Raises ValueError where a series' parts differ in length."""
         titles, given = (title, x_title, y_title), list(series)
-        if (given, titles) == (self._given, self._titles):
+        if (given, titles) == (self._given, self._titles) and not self._announced:
             return
+        self._announced = False
         self._series = [(one.name, _points(one)) for one in given]
         self._given, self._titles = given, titles
         if self.is_mounted:
             self._draw()
+
+    def announce(self, title: str) -> None:
+        """Name what is being read, which is shown next: a key is answered before that."""
+        if self.is_mounted:
+            self._announced = True
+            words = Content.assemble((inert(title), "bold"), ("  …", "$text-muted"))
+            self.query_one("#plot-head", Static).update(words, layout=False)
 
     @property
     def numbers(self) -> bool:
