@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from arena.jobs import Jobs
     from arena.session_client import Seat
 
+STYLES = sorted(Path(__file__).parent.glob("screens/*.tcss"))
+"""The files of the screens' styles."""
 WARM_UP_SECONDS = 0.4
 """How long after the first paint the other screens are loaded and the spare session starts."""
 
@@ -53,7 +55,7 @@ class ArenaApp(App[None]):
 
     def __init__(self, db: Path, user: str | None = None) -> None:
         super().__init__()
-        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
+        self.stylesheet: KeptStylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.db = db
         self.user = user
         self.league = LeagueFacts()
@@ -82,8 +84,12 @@ class ArenaApp(App[None]):
     def _load_screen_css(self, screen: Screen[Any]) -> None:
         """A new screen's widgets take their styles when they are mounted: those of all others need no second look.
 
-        Nor do its own when it learns how wide and how high it is, since its classes say so from the beginning.
+        Its file has rules for the screen itself alone, so Textual, which would look at all others because of them, is
+        not told of a new one. Nor do its own widgets when it learns how wide and how high it is, since its classes say
+        so from the beginning.
         """
+        for path in screen.css_path:
+            self.stylesheet.prepare(path)
         super()._load_screen_css(screen)
         if not screen.is_running:
             wide = screen._get_breakpoint_classes(self.size.width, self.HORIZONTAL_BREAKPOINTS)
@@ -162,6 +168,9 @@ class ArenaApp(App[None]):
     async def _warm_up(self) -> None:
         for area in AREAS:
             await asyncio.to_thread(load, area.screen)  # the first who goes there waits for no module
+        for path in STYLES:
+            self.stylesheet.prepare(path)
+            await asyncio.sleep(0)  # keys go first
         if self._garbage is not None:
             self._garbage.begin()
         if self.plays:

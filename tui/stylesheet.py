@@ -7,6 +7,7 @@ when variables are set, even to what they are. A part of Textual that may change
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import PurePath
 
 from textual._styles_cache import StylesCache
 from textual.cache import LRUCache
@@ -48,3 +49,9 @@ class KeptStylesheet(Stylesheet):
     def reparse(self) -> None:
         if self._require_parse:
             self.parse()
+
+    def prepare(self, path: PurePath) -> None:
+        """Read and parse a file, unless that has been done: what a screen needs is there before it opens."""
+        if not self.has_source(str(path), ""):
+            self.read(path)
+            self.reparse()

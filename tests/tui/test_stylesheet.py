@@ -13,7 +13,7 @@ from textual.css.model import SelectorType
 from textual.css.stylesheet import Stylesheet
 
 import tui
-from tui.app import ArenaApp
+from tui.app import STYLES, ArenaApp
 from tui.stylesheet import KeptStylesheet
 
 
@@ -74,3 +74,14 @@ def test_what_widgets_have_drawn_goes_with_them() -> None:
     del drawn
     gc.collect()
     assert kept() is None
+
+
+def test_a_screens_file_is_about_no_other_screen() -> None:
+    """Other screens are not styled anew when it is read."""
+    assert len(STYLES) > 10
+    for path in STYLES:
+        for line in path.read_text().splitlines():
+            if line[:1] not in ("", " ", "}", "/"):
+                for part in line.partition("{")[0].split(","):
+                    first = part.split()[0].partition(".")[0]
+                    assert first.endswith(("Screen", "Form")) or part.strip() == ".dialog", (path.name, line)
