@@ -1,6 +1,6 @@
 """A child process that is asked and answers in lines of JSON, from the side of an event loop. No torch.
 
-The children of the app: `arena.session` (a game), `arena.text_session` (language models).
+The children of the app: `arena.game_child` (games), `arena.text_session` (language models).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Games that go on by themselves, in a process of their own: `python -m arena.realtime FD`.
+"""Games that go on by themselves, in a process of their own (`arena.game_child`).
 
 Emulators and agents run here on a clock; requests say what is wanted of people's seats (the latest counts) and what
-the clock should do; what is to be seen stands in the shared memory FD and never waits for anybody to look at it. A step
+the clock should do; what is to be seen stands in shared memory and never waits for anybody to look at it. A step
 that begins late is not caught up with. The protocol is part of `docs/plans/session-protocol.md`.
 """
 
@@ -23,7 +23,7 @@ from arena.realtime_client import SPEEDS, Done, Scene, has_pictures
 from arena.realtime_game import LiveTable, Pointer, ReplayTable, Table
 from arena.roster import require_scripts
 from arena.session_client import PROTOCOL, Refusal, Verified
-from arena.session_pipe import Request, StoreServer, db_of, field, leave, open_pipes, parse_request, seed_of
+from arena.session_pipe import Request, StoreServer, db_of, field, parse_request, seed_of
 from envs.errors import ArenaError, UsageError
 
 PAINTS_A_SECOND = 60
@@ -351,8 +351,3 @@ def serve(server: Server, requests: queue.Queue[bytes | None], output: BinaryIO)
         return 1
     finally:
         server.close()
-
-
-if __name__ == "__main__":
-    memory = FrameMemory(int(sys.argv[1]))
-    leave(serve(Server(memory), *open_pipes()))

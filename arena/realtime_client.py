@@ -5,16 +5,14 @@ The protocol is part of `docs/plans/session-protocol.md`.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
-from arena.child import MAX_LINE, AsyncChild, SessionDied
+from arena.child import SessionDied
 from arena.frames import FrameMemory
-from arena.session_client import PROTOCOL, Event, Position, Refusal, Seat, Verified
+from arena.session_client import PROTOCOL, Event, Position, Seat, decode_event
 from envs.scaling import Picture
 from envs.specs import parse_variant
 
@@ -119,53 +117,15 @@ class Done:
     id: int | None = None
 
 
-class RealtimeSession(AsyncChild[Event | Done]):
-    """A real-time session: `send` requests, iterate over their answers, look at `scenes` as often as you like."""
-
-    command = (sys.executable, "-m", "arena.realtime")
-    what = "game"
-    scenes: SceneReader
-    _memory: FrameMemory
-
-    @classmethod
-    async def start(cls) -> Self:
-        pipe = asyncio.subprocess.PIPE
-        memory = FrameMemory.create()
-        process = await asyncio.create_subprocess_exec(
-            *cls.command,
-            str(memory.fileno()),
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            limit=2 * MAX_LINE,
-            pass_fds=(memory.fileno(),),
-        )
-        session = cls(process)
-        session._memory, session.scenes = memory, SceneReader(memory)
-        return session
-
-    def decode(self, line: bytes) -> Event | Done:
-        return decode_answer(line)
-
-    async def close(self) -> None:
-        await super().close()
-        self._memory.close()
-
-
 def decode_answer(line: bytes) -> Event | Done:
-    """A line from the child → an answer. Raises SessionDied for anything else."""
+    """A line from the child → an event or an answer. Raises SessionDied for anything else."""
     try:
         data: Mapping[str, Any] = json.loads(line)
-        match data["event"]:
-            case "done":
-                return Done(data.get("id"))
-            case "verified":
-                return Verified(data["ok"], data["message"], data.get("id"))
-            case "error":
-                return Refusal(data["message"], data["fatal"], data.get("id"))
+        if data["event"] == "done":
+            return Done(data.get("id"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SessionDied(f"the game's process sent a line that is no answer ({type(error).__name__})") from error
-    raise SessionDied("the game's process sent an unknown answer")
+    return decode_event(line)
 
 
 def steps_a_second(game: str) -> float:

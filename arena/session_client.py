@@ -1,6 +1,6 @@
 """The torch-free end of a session: what front ends send, what they get back, and the child process in between.
 
-`AsyncSession` is for an event loop (the app), `Session` blocks (the command line). The protocol stands in
+`Session` blocks, for the command line; the app has `arena.game_client`. The protocol stands in
 `docs/plans/session-protocol.md`.
 """
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any
 
-from arena.child import GRACE_SECONDS, AsyncChild, SessionDied, death, encode
+from arena.child import GRACE_SECONDS, SessionDied, death, encode
 from envs.errors import ArenaError
 from envs.rendering import Drawing
 
@@ -224,16 +224,6 @@ def resume_request(db: str) -> dict[str, Any]:
 def replay_request(db: str, episode: int) -> dict[str, Any]:
     """The fields of a `replay`."""
     return {"do": "replay", "protocol": PROTOCOL, "db": db, "episode": episode}
-
-
-class AsyncSession(AsyncChild[Event]):
-    """A session for an event loop: `send` requests, iterate over events; iterating raises SessionDied."""
-
-    command = COMMAND
-    what = "game"
-
-    def decode(self, line: bytes) -> Event:
-        return decode_event(line)
 
 
 class Session:

@@ -97,6 +97,7 @@ def queue_lines(stream: BinaryIO, requests: queue.Queue[bytes | None]) -> None:
         if line.strip():
             requests.put(line)
     requests.put(None)
+    requests.put(None)  # also for who asks after the end of a game: `arena.game_child`
     time.sleep(EXIT_SECONDS)
     os._exit(0)
 

@@ -19,7 +19,7 @@ from textual.screen import Screen
 
 from envs.errors import ArenaError
 from tui import keymap, signals, terminal_keys
-from tui.areas import AREAS, find_area, load
+from tui.areas import AREAS, KEYS, find_area, load
 from tui.children import Children
 from tui.facts import LeagueFacts, game_of, read_league, save_setting
 from tui.garbage import LOOK_SECONDS, Garbage
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 STYLES = sorted(Path(__file__).parent.glob("screens/*.tcss"))
 """The files of the screens' styles."""
 WARM_UP_SECONDS = 0.4
-"""How long after the first paint the other screens are loaded and the spare session starts."""
+"""How long after the first paint the other screens are loaded and the spare child starts."""
 
 
 class ArenaApp(App[None]):
@@ -166,15 +166,16 @@ class ArenaApp(App[None]):
 
     @work(group="warm", exit_on_error=False)
     async def _warm_up(self) -> None:
-        for area in AREAS:
-            await asyncio.to_thread(load, area.screen)  # the first who goes there waits for no module
+        if self.plays:
+            await asyncio.to_thread(load, "arena.game_client:GameSession")
+            await self.sessions.warm()  # it loads its libraries beside what is loaded here
+        for _, screen in KEYS:
+            await asyncio.to_thread(load, screen)  # the first who goes there waits for no module
         for path in STYLES:
             self.stylesheet.prepare(path)
             await asyncio.sleep(0)  # keys go first
         if self._garbage is not None:
             self._garbage.begin()
-        if self.plays:
-            await self.sessions.warm()
 
     @work(thread=True, group="league", exit_on_error=False)
     def _read_league(self) -> None:

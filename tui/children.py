@@ -1,6 +1,7 @@
 """The app's child processes; none outlives the app.
 
-One spare session is kept warm, so that a game starts at once. Language models have one process, once somebody asks.
+One spare child is kept warm, so that a game of either kind starts at once. Language models have one process, once
+somebody asks.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from arena.child import AsyncChild
-    from arena.realtime_client import RealtimeSession
-    from arena.session_client import AsyncSession
+    from arena.game_client import GameSession, Kind
     from arena.text_client import TextSession
 
 Child = TypeVar("Child", bound="AsyncChild[Any]")
@@ -21,7 +21,7 @@ class Children:
     """Hands out sessions, takes them back, ends them all."""
 
     def __init__(self) -> None:
-        self._spare: AsyncSession | None = None
+        self._spare: GameSession | None = None
         self._text: TextSession | None = None
         self._all: set[AsyncChild[Any]] = set()
         self._starting = asyncio.Lock()
@@ -32,19 +32,22 @@ class Children:
             if self._spare is None or not self._spare.alive:
                 self._spare = await self._start()
 
-    async def take(self) -> AsyncSession:
-        """The spare child, or a new one. It may still send events of an earlier game."""
+    async def take(self, kind: Kind) -> GameSession:
+        """The spare child, or a new one, for games of this kind. It may still send events of an earlier game."""
         async with self._starting:
             session, self._spare = self._spare, None
-            return session if session is not None and session.alive else await self._start()
+            if session is None or not session.alive:
+                session = await self._start()
+            session.begin(kind)
+            return session
 
-    async def give_back(self, session: AsyncSession) -> None:
-        """Keep a child as the spare one, or end it where there is one already."""
-        if self._spare is None and session.alive:
+    async def give_back(self, session: GameSession) -> None:
+        """End a child's game and keep it as the spare one, or end it where there is one already."""
+        if session.alive and (self._spare is None or not self._spare.alive):
+            session.rest()
             self._spare = session
         else:
-            self._all.discard(session)
-            await session.close()
+            await self.end(session)
 
     async def text(self) -> TextSession:
         """The process of the language models, which is started where there is none."""
@@ -54,12 +57,6 @@ class Children:
             if self._text is None or not self._text.alive:
                 self._text = self._known(await TextSession.start())
             return self._text
-
-    async def realtime(self) -> RealtimeSession:
-        """A new process for a game that goes on by itself."""
-        from arena.realtime_client import RealtimeSession
-
-        return self._known(await RealtimeSession.start())
 
     async def end(self, child: AsyncChild[Any]) -> None:
         """End one of them, and wait for it."""
@@ -76,10 +73,10 @@ class Children:
         for session in self._all:
             session.kill()
 
-    async def _start(self) -> AsyncSession:
-        from arena.session_client import AsyncSession
+    async def _start(self) -> GameSession:
+        from arena.game_client import GameSession
 
-        return self._known(await AsyncSession.start())
+        return self._known(await GameSession.start())
 
     def _known(self, child: Child) -> Child:
         self._all = {other for other in self._all if other.alive} | {child}

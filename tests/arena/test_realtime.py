@@ -301,11 +301,12 @@ class Process:
 
     def __init__(self) -> None:
         self.memory = FrameMemory.create()
-        command = [sys.executable, "-m", "arena.realtime", str(self.memory.fileno())]
+        command = [sys.executable, "-m", "arena.game_child", str(self.memory.fileno())]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(self.memory.fileno(),)
         )
         self.reader = SceneReader(self.memory)
+        self.send(do="begin", kind="realtime")
 
     def send(self, **request: Any) -> None:
         assert self.process.stdin is not None

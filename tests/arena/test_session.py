@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from arena.child import MAX_LINE, SessionDied
+from arena.game_client import GameSession
 from arena.session import serve
-from arena.session_client import COMMAND, AsyncSession, Position, Refusal, Session, SessionError, decode_event
+from arena.session_client import COMMAND, Position, Refusal, Session, SessionError, decode_event
 from arena.store import Store
 
 ANN = {"human": "Ann"}
@@ -156,7 +157,8 @@ def test_the_child_ends_with_its_front_end_and_keeps_nothing_unfinished(db: str)
 
 @pytest.mark.slow
 async def test_the_childs_death_is_told_and_ctrl_c_does_not_kill_it(db: str) -> None:
-    session = await AsyncSession.start()
+    session = await GameSession.start()
+    session.begin("turns")
     request = {"do": "open", "db": db, "game": "tic_tac_toe", "seats": [ANN, "random"]}
     number = session.send(request)
     event = await anext(session)

@@ -11,14 +11,15 @@ import pytest
 from arena import child as children
 from arena import session_client
 from arena.child import SessionDied, encode
-from arena.session_client import AsyncSession, Hint, Mind, Position, Result, Session, decode_event
+from arena.game_client import GameSession
+from arena.session_client import Hint, Mind, Position, Result, Session, decode_event
 from envs.rendering import Drawing
 
 
 def child(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     command = (sys.executable, "-c", f"import sys, time\n{code}")
     monkeypatch.setattr(session_client, "COMMAND", command)
-    monkeypatch.setattr(AsyncSession, "command", command)
+    monkeypatch.setattr(GameSession, "command", command)
 
 
 def test_a_position_survives_the_wire() -> None:
@@ -70,7 +71,7 @@ def test_the_last_line_of_stderr_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_the_async_client_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     child(monkeypatch, "sys.stdin.readline(); print('out of memory', file=sys.stderr); sys.exit(3)")
-    session = await AsyncSession.start()
+    session = await GameSession.start()
     session.send({"do": "step"})
     with pytest.raises(SessionDied, match=r"exit status 3\): out of memory"):
         await anext(session)
@@ -82,7 +83,7 @@ async def test_a_child_that_does_not_listen_is_killed(monkeypatch: pytest.Monkey
     child(monkeypatch, "print('{}', flush=True); time.sleep(600)")
     for module in (session_client, children):
         monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
-    session = await AsyncSession.start()
+    session = await GameSession.start()
     await session.close()
     assert session._process.returncode == -9
     with Session() as blocking:
@@ -92,7 +93,7 @@ async def test_a_child_that_does_not_listen_is_killed(monkeypatch: pytest.Monkey
 
 async def test_closing_ends_the_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
     child(monkeypatch, "sys.stdin.read()")
-    session = await AsyncSession.start()
+    session = await GameSession.start()
     await session.close()
     assert [event async for event in session] == []
 

@@ -12,8 +12,9 @@ import pytest
 from textual.pilot import Pilot
 
 from arena.child import SessionDied, encode
+from arena.game_client import GameSession
 from arena.session import Server, _line
-from arena.session_client import AsyncSession, Refusal, decode_event
+from arena.session_client import Refusal, decode_event
 from arena.session_pipe import StoreServer
 from arena.store import Store
 from envs.errors import ArenaError
@@ -44,6 +45,12 @@ class LocalChild:
         if said is None:
             raise SessionDied("the game's process ended (killed by signal 9)")
         return said
+
+    def begin(self, kind: str) -> None:
+        """It plays games of one kind alone."""
+
+    def rest(self) -> None:
+        """It is asked for one game after another."""
 
     def die(self) -> None:
         self.alive = False
@@ -89,7 +96,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[LocalSession]:
     async def never() -> None:
         return None
 
-    monkeypatch.setattr(AsyncSession, "start", start)
+    monkeypatch.setattr(GameSession, "start", start)
     monkeypatch.setattr(Children, "warm", lambda self: never())
     return started
 

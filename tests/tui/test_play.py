@@ -71,7 +71,7 @@ async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
         await sees(pilot, "first rating")
         await sees(pilot, "stored as replay 1")
         await pilot.press("escape")
-        await sees(pilot, "you: Elo", "1 games, 1/0/0")
+        await sees(pilot, "you: Elo", "1 game, 1/0/0")
         assert isinstance(app.screen, HomeScreen)
     with Store(db, create=False) as store:
         assert store.setting("name") == "Ann"

@@ -11,14 +11,16 @@ from textual.events import AppBlur
 from textual.pilot import Pilot
 
 from arena.frames import FrameMemory
+from arena.game_client import Kind
 from arena.realtime import Server, line_of
-from arena.realtime_client import RealtimeSession, SceneReader, decode_answer
+from arena.realtime_client import SceneReader, decode_answer
 from arena.session_client import Refusal
 from arena.store import Store
 from envs.errors import ArenaError
 from tests.tui.conftest import LocalChild, ready, sees, until
 from tui.app import ArenaApp
 from tui.areas import bindings
+from tui.children import Children
 from tui.screens.realtime import RealtimePlayScreen
 from tui.screens.realtime_replay import RealtimeReplayScreen
 from tui.screens.realtime_screen import RealtimeScreen
@@ -50,6 +52,10 @@ class LocalSession(LocalChild):
             self._said.put_nowait(decode_answer(line_of(answer, number)))
         return number
 
+    def rest(self) -> None:
+        """The next game has one of its own."""
+        self.kill()
+
     def go(self, seconds: float) -> None:
         """Let time pass, doing what is due."""
         end = self.time + seconds
@@ -65,10 +71,13 @@ class LocalSession(LocalChild):
 
 @pytest.fixture(autouse=True)
 def local(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def start() -> LocalSession:
-        return LocalSession()
+    """Games in real time are in this process, too."""
+    take = Children.take
 
-    monkeypatch.setattr(RealtimeSession, "start", start)
+    async def local_take(children: Children, kind: Kind) -> Any:
+        return LocalSession() if kind == "realtime" else await take(children, kind)
+
+    monkeypatch.setattr(Children, "take", local_take)
 
 
 async def play(pilot: Pilot[Any], game: str, opponents: list[str]) -> tuple[RealtimePlayScreen, LocalSession]:

@@ -27,10 +27,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from arena import store_rows
-from arena.realtime_client import RealtimeSession
 from tests.tui.conftest import ready, sees, until
 from tests.tui.test_label import some_pairs
-from tests.tui.test_realtime import LocalSession
+from tests.tui.test_realtime import local  # noqa: F401 – a game whose time does not go on
 from tests.tui.test_training import add_run
 from tui.app import ArenaApp
 from tui.widgets.plot import PlotPanel
@@ -50,15 +49,9 @@ pytestmark = [
 ]
 
 
-async def session() -> LocalSession:
-    """A game whose time does not go on."""
-    return LocalSession()
-
-
 @pytest.fixture
 def furnished(db: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A league with a little of everything, all of it made at one moment; times are shown as in London in winter."""
-    monkeypatch.setattr(RealtimeSession, "start", session)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
     monkeypatch.setattr(store_rows.time, "time_ns", lambda: 1_750_000_000 * 10**9)
     monkeypatch.setenv("TZ", "UTC")

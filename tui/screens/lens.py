@@ -51,7 +51,6 @@ class LensScreen(TextScreen):
                     yield Static(id=section, classes="section")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show())
 
     def on_unmount(self) -> None:

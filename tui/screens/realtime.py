@@ -101,7 +101,6 @@ class RealtimePlayScreen(RealtimeScreen):
         return True
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._tell_terminal(QUERY)
         self.app.app_suspend_signal.subscribe(self, lambda _: self.on_screen_suspend(), immediate=True)
         self.app.app_resume_signal.subscribe(self, lambda _: self.on_screen_resume())
@@ -122,7 +121,6 @@ class RealtimePlayScreen(RealtimeScreen):
 
     async def on_unmount(self) -> None:
         self._stop_reporting()
-        await super().on_unmount()
 
     def _stop_reporting(self) -> None:
         if self._asked_for_releases:

@@ -14,7 +14,8 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from arena.child import SessionDied
-from arena.realtime_client import SPEEDS, Done, RealtimeSession, Scene
+from arena.game_client import GameSession
+from arena.realtime_client import SPEEDS, Done, Scene
 from arena.session_client import Event, Refusal
 from envs.errors import ArenaError
 from tui.messages import SessionLost
@@ -47,7 +48,7 @@ class RealtimeScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.session: RealtimeSession | None = None
+        self.session: GameSession | None = None
         self.scene: Scene | None = None
         self._opened = False
         self._opening = 0
@@ -91,14 +92,15 @@ class RealtimeScreen(Screen[None]):
         self._follow()
 
     async def on_unmount(self) -> None:
-        if self.session is not None:
-            await self.arena.sessions.end(self.session)
+        session, self.session = self.session, None
+        if session is not None:
+            await self.arena.sessions.give_back(session)
 
     @work(exclusive=True, group="session", exit_on_error=False)
     async def _follow(self) -> None:
         """Open the game in a child and hear its answers; what is to be seen is looked at by the timer."""
         try:
-            self.session = await self.arena.sessions.realtime()
+            self.session = await self.arena.sessions.take("realtime")
             self.open()
             async for event in self.session:
                 self._hear(event)
@@ -122,6 +124,8 @@ class RealtimeScreen(Screen[None]):
         return True
 
     def _hear(self, event: Event | Done) -> None:
+        if not self._opened and event.id != self._opening:
+            return  # of the game before
         if isinstance(event, Refusal):
             self.say(event.message, "$error")
             return

@@ -185,7 +185,7 @@ class ReplaysScreen(TableScreen):
         """Have a game's process play it again. One that is still at it when the screen closes is ended."""
         sessions, idle = self.arena.sessions, False
         try:
-            session = await sessions.take()
+            session = await sessions.take("turns")
             try:
                 session.send(replay_request(str(self.arena.db), episode))
                 asked = session.send({"do": "verify"})

@@ -13,7 +13,9 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from arena.child import SessionDied
-from arena.session_client import AsyncSession, Position, Refusal
+from arena.game_client import GameSession
+from arena.realtime_client import Done
+from arena.session_client import Position, Refusal
 from envs.errors import ArenaError
 from tui.messages import SessionLost, SessionSays
 from tui.text import inert
@@ -42,7 +44,7 @@ class SessionScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.session: AsyncSession | None = None
+        self.session: GameSession | None = None
         self.position: Position | None = None
         self._possible: object = None
         self._opening = 0
@@ -78,19 +80,20 @@ class SessionScreen(Screen[None]):
 
     async def on_unmount(self) -> None:
         self.stop_clock()
-        if self.session is not None:
-            await self.arena.sessions.give_back(self.session)
+        session, self.session = self.session, None
+        if session is not None:
+            await self.arena.sessions.give_back(session)
 
     @work(exclusive=True, group="session", exit_on_error=False)
     async def _follow(self) -> None:
         """Open the game in a child and turn its events into messages; those of its earlier games are dropped."""
         try:
-            self.session = await self.arena.sessions.take()
+            self.session = await self.arena.sessions.take("turns")
             self.open()
             opened = False
             async for event in self.session:
                 opened = opened or event.id == self._opening
-                if opened:
+                if opened and not isinstance(event, Done):
                     self.post_message(SessionSays(event))
         except (SessionDied, ArenaError, OSError) as error:
             self.session = None
