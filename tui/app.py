@@ -203,7 +203,7 @@ class ArenaApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self._save("theme", theme.name))
         self.home.show_games()
         self.home.choose(facts.last_game)
-        self.home.show_banner()
+        self.home.show_you(first=True)
         first, self._first = self._first, None
         if first:
             first()
@@ -245,7 +245,7 @@ class ArenaApp(App[None]):
                 self.ask_name(then)
                 return
             self._save("name", self.user)
-            self.home.show_banner()
+            self.home.show_you()
             if then:
                 then()
 

@@ -180,9 +180,21 @@ class HomeScreen(AreaScreen):
     def on_game_loaded(self, message: GameLoaded) -> None:
         if message.facts.game != self.game:
             return
-        facts = message.facts
-        another = self._facts is None or self._facts.game != facts.game
-        self._facts = facts
+        another = self._facts is None or self._facts.game != self.game
+        self._facts = message.facts
+        self._show_facts(message.facts, another)
+        then, self._then = self._then, None
+        if then:
+            then[1]()
+
+    def show_you(self, *, first: bool = False) -> None:
+        """Whose lobby it is is known, for the `first` time or anew; facts may have been there before."""
+        self.show_banner()
+        if self._facts is not None and self._facts.game == self.game:
+            self._show_facts(self._facts, another=first)
+
+    def _show_facts(self, facts: GameFacts, another: bool) -> None:
+        """`another`: the cursor goes to the opponent of the person's level."""
         table = self.query_one("#agents", DataTable)
         wide, you = self.size.width >= 120, self.arena.user
         if facts.players == 1:
@@ -208,9 +220,6 @@ class HomeScreen(AreaScreen):
         self._show_note()
         self.show_banner()
         self.refresh_bindings()
-        then, self._then = self._then, None
-        if then:
-            then[1]()
 
     def on_read_failed(self, message: ReadFailed) -> None:
         self.query_one("#note", Static).update(Content.styled(inert(message.problem), "$error"))
