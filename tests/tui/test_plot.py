@@ -10,7 +10,8 @@ from textual.widgets import DataTable
 
 from tests.tui.conftest import shown, until
 from tui.theme import THEMES
-from tui.widgets.plot import MAX_POINTS, PlotPanel, Series, _Area, _points, _thin, limits, tick_labels, ticks
+from tui.widgets.axes import limits, tick_labels, ticks
+from tui.widgets.plot import MAX_POINTS, PlotPanel, Series, _Area, _points, _thin
 
 
 class Plots(App[None]):

@@ -9,12 +9,13 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
-from textual.geometry import Region, Size
-from textual.strip import Strip
+from textual.geometry import Size
 from textual.widgets import DataTable
 
+from tui.widgets.styled_once import StyledOnce
 
-class FactTable(DataTable[Text]):
+
+class FactTable(StyledOnce, DataTable[Text]):
     """Rows of one line in columns of fixed width, which need no measuring.
 
     Rich's console renders a cell by way of its padding, wrapping and cropping; a cell of one line in one style is put
@@ -23,20 +24,6 @@ class FactTable(DataTable[Text]):
 
     def on_unmount(self) -> None:
         self._get_styles_to_render_cell.cache_clear()  # which would keep the table, and its screen with it
-
-    _drawn_in: Style | None = None
-
-    @property
-    def rich_style(self) -> Style:
-        """The table's own style, which is looked up once for all lines that are drawn together."""
-        return self._drawn_in or super().rich_style
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        self._drawn_in = super().rich_style
-        try:
-            return super().render_lines(crop)
-        finally:
-            self._drawn_in = None
 
     def _update_dimensions(self, new_rows: Iterable[Any]) -> None:
         if any(column.auto_width for column in self.columns.values()):
