@@ -7,10 +7,10 @@ they can (Atari's run in threads of their own), and `observe` takes in what came
 knows all decisions that games have gone on from, but an end only when the next step has been sent off.
 
 A transition belongs to one seat: it runs from a decision to the same seat's n-th decision after it (`n_steps`; Sutton
-and Barto, section 7.1) and sums the seat's rewards in between; γ counts own decisions. Where the rules end the game
-the target is the rewards alone; where a limit cuts it, the target goes on with the value of the final state, from
-however few decisions there were. The maximum is over legal actions only. Replay is uniform or by priority
-(`priority_exponent`; agents/buffers.py).
+and Barto, section 7.1) and sums the seat's rewards in between; γ counts own decisions (agents/pending.py). Where the
+rules end the game the target is the rewards alone; where a limit cuts it, the target goes on with the value of the
+final state, from however few decisions there were. The maximum is over legal actions only. Replay is uniform or by
+priority (`priority_exponent`; agents/buffers.py).
 
 Deviations from the papers: N games side by side; Adam, with a learning rate that falls linearly; Huber's loss and
 clipping by norm instead of clipped errors; with n > 1 the rewards of random moves in between count as they came,
@@ -49,6 +49,7 @@ from agents.frame_store import FrameStore
 from agents.greedy import epsilon_greedy
 from agents.metrics import Metrics, PolicyWeights, TrainingState
 from agents.networks import Normaliser, build_trunk, compile_trunks, initialise, load_weights, prepare
+from agents.pending import Pending
 from agents.policy import Decision
 from agents.resume import (
     fresh_seeds,
@@ -67,7 +68,7 @@ from agents.selfplay import Opponents, SelfPlay, in_random_opening
 from agents.shaping import Shaping, one_player_only
 from agents.tally import Tally
 from agents.warm_start import Start, warm_start
-from envs.protocol import Turn, VecEnv
+from envs.protocol import VecEnv
 from envs.specs import GameSpec
 
 
@@ -106,87 +107,6 @@ def load_dqn(spec: GameSpec, weights: PolicyWeights) -> QPolicy:
     network = QNetwork(spec, config, torch.Generator())
     load_weights(network, weights.tensors, f"dqn on {spec.game}")
     return QPolicy(network.requires_grad_(False), config.play_epsilon, config.reward_scale)
-
-
-class Pending:
-    """Every seat's last decisions while they wait for what follows. N games, P seats, n = `num_steps`.
-
-    A decision waits until its seat decides for the n-th time after it, or until the game ends.
-
-    Args:
-        kept: a row [capacity, *kept] of what stands for observations in the memory.
-
-    Attributes:
-        observation: [N, P, n, *kept]; action: [N, P, n]; waiting: [N, P, n] bool.
-        age: [N, P, n] int64, the seat's decisions since.
-        reward: [N, P, n], summed since, discounted by γ per own decision in between.
-    """
-
-    def __init__(self, spec: GameSpec, num_envs: int, num_steps: int, gamma: float, kept: Tensor) -> None:
-        assert spec.num_actions is not None
-        lead, device = (num_envs, spec.num_players, num_steps), kept.device
-        self.num_steps = num_steps
-        self.discounts = gamma ** torch.arange(num_steps + 1, device=device)
-        self.observation = torch.zeros(*lead, *kept.shape[1:], dtype=kept.dtype, device=device)
-        self.action = torch.zeros(lead, dtype=torch.int64, device=device)
-        self.reward = torch.zeros(lead, device=device)
-        self.age = torch.zeros(lead, dtype=torch.int64, device=device)
-        self.waiting = torch.zeros(lead, dtype=torch.bool, device=device)
-        self.all_legal = torch.ones(spec.num_actions, dtype=torch.bool, device=device)
-
-    def decided(self, turn: Turn, kept: Tensor, action: Tensor, learner: Tensor) -> None:
-        """The slots where `learner` [N, K] chose action [N, K] start to wait; kept [N, K, *kept] is what they saw."""
-        game, slot = learner.nonzero(as_tuple=True)
-        seat = turn.player[game, slot]
-        place = (game, seat, self.waiting[game, seat].int().argmin(-1))
-        self.observation[place] = kept[game, slot]
-        self.action[place] = action[game, slot]
-        self.reward[place] = 0.0
-        self.age[place] = 0
-        self.waiting[place] = True
-
-    def rewarded(self, rewards: Tensor) -> None:
-        """Every seat got rewards [N, P]."""
-        self.reward += rewards.unsqueeze(2) * self.discounts[self.age]
-
-    def followed_by(self, turn: Turn, kept: Tensor, cut: Tensor | None = None) -> Transitions:
-        """The seats whose turn it is are about to decide: the transitions of their decisions that waited for this.
-
-        kept: [N, K, *kept], what stands for the turn's observations. With `cut` [N] the turn is the last of the games
-        in it: all decisions there that wait for these seats go on from it, and seats in other games are left alone.
-        """
-        assert turn.legal_action_mask is not None
-        to_move = turn.player >= 0
-        if cut is not None:
-            to_move &= cut.unsqueeze(1)
-        game, slot = to_move.nonzero(as_tuple=True)
-        seat = turn.player[game, slot]
-        ready = self.waiting[game, seat]
-        self.age[game, seat] += ready
-        if cut is None:
-            ready &= self.age[game, seat] == self.num_steps
-        row, place = ready.nonzero(as_tuple=True)
-        game, slot, at = game[row], slot[row], (game[row], seat[row], place)
-        self.waiting[at] = False
-        return Transitions(
-            self.observation[at],
-            self.action[at],
-            self.reward[at],
-            kept[game, slot],
-            turn.legal_action_mask[game, slot],
-            self.discounts[self.age[at]],
-        )
-
-    def ended(self, terminated: Tensor) -> Transitions:
-        """The transitions of all decisions that wait in the games that the rules ended [N]; they wait no longer."""
-        at = (self.waiting & terminated.view(-1, 1, 1)).nonzero(as_tuple=True)
-        self.waiting[at] = False
-        observation, reward = self.observation[at], self.reward[at]
-        mask = self.all_legal.expand(len(reward), -1)
-        return Transitions(observation, self.action[at], reward, observation, mask, torch.zeros_like(reward))
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {name: getattr(self, name) for name in ("observation", "action", "reward", "age", "waiting")}
 
 
 def make_memory(spec: GameSpec, config: DQNConfig, num_envs: int, device: torch.device) -> ReplayBuffer:
