@@ -2,7 +2,8 @@
 
 A rubric stands for what people truly want. Reward models learn from N simulated labels; PPO pursues each of them
 without a KL penalty, DPO learns from the same labels with a falling β, best-of-n chooses by the reward model. All are
-measured by the rubric and by the reward model, at their distance from the SFT model.
+measured by the rubric and by the reward model, at their distance from the SFT model: PPO as it goes, by its rollouts of
+training prompts, the others on test prompts, which are about what no model has read and so are harder.
 """
 
 from __future__ import annotations

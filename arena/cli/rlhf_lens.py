@@ -65,7 +65,8 @@ def curve(
     """Show over-optimisation: the rubric and the reward model against √KL, for PPO, DPO and best-of-n.
 
     Simulated annotators label; a reward model learns from N labels, PPO without a KL penalty pursues it, DPO learns
-    from the same labels. Everything is kept under names of its own, so a curve that was cut short goes on.
+    from the same labels. PPO's points are means over its rollouts, of training prompts; all others are over test
+    prompts, which are harder. Everything is kept under names of its own, so a curve that was cut short goes on.
 
     \b
     Example:
