@@ -95,8 +95,7 @@ def train(
         progress = games.step / total_steps
         lessons, charts = collect(games, network, search)
         window.add(lessons)
-        if network.normaliser is not None:
-            network.normaliser.update(lessons.observation.float().to(env.device))
+        network.take_in(lessons.observation.to(env.device))
         charts |= update(config, network, optimizer, window, len(lessons.value), progress, games.generator, symmetries)
         charts |= games.finish_rollout()
         done = games.step >= total_steps or should_stop()

@@ -135,8 +135,7 @@ def update(
         group["lr"] = rate
     device = next(network.parameters()).device
     observation, mask, action, value, _ = (part.to(device) for part in batch)
-    if network.normaliser is not None:
-        network.normaliser.update(observation.float())
+    network.take_in(observation)
     output, predicted = network(observation)
     cross_entropy = -losses.log_prob(losses.masked_log_softmax(output, mask), action).mean()
     value_loss = losses.value_loss(predicted, value)

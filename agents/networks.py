@@ -234,6 +234,11 @@ class ActorCritic(nn.Module):
         trunk = [] if self.value_trunk is None else list(self.value_trunk.parameters())
         return [*trunk, *self.value_head.parameters()]
 
+    def take_in(self, observation: Tensor) -> None:
+        """Let the normaliser, where there is one, know of observations [B, *obs]."""
+        if self.normaliser is not None:
+            self.normaliser.update(prepare(observation, self.scale))
+
     def prepare(self, observation: Tensor) -> Tensor:
         x = prepare(observation, self.scale)
         return x if self.normaliser is None else self.normaliser(x)

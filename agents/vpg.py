@@ -70,8 +70,7 @@ def train(
         rollout = collect_rollout(games, network)
         samples = advantages(games, network, rollout, bootstrap=config.baseline)
         figures = update(config, network, optimizers, samples, progress, games.generator)
-        if network.normaliser is not None:
-            network.normaliser.update(samples.observation)
+        network.take_in(samples.observation)
         charts = games.finish_rollout(figures)
         done = games.step >= total_steps or should_stop()
         if done or games.checkpoint_due(checkpoint_steps):

@@ -99,6 +99,15 @@ def test_running_statistics_equal_those_of_all_batches_at_once() -> None:
     torch.testing.assert_close(statistics.variance, data.var(0, correction=0), atol=1e-2, rtol=1e-3)
 
 
+def test_pictures_are_normalised_in_the_units_that_the_network_sees() -> None:
+    net = network(spec((4, 84, 84), scale=255.0), PPOConfig(normalise_observations=True, hidden_size=8))
+    pictures = torch.randint(0, 256, (50, 4, 84, 84), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    net.take_in(pictures)
+    seen = net.prepare(pictures)
+    torch.testing.assert_close(seen.mean(0), torch.zeros(4, 84, 84), atol=1e-4, rtol=0)
+    torch.testing.assert_close(seen.std(0, correction=0), torch.ones(4, 84, 84), atol=1e-3, rtol=0)
+
+
 def test_a_stored_policy_plays_as_the_network_did() -> None:
     game = spec((4,), "float32")
     config = PPOConfig(normalise_observations=True, normalise_rewards=True, reward_scale=3.0)
