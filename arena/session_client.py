@@ -131,7 +131,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Hint:
-    """What `agent` would do in `seat`'s place."""
+    """What `agent` would do in `seat`'s place; the game becomes unrated."""
 
     seat: int
     agent: str
@@ -285,7 +285,7 @@ class Session:
         return self._position({"do": "seek", "ply": ply})
 
     def hint(self, seat: int, agent: str | None = None) -> Hint:
-        """What `agent` (default: the strongest known) would do in `seat`'s place."""
+        """What `agent` (default: the strongest known) would do in `seat`'s place; the game becomes unrated."""
         answer = self.request({"do": "hint", "seat": seat} | ({"agent": agent} if agent else {}))
         assert isinstance(answer, Hint)
         return answer

@@ -170,12 +170,14 @@ class LiveGame:
         self._finish("resigned", scores_of(returns))
 
     def hint(self, seat: int, name: str | None) -> tuple[str, Mind]:
-        """What `name` (None: the strongest known agent) would do in this person's place."""
+        """What `name` (None: the strongest known agent) would do in this person's place; the game no longer counts."""
         self._check_to_move(seat)
         adviser = resolve(self._store, self.spec.game, name) if name else self._strongest()
         _, mind, gave_up = self._think(seat, adviser)
         if gave_up:
             raise ArenaError(f"{adviser.name} has no hint: {gave_up}")
+        self._rated = False
+        self._keep()
         return adviser.name, mind
 
     def _opening(self, seed: int, start: Start) -> tuple[int, list[list[int]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from arena.cli.output import clean, drawing_text, number, signed
@@ -52,8 +53,10 @@ def _obey(session: Session, position: Position, word: str) -> Position:
     match word.lower():
         case "hint":
             hint = session.hint(seat)
-            print(f"{clean(hint.agent)} would play {thought(hint.mind)}")
-            return position
+            print(
+                f"{clean(hint.agent)} would play {thought(hint.mind)}" + " · the game no longer counts" * position.rated
+            )
+            return replace(position, rated=False)
         case "moves" | "help" | "?" | "":
             print(f"{HELP}\nmoves: {' '.join(_moves(position, seat))}")
             return position

@@ -101,7 +101,7 @@ def test_moves_hints_and_the_end(play: Callable[..., Position], capsys: pytest.C
     ]
     printed = capsys.readouterr().out
     assert "moves: 1 5" in printed
-    assert "minimax would play 5 75%, 1 25% (value 0.25)" in printed
+    assert "minimax would play 5 75%, 1 25% (value 0.25) · the game no longer counts\n" in printed
     assert "'9' is no move" in printed
     assert "bot played 1 (value -0.50)" in printed
     last = printed.splitlines()[-1]

@@ -164,6 +164,7 @@ def test_the_hint_is_the_solvers_and_else_the_best_rated(store: Store) -> None:
     name, mind = game.hint(0, None)
     assert (name, mind.top[0][0]) == ("minimax", "7")
     assert mind.value == 1.0
+    assert not game.position().rated
     name, _ = LiveGame(store, "othello", [ANN, "random"], seed=1).hint(0, None)
     assert name == "mcts-1000"
     with pytest.raises(UsageError, match="person"):

@@ -185,8 +185,12 @@ async def test_hint_and_mind(db: Path) -> None:
     app = ArenaApp(db, "Ann")
     async with app.run_test(size=SIZE) as pilot:
         screen = await play(pilot, "tic_tac_toe", ["minimax"])
-        await press(pilot, screen, "1", "h")
+        await press(pilot, screen, "1")
+        await pilot.press("h")
+        await sees(pilot, "Ask the strongest agent? The game no longer counts then.")
+        await pilot.press("y")
         await until(pilot, lambda: "minimax would play" in shown(app))
+        await sees(pilot, "tic_tac_toe  unrated")
         board = screen.query_one(BoardView)
         assert board.hinted in board.legal
         assert board.cursor == board.hinted

@@ -145,6 +145,8 @@ async def test_values_over_the_map(db: Path) -> None:
         app.play_game("gridworld/cliff", [], 0, 1)
         await sees(pilot, "your move", "v Values")
         await pilot.press("v")
+        await sees(pilot, "See what an agent knows of the map?")
+        await pilot.press("y")
         await sees(pilot, "→ → →", "0% -112", "value-iteration", "unrated")
         await pilot.press("up")
         await sees(pilot, "move 1", "→ → →")

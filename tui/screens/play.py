@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import events, on
@@ -195,6 +195,7 @@ class PlayScreen(SessionScreen):
         super().on_session_says(message)
         event = message.event
         if isinstance(event, Hint) and self.position is not None:
+            self.position = dataclasses.replace(self.position, rated=False)
             self._hint = panels.thoughts(f"hint: {event.agent}", event.mind, event.seat)
             names = {name: action for action, name in self.position.legal.get(event.seat, ())}
             if event.mind.top and event.mind.top[0][0] in names:
@@ -239,22 +240,31 @@ class PlayScreen(SessionScreen):
         self.query_one(BoardView).focus()
 
     def action_hint(self) -> None:
-        if self.position is None or (mine := self._mine(self.position)) is None:
-            return
-        if self.send({"do": "hint", "seat": mine}):
-            self.say("asking the strongest agent…", "$text-muted")
+        def ask() -> None:
+            if self.position is None or (mine := self._mine(self.position)) is None:
+                return
+            if self.send({"do": "hint", "seat": mine}):
+                self.say("asking the strongest agent…", "$text-muted")
+
+        if self.position is not None and self._mine(self.position) is not None:
+            self._give_rating_up("Ask the strongest agent?", ask)
 
     def action_undo(self) -> None:
-        def take_back(yes: bool | None) -> None:
-            if yes and self.position is not None:
+        def take_back() -> None:
+            if self.position is not None:
                 mine = self._mine(self.position)
                 self.send({"do": "undo", "seat": self.people[0] if mine is None else mine})
 
-        if self.position is not None and self.position.rated:
-            question = "Take your last move back? The game no longer counts then."
-            self.app.push_screen(ConfirmScreen(question), take_back)
+        self._give_rating_up("Take your last move back?", take_back)
+
+    def _give_rating_up(self, question: str, then: Callable[[], None]) -> None:
+        """Do what makes the game unrated; where it still counts, only after a yes."""
+        if self.people and self.position is not None and self.position.rated:
+            self.app.push_screen(
+                ConfirmScreen(f"{question} The game no longer counts then."), lambda yes: then() if yes else None
+            )
         else:
-            take_back(True)
+            then()
 
     def action_resign(self) -> None:
         def resign(yes: bool | None) -> None:
@@ -286,8 +296,15 @@ class PlayScreen(SessionScreen):
 
     def action_map(self) -> None:
         """An agent's values and policy over the map, and what it thinks of this cell, or the map alone again."""
-        if self.position is not None and self.send({"do": "map", "on": self.position.mapped is None}):
-            self._mind = True
+        if self.position is None:
+            return
+        on = self.position.mapped is None
+
+        def draw() -> None:
+            if self.send({"do": "map", "on": on}):
+                self._mind = True
+
+        self._give_rating_up("See what an agent knows of the map?", draw) if on else draw()
 
     def action_new(self) -> None:
         """The same players again, everybody one seat on; as they sat where the game was lost with its process."""
