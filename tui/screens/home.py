@@ -114,6 +114,8 @@ class HomeScreen(AreaScreen):
         if self._unfinished is not None:
             key = format_key(self.arena.keys.get("home.continue", "c").partition(",")[0])
             parts += [" · ", (key, "bold $accent"), f" continues {self._unfinished_words()}"]
+            if Content.assemble(*parts).cell_length > self.size.width > 0:
+                parts[-1] = f" continues {self._unfinished_words().rpartition(',')[0]}"
         self.query_one("#banner", Static).update(Content.assemble(*parts), layout=False)
 
     @property
@@ -323,7 +325,7 @@ class HomeScreen(AreaScreen):
         self.arena.open_leaderboard(self.game)
 
     def action_replays(self) -> None:
-        self.arena.open_replays(None)
+        self.arena.go("replays", called=True)
 
     def action_label(self) -> None:
         self.arena.open_label()
