@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from arena import migrations_text
+
 SET_NAME = "arena"
 APPLICATION_ID = 0x4152454E  # "AREN", at offset 68 of the file
 
@@ -168,143 +170,6 @@ _FACTS = (
         BEGIN SELECT RAISE(ABORT, 'an agent is one frozen policy for ever'); END""",
 )
 
-_TEXT = (
-    """CREATE TABLE text_models (
-        id INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        kind TEXT NOT NULL CHECK (kind IN ('pretrained', 'sft', 'reward', 'rlhf', 'dpo', 'imported')),
-        parent INTEGER REFERENCES text_models,
-        run INTEGER REFERENCES runs,
-        created_at INTEGER NOT NULL
-    ) STRICT""",
-    "CREATE INDEX text_models_parent ON text_models (parent)",
-    "CREATE INDEX text_models_run ON text_models (run)",
-    """CREATE TABLE text_model_files (
-        model INTEGER NOT NULL REFERENCES text_models,
-        name TEXT NOT NULL,
-        sha256 TEXT NOT NULL REFERENCES checkpoints,
-        PRIMARY KEY (model, name)
-    ) STRICT, WITHOUT ROWID""",
-    "CREATE INDEX text_model_files_sha256 ON text_model_files (sha256)",
-    """CREATE TABLE prompts (
-        id INTEGER PRIMARY KEY,
-        text TEXT NOT NULL UNIQUE,
-        split TEXT NOT NULL CHECK (split IN ('train', 'test')),
-        source TEXT NOT NULL,
-        created_at INTEGER NOT NULL
-    ) STRICT""",
-    "CREATE INDEX prompts_split ON prompts (split)",
-    """CREATE TABLE demonstrations (
-        id INTEGER PRIMARY KEY,
-        prompt INTEGER NOT NULL REFERENCES prompts,
-        response TEXT NOT NULL,
-        source TEXT NOT NULL,
-        created_at INTEGER NOT NULL,
-        UNIQUE (prompt, response)
-    ) STRICT""",
-    """CREATE TABLE completions (
-        id INTEGER PRIMARY KEY,
-        prompt INTEGER NOT NULL REFERENCES prompts,
-        text TEXT NOT NULL,
-        ended INTEGER NOT NULL CHECK (ended IN (0, 1)),
-        model INTEGER REFERENCES text_models,
-        run INTEGER REFERENCES runs,
-        step INTEGER,
-        temperature REAL,
-        top_k INTEGER,
-        top_p REAL,
-        seed INTEGER,
-        created_at INTEGER NOT NULL,
-        UNIQUE (id, prompt),
-        CHECK ((run IS NULL) = (step IS NULL))
-    ) STRICT""",
-    "CREATE INDEX completions_prompt ON completions (prompt)",
-    "CREATE INDEX completions_model ON completions (model)",
-    "CREATE INDEX completions_run ON completions (run, step) WHERE run IS NOT NULL",
-    """CREATE TABLE annotators (
-        id INTEGER PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        kind TEXT NOT NULL CHECK (kind IN ('person', 'simulated', 'imported')),
-        config TEXT NOT NULL CHECK (json_valid(config)),
-        created_at INTEGER NOT NULL
-    ) STRICT""",
-    """CREATE TABLE pairs (
-        id INTEGER PRIMARY KEY,
-        prompt INTEGER NOT NULL REFERENCES prompts,
-        completion_a INTEGER NOT NULL,
-        completion_b INTEGER NOT NULL,
-        proposed_by TEXT NOT NULL
-            CHECK (proposed_by IN ('random', 'uncertainty', 'repeat', 'import', 'rank', 'evaluation')),
-        repeat_of INTEGER REFERENCES pairs,
-        created_at INTEGER NOT NULL,
-        FOREIGN KEY (completion_a, prompt) REFERENCES completions (id, prompt),
-        FOREIGN KEY (completion_b, prompt) REFERENCES completions (id, prompt),
-        CHECK (completion_a <> completion_b),
-        CHECK ((proposed_by = 'repeat') = (repeat_of IS NOT NULL))
-    ) STRICT""",
-    "CREATE UNIQUE INDEX pairs_once ON pairs (completion_a, completion_b) WHERE repeat_of IS NULL",
-    "CREATE INDEX pairs_prompt ON pairs (prompt)",
-    "CREATE INDEX pairs_proposed_by ON pairs (proposed_by)",
-    "CREATE INDEX pairs_repeat_of ON pairs (repeat_of) WHERE repeat_of IS NOT NULL",
-    """CREATE TABLE rankings (
-        id INTEGER PRIMARY KEY,
-        prompt INTEGER NOT NULL REFERENCES prompts,
-        annotator INTEGER NOT NULL REFERENCES annotators,
-        shown TEXT NOT NULL CHECK (json_valid(shown)),
-        ranks TEXT NOT NULL CHECK (json_valid(ranks)),
-        milliseconds INTEGER CHECK (milliseconds >= 0),
-        undoes INTEGER UNIQUE REFERENCES rankings,
-        created_at INTEGER NOT NULL
-    ) STRICT""",
-    "CREATE INDEX rankings_annotator ON rankings (annotator, prompt)",
-    "CREATE INDEX rankings_newest ON rankings (annotator)",
-    """CREATE TABLE labels (
-        id INTEGER PRIMARY KEY,
-        pair INTEGER NOT NULL REFERENCES pairs,
-        annotator INTEGER NOT NULL REFERENCES annotators,
-        choice TEXT CHECK (choice IN ('a', 'b', 'tie', 'both_bad', 'skip')),
-        strength INTEGER NOT NULL CHECK (strength IN (1, 2)),
-        weight REAL NOT NULL CHECK (weight > 0),
-        left TEXT CHECK (left IN ('a', 'b')),
-        milliseconds INTEGER CHECK (milliseconds >= 0),
-        ranking INTEGER REFERENCES rankings,
-        undoes INTEGER UNIQUE REFERENCES labels,
-        created_at INTEGER NOT NULL,
-        CHECK ((choice IS NULL) = (undoes IS NOT NULL))
-    ) STRICT""",
-    "CREATE INDEX labels_annotator ON labels (annotator, pair)",
-    "CREATE INDEX labels_newest ON labels (annotator)",
-    "CREATE INDEX labels_pair ON labels (pair)",
-    "CREATE INDEX labels_ranking ON labels (ranking) WHERE ranking IS NOT NULL",
-    """CREATE TABLE scores (
-        id INTEGER PRIMARY KEY,
-        completion INTEGER NOT NULL REFERENCES completions,
-        annotator INTEGER NOT NULL REFERENCES annotators,
-        score INTEGER CHECK (score BETWEEN 1 AND 7),
-        milliseconds INTEGER CHECK (milliseconds >= 0),
-        undoes INTEGER UNIQUE REFERENCES scores,
-        created_at INTEGER NOT NULL,
-        CHECK ((score IS NULL) = (undoes IS NOT NULL))
-    ) STRICT""",
-    "CREATE INDEX scores_annotator ON scores (annotator, completion)",
-    "CREATE INDEX scores_newest ON scores (annotator)",
-    "CREATE INDEX scores_completion ON scores (completion)",
-    """CREATE TABLE notes (
-        id INTEGER PRIMARY KEY,
-        prompt INTEGER NOT NULL REFERENCES prompts,
-        pair INTEGER REFERENCES pairs,
-        completion INTEGER REFERENCES completions,
-        annotator INTEGER NOT NULL REFERENCES annotators,
-        text TEXT NOT NULL,
-        created_at INTEGER NOT NULL
-    ) STRICT""",
-    "CREATE INDEX notes_prompt ON notes (prompt)",
-    "CREATE INDEX notes_pair ON notes (pair)",
-    "CREATE INDEX notes_completion ON notes (completion)",
-    *_append_only("text_models", "text_model_files", "prompts", "demonstrations", "completions"),
-    *_append_only("annotators", "pairs", "rankings", "labels", "scores", "notes"),
-)
-
 # Agents that a league's learners left before there were `league_facts` joined it one a round, in their order.
 _JOINED = """INSERT INTO league_facts (league, round, learner, kind, agent, detail, created_at)
     SELECT league, round, learner, kinds.kind, agent, '{}', created_at FROM (
@@ -357,11 +222,39 @@ _LEAGUES = (
 
 _FORFEITS = ("ALTER TABLE episodes ADD COLUMN forfeit TEXT CHECK (forfeit IS NULL OR reason = 'resigned')",)
 
+SCORE_TOTALS = """SELECT game, version, agent, count(*), total(reward), total(reward * reward), max(reward), sum(length)
+    FROM episode_players JOIN episodes ON episodes.id = episode WHERE score IS NULL AND rated
+    GROUP BY game, version, agent"""
+"""What `score_totals` holds: a rated episode's player has no score where it is alone."""
+
+_SCORE_TOTALS = (
+    """CREATE TABLE score_totals (
+        game TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        agent INTEGER NOT NULL REFERENCES agents,
+        episodes INTEGER NOT NULL,
+        rewards REAL NOT NULL,
+        squares REAL NOT NULL,
+        best REAL NOT NULL,
+        steps INTEGER NOT NULL,
+        PRIMARY KEY (game, version, agent)
+    ) STRICT, WITHOUT ROWID""",
+    f"INSERT INTO score_totals {SCORE_TOTALS}",
+    """CREATE TRIGGER episode_players_score_totals AFTER INSERT ON episode_players WHEN NEW.score IS NULL BEGIN
+        INSERT INTO score_totals
+            SELECT game, version, NEW.agent, 1, NEW.reward, NEW.reward * NEW.reward, NEW.reward, length
+            FROM episodes WHERE id = NEW.episode AND rated
+        ON CONFLICT DO UPDATE SET episodes = episodes + 1, rewards = rewards + excluded.rewards,
+            squares = squares + excluded.squares, best = max(best, excluded.best), steps = steps + excluded.steps;
+    END""",
+)
+
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0001_facts", _FACTS),
-    ("0002_text", _TEXT),
+    ("0002_text", (*migrations_text.TABLES, *_append_only(*migrations_text.FACTS))),
     ("0003_leagues", _LEAGUES),
     ("0004_forfeits", _FORFEITS),
+    ("0005_score_totals", _SCORE_TOTALS),
 )
 """(name, SQL statements), in the order in which they are applied."""
 

@@ -266,11 +266,10 @@ class Store(RunStore, LeagueStore, TextStore):
         return {row["agent"]: from_row(OnlineRating, row) for row in self._file.rows(sql, game, version)}
 
     def scores(self, game: str, version: int | None = None) -> list[Score]:
-        """Returns per agent over the rated episodes of a game, best mean first."""
-        sql = f"""SELECT agent, count(*) AS episodes, avg(reward) AS mean, max(reward) AS best,
-                avg(length) AS mean_length, sqrt(max(0, avg(reward * reward) - avg(reward) * avg(reward))) AS std
-            FROM episodes JOIN episode_players ON episode_players.episode = episodes.id
-            WHERE game = ?1 AND rated AND version = {_version("episodes")} GROUP BY agent ORDER BY mean DESC, agent"""
+        """Returns per agent over the rated episodes of a one-player game, best mean first."""
+        sql = f"""SELECT agent, episodes, rewards / episodes AS mean, best, 1.0 * steps / episodes AS mean_length,
+                sqrt(max(0, squares / episodes - rewards * rewards / episodes / episodes)) AS std
+            FROM score_totals WHERE game = ?1 AND version = {_version("score_totals")} ORDER BY mean DESC, agent"""
         return [from_row(Score, row) for row in self._file.rows(sql, game, version)]
 
     def results_of(self, agent: int, newest: int) -> list[tuple[int, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from arena import store_results
+from arena.migrations import SCORE_TOTALS
 from arena.store_file import LeagueFile
 from arena.store_rows import FILE_ALGORITHM
 from envs.errors import ArenaError, UsageError
@@ -159,6 +161,19 @@ def _results(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"online_ratings {key}: {rating:.3f} after {games} games instead of {right:.3f} after {right_games}"
 
 
+def _score_totals(connection: sqlite3.Connection) -> Iterator[str]:
+    right = {tuple(row)[:3]: tuple(row)[3:] for row in connection.execute(SCORE_TOTALS)}
+    stored = {tuple(row)[:3]: tuple(row)[3:] for row in connection.execute("SELECT * FROM score_totals")}
+    for key in sorted(stored.keys() | right.keys()):
+        found, wanted = stored.get(key), right.get(key)
+        if (
+            not found
+            or not wanted
+            or not all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(found, wanted, strict=True))
+        ):
+            yield f"score_totals {key}: {found} instead of {wanted}"
+
+
 def _judgements(connection: sqlite3.Connection) -> Iterator[str]:
     about = {"labels": "pair", "rankings": "prompt", "scores": "completion"}
     for table, thing in about.items():
@@ -178,7 +193,7 @@ def _judgements(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"ranking {row['id']}: {labels} labels from {len(shown)} completions with {len(ranks)} ranks"
 
 
-_PARTS = (_foreign_keys, _checkpoints, _run_states, _matches, _episodes, _results, _judgements)
+_PARTS = (_foreign_keys, _checkpoints, _run_states, _matches, _episodes, _results, _score_totals, _judgements)
 
 
 def stats(file: LeagueFile) -> dict[str, int]:

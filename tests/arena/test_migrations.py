@@ -66,3 +66,34 @@ def test_agents_of_older_leagues_joined_them_round_by_round(monkeypatch: pytest.
     facts = connection.execute("SELECT round, learner, kind, agent FROM league_facts ORDER BY id").fetchall()
     first = [(0, 0, "trained", 1), (0, 0, "snapshot", 1), (0, 1, "trained", 2), (0, 1, "snapshot", 2)]
     assert facts == [*first, (1, 0, "trained", 3)]
+
+
+def test_episodes_of_older_leagues_are_in_the_score_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:4])
+        migrations.migrate(connection)
+    for agent, game in enumerate(("alone", "alone", "both"), 1):
+        values = (agent, game, f"agent-{agent}")
+        connection.execute("INSERT INTO agents VALUES (?, ?, ?, 'human', '', NULL, NULL, NULL, NULL, 0)", values)
+
+    def play(episode: int, game: str, agent: int, reward: float, score: float | None = None, rated: int = 1) -> None:
+        connection.execute("INSERT INTO matches VALUES (?, ?, 'play', '{}', NULL, NULL, NULL, 0)", (episode, game))
+        values = (episode, episode, game, 10 * episode, rated)
+        connection.execute(
+            "INSERT INTO episodes VALUES (?, ?, 0, 0, ?, 1, 0, 0, ?, x'', x'', 'terminated', ?, 0, NULL)", values
+        )
+        connection.execute("INSERT INTO episode_players VALUES (?, 0, ?, ?, ?)", (episode, agent, reward, score))
+
+    play(1, "alone", 1, 3.0)
+    play(2, "alone", 2, -1.0)
+    play(3, "alone", 2, 7.0)
+    play(4, "alone", 2, 100.0, rated=0)
+    play(5, "both", 3, 1.0, score=1.0)
+    migrations.migrate(connection)
+    totals = "SELECT * FROM score_totals ORDER BY agent"
+    before = [("alone", 1, 1, 1, 3.0, 9.0, 3.0, 10), ("alone", 1, 2, 2, 6.0, 50.0, 7.0, 50)]
+    assert connection.execute(totals).fetchall() == before
+    play(6, "alone", 1, -2.0)
+    play(7, "alone", 1, 100.0, rated=0)
+    assert connection.execute(totals).fetchall() == [("alone", 1, 1, 2, 1.0, 13.0, 3.0, 70), before[1]]

@@ -115,7 +115,17 @@ def test_versions_of_the_rules_are_not_mixed(store: Store) -> None:
     assert [(r.wins, r.losses) for r in store.pair_results(GAME, version=1)] == [(1, 0)]
     assert store.online_ratings(GAME)[ann].rating == -8.0
     assert store.online_ratings(GAME, version=1)[ann].rating == 8.0
-    assert [s.best for s in store.scores(GAME) if s.agent == ann] == [-1.0]
+
+
+def test_scores_under_older_rules_are_not_mixed_in(store: Store) -> None:
+    game = "gridworld/recycling"
+    ann = store.human(game, "Ann").id
+    for version, reward in ((1, 5.0), (2, 3.0)):
+        players = (EpisodePlayer(ann, reward),)
+        store.add_match(Match(game, "play"), [episode([], [], game=game, players=players, version=version)])
+    assert [(s.best, s.episodes) for s in store.scores(game)] == [(3.0, 1)]
+    assert [(s.best, s.episodes) for s in store.scores(game, version=1)] == [(5.0, 1)]
+    assert store.check() == []
 
 
 def test_a_league_slot_is_played_once(store: Store) -> None:
@@ -337,12 +347,36 @@ def test_scores_of_a_one_player_game(store: Store) -> None:
         players = [(EpisodePlayer(agent, reward),) for reward in rewards]
         runs = [episode([], [], game=game, players=p, pair=n) for n, p in enumerate(players)]
         store.add_match(Match(game, "evaluation"), runs)
+    unrated = episode([], [], game=game, players=(EpisodePlayer(bob, 99.0),), rated=False)
+    store.add_match(Match(game, "play"), [unrated])
+    store.add_match(Match(GAME, "match"), [episode(list(two(store)), [1, 0])])
     top, other = store.scores(game)
     assert (top.agent, top.mean, top.std, top.episodes) == (bob, 7.0, 0.0, 1)
     assert (other.agent, other.mean, other.best, other.mean_length) == (ann, 6.0, 11.0, 3.0)
     assert other.std == pytest.approx(math.sqrt(50 / 3))
     assert store.pair_results(game) == []
     assert store.online_ratings(game) == {}
+    assert store.scores(GAME) == []
+    assert store.check() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("DELETE FROM score_totals", "None instead of (2, 7.0, 29.0, 5.0, 6)"),
+        ("UPDATE score_totals SET rewards = 8", "(2, 8.0, 29.0, 5.0, 6) instead of (2, 7.0, 29.0, 5.0, 6)"),
+        ("UPDATE score_totals SET version = 2", "instead of None"),
+    ],
+)
+def test_check_finds_wrong_score_totals(store: Store, statement: str, words: str) -> None:
+    game = "gridworld/recycling"
+    ann = store.human(game, "Ann").id
+    players = [(EpisodePlayer(ann, reward),) for reward in (2.0, 5.0)]
+    runs = [episode([], [], game=game, players=p, pair=n) for n, p in enumerate(players)]
+    store.add_match(Match(game, "evaluation"), runs)
+    assert store.check() == []
+    execute(store, statement)
+    assert any(words in problem for problem in store.check())
 
 
 def test_settings(store: Store) -> None:
