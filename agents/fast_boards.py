@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from envs.boards import connect_four, tic_tac_toe
+from envs.boards.drawings import TIC_TAC_TOE_LINES
 
 TIC_TAC_TOE, CONNECT_FOUR, OTHELLO, GO = range(4)
 CODES = {"tic_tac_toe": TIC_TAC_TOE, "connect_four": CONNECT_FOUR, "othello": OTHELLO, "go": GO}
@@ -25,7 +26,7 @@ GOES_ON = 2
 """What `play` gives while the game is not over; else 1, 0 or −1 for the one who moved."""
 
 Int64s = NDArray[np.int64]
-_LINES = np.array(tic_tac_toe._LINES, dtype=np.int64)
+_LINES = np.array(TIC_TAC_TOE_LINES, dtype=np.int64)
 _FULL, _COLUMN = connect_four._FULL, connect_four._COLUMN
 _SHIFTS = ((1, 0x7E7E7E7E7E7E7E7E), (7, 0x7E7E7E7E7E7E7E7E), (8, -1), (9, 0x7E7E7E7E7E7E7E7E))
 

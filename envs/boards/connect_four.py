@@ -11,10 +11,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from envs.boards.drawings import draw_connect_four
 from envs.boards.rewards import to_the_mover
 from envs.native import NativeEnv, State
 from envs.protocol import Turn
-from envs.rendering import Drawing, draw_grid, grid_box
+from envs.rendering import Drawing
 from envs.specs import GameSpec, Variant
 
 ROWS, COLUMNS = 6, 7
@@ -22,7 +23,6 @@ _COLUMN = (1 << ROWS) - 1
 _LOWEST = sum(1 << (8 * column) for column in range(COLUMNS))
 _FULL = _COLUMN * _LOWEST
 _STEPS = (1, 7, 8, 9)  # north, south-east, east, north-east
-_MARKS = ("●", "○")
 
 
 @cache
@@ -104,51 +104,7 @@ class ConnectFour:
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
         boards = [int(state["own"][index]), int(state["other"][index])]
         ply, last = int(state["ply"][index]), int(state["last"][index])
-        boards = boards if ply % 2 == 0 else boards[::-1]
-        occupied = boards[0] | boards[1]
-        lines = [line for board in boards for line in _LINES if board & line == line]
-        over = bool(lines) or occupied == _FULL
-        top = max((height for height in range(ROWS) if last >= 0 and _bit(height, last) & occupied), default=-1)
-
-        def cell(height: int, column: int) -> tuple[str, str]:
-            for player, board in enumerate(boards):
-                if board & _bit(height, column):
-                    style = f"player{player}"
-                    if any(line & _bit(height, column) for line in lines):
-                        return _MARKS[player], f"{style} win"
-                    return _MARKS[player], f"{style} last" if (height, column) == (top, last) else style
-            lands = not over and (height == 0 or bool(occupied & _bit(height - 1, column)))
-            return ("·", "legal") if lands else (" ", "plain")
-
-        picture = draw_grid([[cell(height, column) for column in range(COLUMNS)] for height in reversed(range(ROWS))])
-        labels = " ".join(f" {column + 1} " for column in range(COLUMNS))
-        legal = [] if over else [column for column in range(COLUMNS) if not occupied & _bit(ROWS - 1, column)]
-        mover = ply % 2
-        caption = f"{_MARKS[1 - mover]} wins" if lines else "a draw" if over else f"{_MARKS[mover]} to move"
-        return Drawing(
-            [*picture, [(f" {labels} ", "dim")]],
-            targets={column: [(grid_box(0, column)[0], 0, 4, 2 * ROWS + 2)] for column in legal},
-            keys={column: [str(column + 1)] for column in legal},
-            caption=caption,
-        )
-
-
-def _bit(height: int, column: int) -> int:
-    return 1 << (8 * column + height)
-
-
-def _lines() -> list[int]:
-    inside = {(height, column) for height in range(ROWS) for column in range(COLUMNS)}
-    lines = []
-    for height, column in sorted(inside):
-        for up, right in ((0, 1), (1, -1), (1, 0), (1, 1)):
-            cells = [(height + i * up, column + i * right) for i in range(4)]
-            if inside.issuperset(cells):
-                lines.append(sum(_bit(*cell) for cell in cells))
-    return lines
-
-
-_LINES = _lines()
+        return draw_connect_four(boards if ply % 2 == 0 else boards[::-1], ply, last)
 
 
 def _bytes(rows: Tensor, dtype: torch.dtype) -> Tensor:

@@ -14,13 +14,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from envs import chance
+from envs.boards.drawings import LETTERS, draw_go, go_score
 from envs.native import NativeEnv, State
 from envs.protocol import Turn
-from envs.rendering import Drawing, Span
+from envs.rendering import Drawing
 from envs.specs import GameSpec, Variant
 
-_LETTERS = "ABCDEFGHJKLMNOPQRST"
-_MARKS = ("●", "○")
 _COUNT, _SUM = 48, 28  # where a packed liberty sum keeps its count and its sum of indexes; the squares are below
 _LOW = (1 << _SUM) - 1
 _MIDDLE = (1 << (_COUNT - _SUM)) - 1
@@ -217,33 +216,16 @@ class Go:
             chain = wider
 
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
-        board, last = state["board"][index].tolist(), int(state["last"][index])
-        mover, size = int(state["ply"][index]) % 2, self.size
-        lines: list[list[Span]] = [[("   " + " ".join(_LETTERS[:size]), "dim")]]
-        for row in range(size):
-            line: list[Span] = [(f"{size - row:2d} ", "dim")]
-            for column in range(size):
-                stone, here = board[row * size + column], row * size + column == last
-                text, style = {1: (_MARKS[0], "player0"), -1: (_MARKS[1], "player1"), 0: ("·", "dim")}[stone]
-                line += [(text, f"{style} last" if here else style), (" ", "plain")]
-            lines.append(line)
-        legal = [point for point in range(self.points) if state["legal"][index, point]]
         over = bool(state["over"][index])
-        passed = f", {_MARKS[1 - mover]} passed" if last == self.points else ""
+        legal = [point for point in range(self.points) if state["legal"][index, point]]
         score = self.score(state["board"][index : index + 1], over)
-        return Drawing(
-            lines,
-            targets={point: [(3 + 2 * (point % size), 1 + point // size, 2, 1)] for point in legal},
-            keys={self.points: ["p"]},
-            caption=score if over else f"{_MARKS[mover]} to move{passed} · {score}",
-        )
+        ply, last = int(state["ply"][index]), int(state["last"][index])
+        return draw_go(state["board"][index].tolist(), legal, over, ply, last, score)
 
     def score(self, board: Tensor, over: bool) -> str:
         """Both areas of board [1, S] and komi in words, at the end who is ahead."""
         black, white = (int(area) for area in self.areas(board))
-        ahead = black - white - self.komi
-        result = f": {_MARKS[ahead < 0]} ahead by {abs(ahead):g}" if ahead else ": even"
-        return f"area {_MARKS[0]} {black}, {_MARKS[1]} {white} + {self.komi:g}{result if over else ''}"
+        return go_score(black, white, self.komi, over)
 
 
 def _among(chain: Tensor, ids: Tensor) -> Tensor:
@@ -255,7 +237,7 @@ def _among(chain: Tensor, ids: Tensor) -> Tensor:
 def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> NativeEnv:
     options = variant.all_options()
     size, komi, superko = int(options["size"]), float(options["komi"]), bool(options["superko"])
-    names = [f"{_LETTERS[point % size]}{size - point // size}" for point in range(size * size)]
+    names = [f"{LETTERS[point % size]}{size - point // size}" for point in range(size * size)]
     max_steps = 8 * size * size
     spec = GameSpec(
         game=str(variant),

@@ -9,24 +9,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from envs.boards.drawings import OTHELLO_START, draw_othello, othello_square
 from envs.native import NativeEnv, State
 from envs.protocol import Turn
-from envs.rendering import Drawing, Span
+from envs.rendering import Drawing
 from envs.specs import GameSpec, Variant
 
 SIZE, PASS = 8, 64
 _SHIFTS = (1, 7, 8, 9)
 _INNER = 0x7E7E7E7E7E7E7E7E  # the columns b to g: where a disc flanked from the side can lie
-_START = ((3, 4), (4, 3)), ((3, 3), (4, 4))  # black, who moves first, and white
 _SPREAD = sum(1 << (7 * bit) for bit in range(7))  # times seven bits, masked with _LOWEST: one byte each
 _LOWEST = sum(1 << (8 * bit) for bit in range(7))
-_MARKS = ("●", "○")
-
-
-def _bit(row: int, column: int) -> int:
-    """The square's bit as a signed 64-bit number."""
-    value = 1 << (8 * row + column)
-    return value - (1 << 64) if value >> 63 else value
 
 
 class Othello:
@@ -40,8 +33,8 @@ class Othello:
         self._rows = torch.arange(0, 64, 8, device=device)
 
     def init(self, seeds: Tensor) -> State:
-        own = torch.full_like(seeds, sum(_bit(*square) for square in _START[0]))
-        other = torch.full_like(seeds, sum(_bit(*square) for square in _START[1]))
+        own = torch.full_like(seeds, sum(othello_square(*square) for square in OTHELLO_START[0]))
+        other = torch.full_like(seeds, sum(othello_square(*square) for square in OTHELLO_START[1]))
         return {"own": own, "other": other, "legal": self.legal(own, other), "last": torch.full_like(seeds, -1)}
 
     def step(self, state: State, action: Tensor, seeds: Tensor) -> tuple[State, Tensor, Tensor]:
@@ -103,33 +96,11 @@ class Othello:
         return {"own": own, "other": other, "legal": self.legal(own, other), "last": nothing - 1, "ply": nothing}
 
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
-        mover = int(state["ply"][index]) % 2
+        ply = int(state["ply"][index])
         boards = [int(state[name][index]) for name in ("own", "other")]
-        boards = boards if mover == 0 else boards[::-1]
         legal, last = int(state["legal"][index]), int(state["last"][index])
         over = legal == 0 and int(self.legal(state["other"], state["own"])[index]) == 0
-        lines: list[list[Span]] = [[("   " + " ".join(f"{column} " for column in "abcdefgh"), "dim")]]
-        for row in range(SIZE):
-            line: list[Span] = [(f"{row + 1} ", "dim")]
-            for column in range(SIZE):
-                square = _bit(row, column)
-                owner = next((player for player in (0, 1) if boards[player] & square), None)
-                style = "plain" if owner is None else f"player{owner}"
-                text = "·" if legal & square else " " if owner is None else _MARKS[owner]
-                style = "legal" if legal & square else style
-                line.append((f" {text} ", f"{style} last" if last == 8 * row + column else style))
-            lines.append(line)
-        black, white = (bin(board & (2**64 - 1)).count("1") for board in boards)
-        score = f"{_MARKS[0]} {black}  {_MARKS[1]} {white}"
-        passing = [PASS] if legal == 0 and not over else []
-        squares = [square for square in range(PASS) if legal & _bit(*divmod(square, SIZE))]
-        moves = "" if over else f", {_MARKS[mover]} to move" + (" (must pass)" if passing else "")
-        return Drawing(
-            lines,
-            targets={square: [(2 + 3 * (square % SIZE), 1 + square // SIZE, 3, 1)] for square in squares},
-            keys={PASS: ["p"]} if passing else {},
-            caption=f"{score}{moves}",
-        )
+        return draw_othello(boards if ply % 2 == 0 else boards[::-1], legal, over, ply, last)
 
 
 def count(board: Tensor) -> Tensor:

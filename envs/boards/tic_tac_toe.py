@@ -11,21 +11,15 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from envs.boards.drawings import TIC_TAC_TOE_LINES, TIC_TAC_TOE_NAMES, draw_tic_tac_toe
 from envs.boards.rewards import to_the_mover
 from envs.native import NativeEnv, State
 from envs.protocol import Turn
-from envs.rendering import Drawing, draw_grid, grid_box
+from envs.rendering import Drawing
 from envs.specs import GameSpec, Variant
 
 NUM_ACTIONS = 9
-_LINES = tuple(
-    sum(1 << square for square in squares)
-    for squares in ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
-)
 _FULL = 0b111111111
-_NAMES = tuple(str(1 + 3 * (square % 3) + square // 3) for square in range(NUM_ACTIONS))
-_MARKS = ("✕", "○")
-_WIDTH = 5
 
 
 @cache
@@ -33,7 +27,7 @@ def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
     """Of each of the 512 boards: whether it holds a line [512] bool, and its squares as 16 bytes, the last seven of
     them empty [512] complex128: one number is looked up faster than a row of bytes."""
     board = torch.arange(_FULL + 1)
-    lines = torch.tensor(_LINES)
+    lines = torch.tensor(TIC_TAC_TOE_LINES)
     squares = torch.zeros(_FULL + 1, 16, dtype=torch.uint8)
     squares[:, :NUM_ACTIONS] = board.unsqueeze(1) >> torch.arange(NUM_ACTIONS) & 1
     won = ((board.unsqueeze(1) & lines) == lines).any(1)
@@ -97,27 +91,7 @@ class TicTacToe:
     def draw(self, state: State, index: int, seat: int | None) -> Drawing:
         boards = [int(state["own"][index]), int(state["other"][index])]
         ply, last = int(state["ply"][index]), int(state["last"][index])
-        boards = boards if ply % 2 == 0 else boards[::-1]
-        lines = [line for board in boards for line in _LINES if board & line == line]
-        over = bool(lines) or boards[0] | boards[1] == _FULL
-
-        def cell(square: int) -> tuple[str, str]:
-            for player, board in enumerate(boards):
-                if board >> square & 1:
-                    style = f"player{player}"
-                    if any(line >> square & 1 for line in lines):
-                        return _MARKS[player], f"{style} win"
-                    return _MARKS[player], f"{style} last" if square == last else style
-            return (" ", "plain") if over else (_NAMES[square], "legal")
-
-        legal = [] if over else [s for s in range(NUM_ACTIONS) if not (boards[0] | boards[1]) >> s & 1]
-        mover = ply % 2
-        return Drawing(
-            draw_grid([[cell(row + 3 * column) for column in range(3)] for row in range(3)], _WIDTH),
-            targets={square: [grid_box(square % 3, square // 3, _WIDTH)] for square in legal},
-            keys={square: [_NAMES[square]] for square in legal},
-            caption=f"{_MARKS[1 - mover]} wins" if lines else "a draw" if over else f"{_MARKS[mover]} to move",
-        )
+        return draw_tic_tac_toe(boards if ply % 2 == 0 else boards[::-1], ply, last)
 
 
 def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> NativeEnv:
@@ -129,7 +103,7 @@ def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool)
         num_actions=NUM_ACTIONS,
         observation_shape=(2, 3, 3),
         observation_dtype="uint8",
-        action_names=_NAMES,
+        action_names=TIC_TAC_TOE_NAMES,
         zero_sum=True,
         perfect_information=True,
         opening_plies=1,  # after two, one side may be lost

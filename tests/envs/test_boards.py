@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from envs.boards import connect_four, tic_tac_toe
+from envs.boards.drawings import start_drawing
 from envs.protocol import Step, Turn
 from envs.registry import make
 from envs.rendering import Drawing
@@ -173,3 +174,15 @@ def test_drawing_of_tic_tac_toe() -> None:
         assert x <= lines[row].index(name) < x + width
         assert y <= row < y + height
         assert drawing.keys[action] == [name]
+
+
+@pytest.mark.parametrize("game", ["tic_tac_toe", "connect_four", "othello", "go", "go?komi=0.5&size=19"])
+def test_the_start_is_drawn_without_the_game(game: str) -> None:
+    env = make(game)
+    env.reset(torch.zeros(1, dtype=torch.int64))
+    assert start_drawing(game) == env.draw()
+
+
+@pytest.mark.parametrize("game", ["gridworld/maze", "go?size=1", "no such game"])
+def test_other_starts_are_not_known(game: str) -> None:
+    assert start_drawing(game) is None
