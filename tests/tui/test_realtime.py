@@ -17,7 +17,7 @@ from arena.realtime_client import SceneReader, decode_answer
 from arena.session_client import Refusal
 from arena.store import Store
 from envs.errors import ArenaError
-from tests.tui.conftest import LocalChild, ready, sees, until
+from tests.tui.conftest import LocalChild, ready, sees, shown, until
 from tui.app import ArenaApp
 from tui.areas import bindings
 from tui.children import Children
@@ -41,16 +41,29 @@ class LocalSession(LocalChild):
         self.memory = FrameMemory.create()
         super().__init__(Server(self.memory, lambda: self.time))
         self.scenes = SceneReader(self.memory)
+        self.busy = False
+        self._unheard: list[tuple[int, Mapping[str, Any]]] = []
 
     def send(self, request: Mapping[str, Any]) -> int:
         number = self.number(request)
+        self._unheard.append((number, request))
+        if not self.busy:
+            self.hear()
+        return number
+
+    def hear(self) -> None:
+        """Answer what has been asked."""
+        for number, request in self._unheard:
+            self._answer(number, request)
+        self._unheard.clear()
+
+    def _answer(self, number: int, request: Mapping[str, Any]) -> None:
         try:
             answers: list[Any] = list(self._server.handle(request))
         except ArenaError as error:
             answers = [Refusal(str(error))]
         for answer in answers:
             self._said.put_nowait(decode_answer(line_of(answer, number)))
-        return number
 
     def rest(self) -> None:
         """The next game has one of its own."""
@@ -226,6 +239,38 @@ async def test_two_at_one_keyboard_have_a_hand_each(db: Path) -> None:
         await go(pilot, screen, 0.1)
         assert screen.scene is not None
         assert screen.scene.positions[0].last == {0: "right", 1: "up"}
+
+
+@pytest.mark.slow
+async def test_the_clock_is_shown_as_asked_for_before_the_game_has_heard(db: Path) -> None:
+    app = ArenaApp(db)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.open_game("gridworld/sumo", ["first-legal", "first-legal"], seed=1)
+        await until(pilot, lambda: isinstance(app.screen, RealtimePlayScreen) and app.screen.scene is not None)
+        screen = app.screen
+        assert isinstance(screen, RealtimePlayScreen)
+        await sees(pilot, " 1×")
+        session = session_of(screen)
+        session.busy = True
+        await pilot.press("space", "plus", "plus")
+        await sees(pilot, "paused 4×", "p goes on")
+        session.go(0.5)  # steps of before it has heard do not let it go on again
+        await until(pilot, lambda: screen.scene is not None and screen.scene.positions[0].ply)
+        await sees(pilot, "paused 4×")
+        await pilot.press("space")
+        await until(pilot, lambda: "paused" not in shown(app))
+        await pilot.press("full_stop")
+        await sees(pilot, "paused 4×")
+        session.busy = False
+        session.hear()
+        await until(pilot, lambda: not screen._clock and screen.scene is not None and screen.scene.speed == 4)
+        await go(pilot, screen, 1.0)
+        assert screen.scene is not None
+        assert not screen.scene.running
+        assert "paused 4×" in shown(app)
+        await pilot.press("p")
+        await until(pilot, lambda: "paused" not in shown(app))
 
 
 @pytest.mark.slow

@@ -57,6 +57,7 @@ class RealtimePlayScreen(RealtimeScreen):
         Binding("r", "resign", "Give up", id="realtime.resign"),
         Binding("c", "race", "Race", id="realtime.race", tooltip="compete with an agent in the same game"),
         Binding("n", "new", "New", id="realtime.new"),
+        Binding("space", "watch_pause", "Pause", show=False, id="realtime.watch", tooltip="pause, while watching"),
         *COMMON,
     ]
 
@@ -96,6 +97,8 @@ class RealtimePlayScreen(RealtimeScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("press", "mode", "resign"):
             return bool(self.people)
+        if action == "watch_pause":
+            return not self.people
         if action == "race":
             return len(self.seats) == 1 and bool(self.people)
         return True
@@ -113,7 +116,7 @@ class RealtimePlayScreen(RealtimeScreen):
         """Something else is on the screen: nobody plays meanwhile."""
         self._let_go()
         if self.people and self.scene is not None and self.scene.running and not self.scene.positions[0].over:
-            self.send({"do": "clock", "running": False})
+            self.set_clock(running=False)
         self._stop_reporting()
 
     def on_app_blur(self) -> None:
@@ -325,6 +328,8 @@ class RealtimePlayScreen(RealtimeScreen):
         self._let_go()
         super().action_pause()
 
+    action_watch_pause = action_pause
+
     def action_step(self) -> None:
         scene = self.scene
         if scene is None or scene.over:
@@ -333,7 +338,7 @@ class RealtimePlayScreen(RealtimeScreen):
 
         def step(yes: bool | None) -> None:
             if yes:
-                self.send({"do": "step"})
+                self.single_step()
 
         if counts:
             self.app.push_screen(ConfirmScreen("Step by step? The game no longer counts then."), step)
@@ -360,7 +365,7 @@ class RealtimePlayScreen(RealtimeScreen):
             if yes:
                 self.send({"do": "resign", "seat": self.people[0]})
                 if self.race is not None:
-                    self.send({"do": "clock", "running": True})
+                    self.set_clock(running=True)
 
         end = "The game is stored as a loss." if len(self.seats) > 1 else "The game is stored as given up."
         self.app.push_screen(ConfirmScreen(f"Give up? {end}"), resign)

@@ -90,7 +90,7 @@ class RealtimeReplayScreen(RealtimeScreen):
         if self._wanted is None or self._seeking or self.session is None or self.scene is None:
             return
         if self.scene.running:
-            self.send({"do": "clock", "running": False})
+            self.set_clock(running=False)
         self._seeking = self.session.send({"do": "seek", "ply": self._wanted})
         self._wanted = None
 
@@ -104,7 +104,7 @@ class RealtimeReplayScreen(RealtimeScreen):
     def action_pause(self) -> None:
         if self.scene is not None and self.scene.over:
             self.send({"do": "seek", "ply": 0})
-            self.send({"do": "clock", "running": True})
+            self.set_clock(running=True)
         else:
             super().action_pause()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,6 +53,8 @@ class RealtimeScreen(Screen[None]):
         self.scene: Scene | None = None
         self._opened = False
         self._opening = 0
+        self._clock: dict[str, Any] = {}
+        self._clock_asked = 0
         self._said: tuple[str, str] = ("", "")
         self._shown: dict[str, Content] = {}
 
@@ -110,7 +113,7 @@ class RealtimeScreen(Screen[None]):
 
     def open(self) -> None:
         """Start (or start anew) what this screen shows; after the child's death in a new one."""
-        self.scene, self._opened, self._shown = None, False, {}
+        self.scene, self._opened, self._shown, self._clock = None, False, {}, {}
         if self.session is None:
             self._follow()
             return
@@ -123,9 +126,31 @@ class RealtimeScreen(Screen[None]):
         self.session.send(request)
         return True
 
+    def set_clock(self, *, running: bool | None = None, speed: float | None = None) -> None:
+        """Let the game go on or pause, at this speed."""
+        wanted = {name: value for name, value in (("running", running), ("speed", speed)) if value is not None}
+        self._send_clock({"do": "clock", **wanted}, wanted)
+
+    def single_step(self) -> None:
+        """One step, and pause."""
+        self._send_clock({"do": "step"}, {"running": False})
+
+    def _send_clock(self, request: Mapping[str, Any], clock: Mapping[str, Any]) -> None:
+        """Ask for something that sets the clock so, which is shown at once and not with the game's next step."""
+        if self.scene is None or self.session is None or not self._opened:
+            return
+        self._clock_asked = self.session.send(request)
+        self._clock |= clock
+        if "running" in clock:
+            self._clock["waiting"] = False
+        self.scene = dataclasses.replace(self.scene, **self._clock)
+        self._refresh_side()
+
     def _hear(self, event: Event | Done) -> None:
         if not self._opened and event.id != self._opening:
             return  # of the game before
+        if event.id == self._clock_asked:
+            self._clock = {}
         if isinstance(event, Refusal):
             self.say(event.message, "$error")
             return
@@ -144,8 +169,7 @@ class RealtimeScreen(Screen[None]):
             return
         if scene is None:
             return
-        known = self.scene
-        self.scene = scene
+        known, self.scene = self.scene, dataclasses.replace(scene, **self._clock) if self._clock else scene
         self.set_class(len(scene.positions) > 1, "-race")
         self.set_class(not scene.pictures, "-cells")
         for view, picture in zip(self.query(FrameView), scene.pictures, strict=False):
@@ -203,17 +227,17 @@ class RealtimeScreen(Screen[None]):
 
     def action_pause(self) -> None:
         if self.scene is not None and not self.scene.over:
-            self.send({"do": "clock", "running": not self.scene.running})
+            self.set_clock(running=not self.scene.running)
 
     def action_step(self) -> None:
         if self.scene is not None and not self.scene.over:
-            self.send({"do": "step"})
+            self.single_step()
 
     def action_faster(self, change: int) -> None:
         if self.scene is not None:
             place = SPEEDS.index(self.scene.speed) + change
             if 0 <= place < len(SPEEDS):
-                self.send({"do": "clock", "speed": SPEEDS[place]})
+                self.set_clock(speed=SPEEDS[place])
 
     def action_zoom(self) -> None:
         views = list(self.query(FrameView))
