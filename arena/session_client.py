@@ -84,6 +84,7 @@ class Position:
         episode: its number in the Store once it is stored. rating: player → (before, after); before is None at
             a first game.
         length: plies of the whole game (replays only).
+        kept: whether who leaves the game now can go on with it later.
         mapped: whose values and policy the drawing shows over the map of a gridworld, if it does.
         id: of the request that this answers; None when an agent moved of its own accord.
     """
@@ -103,6 +104,7 @@ class Position:
     rating: Mapping[str, tuple[float | None, float]] = field(default_factory=dict)
     minds: Mapping[int, Mind] = field(default_factory=dict)
     length: int | None = None
+    kept: bool = False
     mapped: str | None = None
     id: int | None = None
 

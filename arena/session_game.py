@@ -118,6 +118,7 @@ class LiveGame:
             episode=self._episode,
             rating=self._rating,
             minds={s: mind for s, mind in self._minds.items() if s in shown or over},
+            kept=self._keeps and len(self._history) > self._begins and not over,
             mapped=self._mapped[1].name if self._mapped is not None and not over else None,
         )
 
@@ -203,9 +204,15 @@ class LiveGame:
             raise IllegalActionError(f"{move[:40]!r} is not allowed after {len(self._history)} moves")
         self._apply([action])
 
+    @property
+    def _keeps(self) -> bool:
+        """Whether the game is one that is kept: in turns between two, at the usual strength."""
+        two_in_turns = self.spec.num_players == 2 and self.spec.num_slots == 1
+        return bool(self._people) and two_in_turns and self._temperature is None
+
     def _keep(self) -> None:
-        """Keep a game in turns between two as it stands: who comes back goes on."""
-        if self._people and self.spec.num_players == 2 and self.spec.num_slots == 1 and self._temperature is None:
+        """Keep the game as it stands: who comes back goes on."""
+        if self._keeps:
             actions = [actions for _, actions in self._history]
             save_unfinished(self._store, self.spec.game, self._named, self._seed, actions, self._rated)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -38,7 +39,8 @@ def play_text(
             except EOFError:
                 word = "quit"
             if word.lower() in ("quit", "q", "exit"):
-                print("left; an unfinished game is not recorded")
+                again = f"arena play {shlex.quote(position.game)} --resume"
+                print(f"left; {again} goes on with it" if position.kept else "left; an unfinished game is not recorded")
                 break
             try:
                 position = _obey(session, position, word)

@@ -109,10 +109,16 @@ def test_moves_hints_and_the_end(play: Callable[..., Position], capsys: pytest.C
     assert not any(character in printed for character in "\x1b\x07")
 
 
-def test_leaving_and_resigning(play: Callable[..., Position], capsys: pytest.CaptureFixture[str]) -> None:
+def test_leaving_and_resigning(
+    play: Callable[..., Position], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for words in ((), ("quit", "5")):
         assert not play(*words).over
         assert "not recorded" in capsys.readouterr().out
+    kept = replace(START, kept=True)
+    monkeypatch.setattr(FakeSession, "undo", lambda session, seat: kept)
+    assert play("undo", "quit") == kept
+    assert "left; arena play tic_tac_toe --resume goes on with it" in capsys.readouterr().out
     assert play("resign").over
     assert capsys.readouterr().out.splitlines()[-1] == "bot wins (resigned) · unrated"
 

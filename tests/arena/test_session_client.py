@@ -41,6 +41,7 @@ def test_a_position_survives_the_wire() -> None:
         rating={"Ann": (None, 12.5), "minimax": (3.0, 2.0)},
         minds={1: Mind(None, [("1", 0.75)])},
         length=9,
+        kept=True,
         id=2,
     )
     line = encode(position.to_json())

@@ -10,7 +10,8 @@ import pytest
 
 from arena.session import Server
 from arena.session_client import Position
-from arena.session_start import UNFINISHED, Start
+from arena.session_game import LiveGame
+from arena.session_start import UNFINISHED, Start, forget_unfinished, read_unfinished
 from arena.store import Store
 from envs.errors import UsageError
 
@@ -73,6 +74,21 @@ def test_playing_on_from_a_stored_position(db: Path) -> None:
     ):
         with pytest.raises(UsageError, match=told):
             ask(server, db, "open", **fields)
+
+
+def test_a_game_says_whether_it_is_kept(db: Path) -> None:
+    with Store(db) as store:
+        for game, start, kept in (
+            ("tic_tac_toe", Start(), True),
+            ("tic_tac_toe", Start(temperature=2.0), False),
+            ("gridworld/tron", Start(), False),
+        ):
+            live = LiveGame(store, game, [ANN, "first-legal"], seed=1, start=start)
+            assert not live.position().kept, "nothing is lost yet"
+            live.act(0, live.position().legal[0][0][0], None)
+            assert live.position().kept is kept
+            assert (read_unfinished(store) is not None) is kept
+            forget_unfinished(store)
 
 
 def test_an_unfinished_game_goes_on_after_its_process_died(db: Path) -> None:

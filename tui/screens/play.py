@@ -14,14 +14,14 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from arena.session_client import Hint, Position, Seat, open_request, resume_request
-from envs.specs import find_game
+from envs.boards.drawings import start_drawing
 from tui.messages import SessionLost, SessionSays
 from tui.screens.dialogs import ConfirmScreen
 from tui.screens.session_screen import COMMON, SessionScreen
 from tui.text import inert, natural
 from tui.widgets import panels
 from tui.widgets.area_bar import AreaBar
-from tui.widgets.board import ARROWS, BoardView
+from tui.widgets.board import ARROWS, EMPTY, BoardView
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.note import Note
 
@@ -80,8 +80,8 @@ class PlayScreen(SessionScreen):
 
     @property
     def kept(self) -> bool:
-        """Whether the league keeps the game until it is gone on with: those in turns between two."""
-        return len(self.seats) == 2 and find_game(self.game.partition("?")[0]).turns == "turn-based"
+        """Whether the league keeps the game until it is gone on with."""
+        return self.position is not None and self.position.kept
 
     def compose(self) -> ComposeResult:
         yield AreaBar()
@@ -125,6 +125,19 @@ class PlayScreen(SessionScreen):
         """Whether the game goes on: it has begun, is not over, and its process lives."""
         return self.session is not None and self.position is not None and not self.over
 
+    def show_opening(self) -> None:
+        """The players and, of a game from its beginning, the board: nobody waits for the game's process to see them."""
+        begun = self._resume or self._start.keys() & {"moves", "episode"}
+        names = [seat if isinstance(seat, str) else seat["human"] for seat in self.seats]
+        position = Position(self.game, 0, (None if begun else start_drawing(self.game)) or EMPTY, names)
+        self.query_one(BoardView).show(position.drawing)
+        self._show_players(position, "" if begun else "move 0")
+        for selector in ("#outcome", "#hint", "#moves", "#mind"):
+            self._panel(selector, None)
+        agents = [seat for seat in self.seats if isinstance(seat, str)]
+        words = f"{', '.join(agents)} {'is' if len(agents) == 1 else 'are'}" if agents else "the game is"
+        self.say(f"{words} getting ready…", "$text-muted")
+
     def show_position(self, position: Position) -> None:
         self._hint = None
         mine = self._mine(position)
@@ -166,15 +179,9 @@ class PlayScreen(SessionScreen):
         position = self.position
         if position is None:
             return
-        width = 44 if self.app.size.width >= 120 else 28
         rated = "rated" if position.rated else "unrated"
         clock = "" if self.people or position.over else f" · {self.clock_words()}"
-        self.query_one("#banner", Static).update(
-            Content.assemble(
-                (f" {inert(position.game)} ", "bold"), (f" {rated} · move {position.ply}{clock}", "$text-muted")
-            )
-        )
-        self.query_one("#players", Static).update(panels.players(position, self.people, width))
+        self._show_players(position, f"{rated} · move {position.ply}{clock}")
         self._panel("#outcome", panels.outcome(position, self.people) if position.over else None)
         self._panel("#hint", self._hint)
         mine = self._mine(position)
@@ -182,6 +189,13 @@ class PlayScreen(SessionScreen):
         names = " ".join(legal[:40]) + (" …" if len(legal) > 40 else "")
         self._panel("#moves", Content.assemble(("legal  ", "$text-muted"), names) if legal else None)
         self._panel("#mind", panels.minds(position) if self._mind else None)
+
+    def _show_players(self, position: Position, words: str) -> None:
+        """Who plays, and above it the game and what is said of it."""
+        banner = Content.assemble((f" {inert(position.game)} ", "bold"), (f" {words}", "$text-muted"))
+        self.query_one("#banner", Static).update(banner)
+        width = 44 if self.app.size.width >= 120 else 28
+        self.query_one("#players", Static).update(panels.players(position, self.people, width))
 
     def _panel(self, selector: str, content: Content | None) -> None:
         panel = self.query_one(selector, Static)
@@ -314,8 +328,8 @@ class PlayScreen(SessionScreen):
                 self.stop_clock()
                 if self.session is not None:
                     self.seats = [*self.seats[1:], self.seats[0]]
-                self.say("starting…")
                 self.open()
+                self.show_opening()
 
         self._ask_to_abandon("Begin anew, seats changed?", again)
 
