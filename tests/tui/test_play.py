@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from textual.widgets import DataTable, Input, OptionList
 
+from arena.game_client import GameSession
 from arena.store import Store
 from tests.tui.conftest import LocalSession, ready, sees, shown, until
 from tui.app import ArenaApp
@@ -76,6 +78,34 @@ async def test_a_newcomer_in_an_empty_directory_plays_at_once(db: Path) -> None:
     with Store(db, create=False) as store:
         assert store.setting("name") == "Ann"
         assert [episode.rated for episode in store.episodes()] == [True]
+
+
+@pytest.mark.slow
+async def test_players_and_board_are_shown_before_the_games_process_is_there(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, start = asyncio.Event(), GameSession.start
+
+    async def start_late() -> GameSession:
+        await there.wait()
+        return await start()
+
+    monkeypatch.setattr(GameSession, "start", start_late)
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.play_game("connect_four", ["first-legal"], 1, moves=["4"])
+        await sees(pilot, "first-legal is getting ready", "Ann (you)")
+        assert "to move" not in shown(app)  # after the fourth column has been played it is not as at the start
+        await pilot.press("escape")
+        app.play_game("connect_four", ["first-legal"], 1)
+        await sees(pilot, "first-legal is getting ready", "Ann (you)", "● to move", "1   2   3   4   5   6   7")
+        screen = app.screen
+        assert isinstance(screen, PlayScreen)
+        await pilot.press("4", "enter")
+        assert screen.position is None
+        there.set()
+        await sees(pilot, "your move", "○ to move", "legal  1 2 3 4 5 6 7")
 
 
 @pytest.mark.slow

@@ -69,13 +69,17 @@ class SessionScreen(Screen[None]):
         """The clock's step."""
         raise NotImplementedError
 
+    def show_opening(self) -> None:
+        """Show what is known before the session has answered."""
+        self.say("starting…")
+
     def show_position(self, position: Position) -> None:
         """Draw a new position."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
         self.query_one(BoardView).focus()
-        self.say("starting…")
+        self.show_opening()
         self._follow()
 
     async def on_unmount(self) -> None:
