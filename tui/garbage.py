@@ -2,7 +2,8 @@
 
 A full collection looks at all that the app holds and stops it for a tenth of a second or more: the interpreter would
 begin one in the middle of a key's work. Here the youngest objects are looked at as ever, which takes a millisecond or
-two, and all of them when no key has come for a while, or when much has gathered.
+two, and all of them when no key has come for a while, or when some has gathered. The fewer there are the shorter that
+takes: what can be known to go is let go of at once (here, and what is drawn in `strips.py`).
 """
 
 from __future__ import annotations
@@ -12,13 +13,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from textual.cache import LRUCache
+from textual._styles_cache import StylesCache
+from textual.cache import FIFOCache, LRUCache
+from textual.widget import Widget
 
-LOOK_SECONDS = 0.5
-REST_SECONDS = 1.0
+from tui import strips  # noqa: F401
+
+LOOK_SECONDS = 0.25
+REST_SECONDS = 0.4
 """How long nobody has pressed or moved anything before a collection."""
-LEAST, MOST = 5, 40
+LEAST, MOST = 2, 6
 """After how many collections of younger objects (of 7,000 new ones each) a full one is worth it, and is due anyway."""
+STAY = 4
+"""After so many full collections what is left, caches for the most part, is taken to stay, and again after so many
+times as many: it need not be looked at any more, and the little of it that does go one day is not worth a search."""
 
 
 def _clear(cache: LRUCache[Any, Any]) -> None:
@@ -32,12 +40,26 @@ _clear_ring = LRUCache.clear
 LRUCache.clear = _clear  # type: ignore[assignment, method-assign]
 
 
+async def _leave(widget: Widget) -> None:
+    """A widget that goes takes with it what was drawn of it, which would else wait for a full collection."""
+    await _leave_tree(widget)
+    for value in vars(widget).values():
+        if isinstance(value, FIFOCache | LRUCache | StylesCache):
+            value.clear()
+
+
+_leave_tree = Widget._message_loop_exit
+Widget._message_loop_exit = _leave  # type: ignore[assignment, method-assign]
+
+
 class Garbage:
     """The collections of one process, from the first `begin` on. `clock` tells seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._touched = clock()
+        self._collections = 0
+        self._until_frozen = STAY
 
     def begin(self) -> None:
         """What there is by now stays, and need not be looked at again; no full collection begins by itself."""
@@ -56,4 +78,8 @@ class Garbage:
         due = waiting >= MOST or (waiting >= LEAST and self._clock() - self._touched >= REST_SECONDS)
         if due:
             gc.collect()
+            self._collections += 1
+            if self._collections == self._until_frozen:
+                gc.freeze()
+                self._until_frozen *= STAY
         return due

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 
 import pytest
+from textual.app import App, ComposeResult
 from textual.cache import LRUCache
+from textual.widgets import DataTable
 
-from tui.garbage import LEAST, MOST, REST_SECONDS, Garbage
+from tui.garbage import LEAST, MOST, REST_SECONDS, STAY, Garbage
 
 
 class Clock:
@@ -23,6 +25,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts = [0, 0]
     monkeypatch.setattr(gc, "get_count", lambda: (0, 0, counts[0]))
     monkeypatch.setattr(gc, "collect", lambda: counts.__setitem__(slice(None), [0, counts[1] + 1]))
+    monkeypatch.setattr(gc, "freeze", lambda: None)
     return counts
 
 
@@ -48,6 +51,16 @@ def test_much_garbage_is_not_waited_with(waiting: list[int]) -> None:
     assert not garbage.look()
     waiting[0] = MOST
     assert garbage.look()
+
+
+def test_what_stays_is_frozen_ever_more_rarely(waiting: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[int] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(waiting[1]))
+    garbage = Garbage(Clock())
+    for _ in range(STAY**3 + 1):
+        waiting[0] = MOST
+        assert garbage.look()
+    assert frozen == [STAY, STAY**2, STAY**3]
 
 
 def test_no_full_collection_begins_by_itself() -> None:
@@ -83,3 +96,19 @@ def test_what_a_cleared_cache_held_goes_at_once() -> None:
     finally:
         if enabled:
             gc.enable()
+
+
+class Table(App[None]):
+    def compose(self) -> ComposeResult:
+        yield DataTable()
+
+
+async def test_a_widget_that_goes_takes_what_was_drawn_with_it() -> None:
+    async with Table().run_test() as pilot:
+        table = pilot.app.query_one(DataTable)
+        table.add_columns("a", "b")
+        table.add_rows([("1", "2"), ("3", "4")])
+        await pilot.pause()
+        assert len(table._cell_render_cache) > 0
+        await table.remove()
+        assert len(table._cell_render_cache) == len(table._line_cache) == 0
