@@ -97,8 +97,16 @@ def compile_trunks(network: nn.Module) -> None:
             module.compile(mode="reduce-overhead" if on_gpu else None)
 
 
+def check_network(spec: GameSpec, kind: str) -> None:
+    """Raises UsageError where a network of this kind cannot see the game's observations."""
+    shape = spec.observation_shape
+    if kind not in ("auto", "mlp") and len(shape) != 3:
+        raise UsageError(f"network={kind} needs planes [C, H, W], and {spec.game} shows {list(shape)}: use mlp")
+
+
 def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generator) -> tuple[Trunk, int]:
     """(trunk, features), of `config.network`'s kind."""
+    check_network(spec, config.network)
     shape = spec.observation_shape
     kind = choose_network(shape) if config.network == "auto" else config.network
     gain = math.sqrt(2)
@@ -108,8 +116,6 @@ def build_trunk(spec: GameSpec, config: LearnerConfig, generator: torch.Generato
         activation = ACTIVATIONS[config.activation]
         layers.append(nn.Flatten())
         width = math.prod(shape)
-    elif len(shape) != 3:
-        raise UsageError(f"network={kind} needs planes [C, H, W], and {spec.game} shows {list(shape)}: use mlp")
     elif kind == "board":
         layers = board_layers(shape[0], config.hidden_size, config.hidden_layers, generator)
         return Trunk(*layers, bfloat16=config.bfloat16), config.hidden_size * shape[1] * shape[2]

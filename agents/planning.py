@@ -123,6 +123,9 @@ def policy_iteration(dynamics: Dynamics, gamma: float) -> Solution:
     return deque(iterate_policies(dynamics, gamma), maxlen=1).pop()
 
 
+OWN_REWARDS = "planning works on the game's own rewards; shape them for a learner from samples"
+
+
 def train(
     config: PlanningConfig,
     env: VecEnv,
@@ -141,7 +144,7 @@ def train(
     Raises UsageError where the game has no exact dynamics or the rewards are shaped.
     """
     if reward is not None:
-        raise UsageError("planning works on the game's own rewards; shape them for a learner from samples")
+        raise UsageError(OWN_REWARDS)
     dynamics = exact_dynamics(env)
     by_policy = isinstance(config, PolicyIterationConfig)
     name = "policy_iteration" if by_policy else "value_iteration"

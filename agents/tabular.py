@@ -102,12 +102,9 @@ class Learner:
     """
 
     def __init__(self, config: TabularConfig, env: VecEnv, seed: int) -> None:
-        if env.spec.num_players > 1 or env.spec.num_actions is None:
-            raise UsageError(
-                f"a table needs a one-player game with a finite number of states, which {env.spec.game} is not"
-            )
         self.config, self.env = config, env
         dynamics = exact_dynamics(env)
+        assert env.spec.num_actions is not None
         self.num_states, self.num_actions = dynamics.num_states, env.spec.num_actions
         seeds = named_seeds(seed)
         self.generator = torch_generator(seeds["policy"], env.device)

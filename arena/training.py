@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,16 +19,15 @@ import torch
 
 from agents.bc import Lessons
 from agents.configs import (
-    ActorCriticConfig,
     Config,
     LearnerConfig,
     config_from,
     default_steps,
     training_game,
 )
+from agents.fits import check_fits
 from agents.metrics import Metrics
 from agents.registry import load_train
-from agents.search import searchable
 from agents.selfplay import Opponents, kinds_of_games
 from agents.shaping import load_shaping
 from arena.checkpoints import pack_policy, pack_state, unpack_state
@@ -146,20 +146,13 @@ def start_run(store: Store, request: TrainRequest) -> Run:
     """Check the request and create its run in the Store. Raises UsageError for what cannot be trained."""
     game = str(parse_variant(request.game))
     config = request.config or starting_config(store, request.algorithm, game, request.init)
-    for name in ("steps", "minutes", "checkpoint_steps"):
-        value = getattr(request, name)
-        if value is not None and value <= 0:
-            raise UsageError(f"{name}={value} must be more than 0")
-    parse_variant(training_game(game, config))
+    _check_lengths(request)
     spec = game_spec(game)
-    if spec.num_actions is None and not isinstance(config, ActorCriticConfig):
-        raise UsageError(f"{game} has continuous actions: ppo and vpg learn them, {request.algorithm} does not")
-    if spec.num_actions is None and spec.num_players > 1:
-        raise UsageError(f"{game} has continuous actions, which are learnt in one-player games only")
-    if request.algorithm == "az":
-        searchable(spec)
-    if request.reward and spec.num_players > 1:
-        raise UsageError(f"{game} has {spec.num_players} players: rewards are shaped in one-player games only")
+    env = make(training_game(game, config))
+    try:
+        check_fits(request.algorithm, config, env, shaped=bool(request.reward))
+    finally:
+        env.close()
     if request.reward:
         load_shaping(request.reward)
     if request.record:
@@ -199,6 +192,13 @@ def start_run(store: Store, request: TrainRequest) -> Run:
         league=request.league,
     )
     return dataclasses.replace(run, id=store.create_run(run))
+
+
+def _check_lengths(request: TrainRequest) -> None:
+    for name in ("steps", "minutes", "checkpoint_steps"):
+        value = getattr(request, name)
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{name}={value} must be more than 0" + " and have an end" * (value > 0))
 
 
 def continue_run(
@@ -395,6 +395,7 @@ def _allowed(reward: str, run: Run, allow_code: bool) -> str:
 
 def _resumed(store: Store, request: TrainRequest) -> Run:
     """The run of this name, set going again; raises UsageError where nothing is left to do."""
+    _check_lengths(request)
     run = store.run(request.name or "")
     if request.game and str(parse_variant(request.game)) != run.game:
         raise UsageError(f"run {run.name} trains on {run.game}, not on {request.game}")

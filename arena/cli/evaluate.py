@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def evaluate(
     game: GameName,
     agent: AgentName,
-    episodes: Annotated[int, typer.Option(metavar="N", min=1, help="How many.")] = 10,
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many.")] = 10,
     deterministic: Annotated[
         bool,
         typer.Option("--deterministic/--sample", help="The likeliest action every time, or one drawn from the policy."),

@@ -78,7 +78,7 @@ def strength(
     verb = "loses" if found.checked == "lines" else "falls short in"
     print(f"{clean(contender.name)} on {game}: {verb} {wrong:,} of {found.cases:,} {found.checked}")
     if found.exploitability is not None:
-        print(f"exploitability {found.exploitability:.4f}: what a best response wins a game, over both seats")
+        print(f"exploitability {max(found.exploitability, 0):.4f}: what a best response wins a game, over both seats")
     if found.mean is not None:
         print(f"mean return {number(found.mean, 3)}, perfect play {number(found.optimum, 3)}")
     if found.fault:
@@ -88,7 +88,7 @@ def strength(
 def _print_cards(agent: str, found: CardStrength) -> None:
     who = clean(agent) if found.agents == 1 else f"the average of {found.agents:,} agents of the run of {clean(agent)}"
     print(f"{who} on {found.game}: NashConv {found.nash_conv:.4f} (0 at an equilibrium)")
-    print(f"exploitability {found.exploitability:.4f}: what a best response wins a game, over both seats")
+    print(f"exploitability {max(found.exploitability, 0):.4f}: what a best response wins a game, over both seats")
     print(f"against itself the one who begins wins {found.first_wins:+.4f} a game")
 
 

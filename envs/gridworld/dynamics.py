@@ -62,5 +62,5 @@ def exact_dynamics(env: VecEnv) -> Dynamics:
     """The dynamics of a one-player gridworld's env; raises UsageError where a game has none."""
     dynamics = getattr(env, "dynamics", None)
     if dynamics is None:
-        raise UsageError(f"{env.spec.game} has no exact dynamics: planning needs a one-player gridworld")
+        raise UsageError(f"{env.spec.game} has no exact dynamics: tables and planning need a one-player gridworld")
     return cast(Dynamics, dynamics())

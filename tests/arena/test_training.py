@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,6 +202,11 @@ def test_bad_requests_change_nothing(store: Store) -> None:
         ({"device": "cuda:77"}, "device 'cuda:77'"),
         ({"steps": 0}, "steps=0"),
         ({"minutes": -1.0}, "minutes=-1.0"),
+        ({"minutes": math.nan}, "minutes=nan"),
+        ({"minutes": math.inf}, "minutes=inf must be more than 0 and have an end"),
+        ({"algorithm": "q_learning", "config": None}, "tables and planning need a one-player gridworld"),
+        ({"algorithm": "value_iteration", "config": None, "game": "cartpole"}, "tables and planning need"),
+        ({"game": "kuhn_poker", "config": dataclasses.replace(PPOConfig(), network="board")}, "needs planes"),
         ({"reward": "agents.shaping:easy_cart"}, "one-player games only"),
         ({"name": "a@b"}, "no @"),
     ):
