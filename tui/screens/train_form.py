@@ -333,8 +333,11 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
 
     def action_start(self) -> None:
         self._take()
-        if problem := self.problem:
-            self.notify(inert(problem), severity="error", markup=False)
+        if self.problem:  # which is told below the table
+            wrong = [row for row, field in enumerate(self.fields.values()) if field.problem]
+            if wrong and not self.field.problem:
+                self.query_one(DataTable).move_cursor(row=wrong[0])
+                self._edit()
             return
         self.dismiss((self.fields["name"].value.strip(), self._command()))
 
