@@ -138,15 +138,21 @@ GYM_PRESETS: dict[str, Presets] = {
         },
     },
     "vpg": {
+        # Many small steps, of whose advantages most are noise: they count by their size. Pictures that are not centred
+        # move all weights of a filter alike, until it sees nothing any more.
         "ALE/": _ATARI
         | {
-            "num_steps": 128,
+            "num_envs": 16,
+            "num_steps": 8,
             "gae_lambda": 0.95,
-            "learning_rate": 5e-4,
-            "value_learning_rate": 5e-4,
+            "learning_rate": 2.5e-4,
+            "value_learning_rate": 2.5e-4,
             "value_steps": 4,
             "entropy_coef": 0.02,
             "final_entropy_coef": 0.005,
+            "max_grad_norm": 0.5,
+            "normalise_advantages": False,
+            "normalise_observations": True,
         },
         "gym/Pendulum": _PENDULUM
         | {
