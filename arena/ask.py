@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from agents.distributions import legal_actions
 from agents.policy import Decision
 from arena.roster import Contender
-from envs.errors import ArenaError, IllegalActionError, UsageError
+from envs.errors import ArenaError, UsageError, some
 from envs.gridworld.drawing import draw_policy
 from envs.gridworld.dynamics import exact_dynamics
 from envs.protocol import Turn, VecEnv, check_legal
@@ -86,8 +86,8 @@ def ask(game: str, contender: Contender, moves: Sequence[str], seed: int = 0, se
         seed: of the game, where chance is in it.
         seat: whose place the agent takes in a simultaneous game; elsewhere it is the seat that is to move.
 
-    Raises IllegalActionError naming the step of an illegal move, UsageError for unknown moves and ended games,
-    ArenaError where an engine does not answer.
+    Raises UsageError for unknown moves, for illegal ones with their step, and for ended games, ArenaError where an
+    engine does not answer.
     """
     env = make(game, autoreset=False)
     turn = env.reset(torch.tensor([seed]))
@@ -143,7 +143,7 @@ def _typed(env: VecEnv, turn: Turn, ply: int, move: str) -> torch.Tensor:
     seats = turn.player[0].tolist()
     words = move.split(TOGETHER) if env.spec.num_slots > 1 else [move]
     if max(seats) < 0:
-        raise IllegalActionError(f"move {ply} ({move!r}): the game is over after {ply - 1} moves")
+        raise UsageError(f"move {ply} ({move!r}): the game is over after {ply - 1} moves")
     if len(words) != len(seats):
         raise UsageError(f"move {ply} ({move!r}): {len(seats)} players move at once; join their moves with {TOGETHER}")
     if env.spec.num_actions is None:
@@ -156,8 +156,8 @@ def _typed(env: VecEnv, turn: Turn, ply: int, move: str) -> torch.Tensor:
     if turn.legal_action_mask is not None and not bool(check_legal(turn, action).all()):
         legal = turn.legal_action_mask[0].any(0).nonzero().flatten().tolist()
         names = env.names()
-        known = ", ".join(names[action] for action in legal[:20])
-        raise IllegalActionError(f"move {ply} ({move!r}) is not legal there; legal: {known}")
+        known = some(names[action] for action in legal)
+        raise UsageError(f"move {ply} ({move!r}) is not legal there; legal: {known}")
     return action
 
 

@@ -17,7 +17,7 @@ from arena.session_map import draw_map, newest_of_run
 from arena.session_start import Start, forget_unfinished, save_unfinished
 from arena.standings import score_table, standings
 from arena.store import Store
-from envs.errors import ArenaError, IllegalActionError, UsageError
+from envs.errors import ArenaError, IllegalActionError, UsageError, some
 from envs.gridworld.dynamics import Dynamics, exact_dynamics
 from envs.protocol import check_legal
 from envs.registry import make
@@ -135,7 +135,7 @@ class LiveGame:
         legal = dict(self._legal(seat))
         if action not in legal:
             name = self._env.names().get(action, str(action))
-            raise IllegalActionError(f"{name} is not allowed here; legal: {', '.join(list(legal.values())[:20])}")
+            raise IllegalActionError(f"{name} is not allowed here; legal: {some(legal.values(), 12)}")
         self._chosen[seat] = action
         if all(s in self._chosen for s in seats_to_move(self._turn) if s in self._people):
             self._play()

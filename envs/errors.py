@@ -6,6 +6,12 @@ import difflib
 from collections.abc import Iterable
 
 
+def some(words: Iterable[str], most: int = 20) -> str:
+    """The first words, with commas, and … where there are more."""
+    words = [*words]
+    return ", ".join(words[:most]) + " …" * (len(words) > most)
+
+
 class ArenaError(Exception):
     """Something went wrong that the person at the terminal can understand; the command exits with `exit_code`."""
 
@@ -24,7 +30,7 @@ class UnknownNameError(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
         nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known: {', '.join(known[:20]) or 'none'}"
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known: {some(known) or 'none'}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
 
 

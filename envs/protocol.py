@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from envs.errors import UsageError
+from envs.errors import UsageError, some
 from envs.rendering import Drawing
 from envs.scaling import Picture
 from envs.specs import GameSpec
@@ -129,7 +129,7 @@ class VecEnv(ABC):
         for action, name in names.items():
             if name.lower() == typed.lower():
                 return action
-        known = ", ".join([*names.values()][:20])
+        known = some(names.values(), 12)
         if len(names) < (self.spec.num_actions or 0):
             raise UsageError(f"{typed[:40]!r} is no legal move here; legal: {known}")
         raise UsageError(f"{typed[:40]!r} is no move of {self.spec.game}; moves: {known}")

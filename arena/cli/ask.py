@@ -21,7 +21,8 @@ def ask(
         str, typer.Option(metavar="AGENT", help="Who is asked: an agent's name, or a run's for its newest.")
     ],
     moves: Annotated[
-        str, typer.Option(help="The moves played so far, with commas between them; a+b where two move at once.")
+        str,
+        typer.Option(help="The moves played so far, with commas or blanks between; a+b where two move at once."),
     ] = "",
     seed: Seed = 0,
     seat: Annotated[
@@ -54,9 +55,7 @@ def ask(
             {"game": game, "agent": found.agent, "actions": found.actions, "states": found.states}
         ) if json else _print(found)
         return
-    answer = ask_agent(
-        game, contender, [move.strip() for move in moves.split(",")] if moves.strip() else [], seed, seat
-    )
+    answer = ask_agent(game, contender, moves.replace(",", " ").split(), seed, seat)
     if json:
         data = {
             name: getattr(answer, name)

@@ -45,7 +45,7 @@ def table(
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
-    """Show who is how strong. Elo with its 95 % interval, random = 0; scores where one plays alone.
+    """Show who is how strong. Elo with its 95 % interval, random = 0 where it has played; scores where one plays alone.
 
     In games of more than two players the ratings come from everybody's places: 400 points are odds of ten to one to
     come in ahead, and W, D and L count games in which one came in first alone, first with others, or behind.

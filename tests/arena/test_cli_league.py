@@ -182,10 +182,10 @@ def test_ask_gives_a_distribution_over_legal_moves(ask_json: Any, call: Call) ->
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
     assert set(answer["probabilities"]) == set("2346789")
     assert (answer["ply"], answer["seat"], answer["value"]) == (2, 0, 0)
-    taken = call("ask", "tic_tac_toe", "--agent", "minimax", "--moves", "1,5,5", code=1)
+    taken = call("ask", "tic_tac_toe", "--agent", "minimax", "--moves", "1 5 5", code=2)
     assert taken.stderr.startswith("Error: move 3 ('5') is not legal there; legal: ")
     assert "move 2" in call("ask", "tic_tac_toe", "--agent", "minimax", "--moves", "1,x", code=2).stderr
-    assert "over" in call("ask", "tic_tac_toe", "--agent", "minimax", "--moves", "1,4,2,5,3,6", code=1).stderr
+    assert "over" in call("ask", "tic_tac_toe", "--agent", "minimax", "--moves", "1,4,2,5,3,6", code=2).stderr
 
 
 def test_ask_table_is_the_lectures(ask_json: Any, call: Call) -> None:

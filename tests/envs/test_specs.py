@@ -80,3 +80,9 @@ def test_specs_and_rendering_load_no_torch() -> None:
     code = "import sys, envs.specs, envs.errors, envs.rendering; print('torch' in sys.modules, 'numpy' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "False"]
+
+
+def test_a_long_list_of_names_says_that_it_goes_on() -> None:
+    names = [f"n{number:02}" for number in range(21)]
+    assert str(UnknownNameError("name", "?", names[:20])).endswith("n18, n19")
+    assert str(UnknownNameError("name", "?", names)).endswith("n18, n19 …")

@@ -31,9 +31,10 @@ class LabelScreen(JudgeScreen):
     NEXT_MODE = "rank"
     NOTHING = (
         "There is no pair left to label.\n\nj goes to a number, u takes back your newest label. Where more come from:\n"
-        "  arena prefs pairs               proposes pairs of the completions that there are\n"
+        "  arena prefs pairs               proposes pairs of completions\n"
         "  arena prefs import FILE.jsonl   takes pairs from a file\n"
-        "  arena rlhf sample               makes completions with a model"
+        "  arena rlhf sample               makes completions with a model\n"
+        "  F8, the lab                     does it all from the beginning, step by step"
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1,left", "choose('left')", "←", id="label.left", key_display="1", tooltip="the left one is better"),

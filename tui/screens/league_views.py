@@ -91,8 +91,9 @@ def explain(name: str, view: View | None, game: str, at: tuple[int, int]) -> str
             return scale(game)
         case TableView() if alone:
             return "Mean return ± standard deviation over all rated games. , . other games · Enter: replays"
-        case TableView():
-            return "Elo ± half the 95 % interval, random = 0 · 1st, 2nd: points by seat"
+        case TableView(facts, _):
+            zero = "random" if any(row.agent == "random" for row in facts.standings) else "their mean"
+            return f"Elo ± half the 95 % interval, {zero} = 0 · 1st, 2nd: points by seat"
         case HistoryView(_, None):
             return "Every agent that a run has left · h in the table: a player by its games"
         case HistoryView(_, player):

@@ -171,7 +171,7 @@ class TrainingScreen(LiveScreen):
                 f"{mark}{shorten(row.name, name - 1)}",
                 shorten(row.game, game),
                 f"{SIGNS[row.state]} {row.state}",
-                f"{100 * row.step / row.total:.0f}%" if row.total else "",
+                f"{min(100, 100 * row.step / row.total):.0f}%" if row.total else "",
                 f"{row.rate:,.0f}" if row.rate is not None else "",
                 f"{row.result:.3g}" if row.result is not None else "",
             ]
