@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,27 @@ async def test_two_at_one_keyboard_have_a_hand_each(db: Path) -> None:
 
 
 @pytest.mark.slow
+async def test_who_plays_is_shown_before_the_games_process_is_there(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, take = asyncio.Event(), Children.take
+
+    async def take_late(children: Children, kind: Kind) -> Any:
+        await there.wait()
+        return await take(children, kind)
+
+    monkeypatch.setattr(Children, "take", take_late)
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.play_game("gridworld/tron", ["first-legal"], 1, seed=1)
+        await sees(pilot, "gridworld/tron", "first-legal", "Ann (you)", "starting…")
+        screen = app.screen
+        assert isinstance(screen, RealtimePlayScreen)
+        assert screen.scene is None
+        there.set()
+        await sees(pilot, "a direction begins")
+
+
+@pytest.mark.slow
 async def test_the_clock_is_shown_as_asked_for_before_the_game_has_heard(db: Path) -> None:
     app = ArenaApp(db)
     async with app.run_test(size=SIZE) as pilot:
@@ -313,6 +335,18 @@ async def test_a_replay_runs_and_goes_anywhere(db: Path) -> None:
         await sees(pilot, "step 16 of")
         await pilot.press("v")
         await sees(pilot, "every step is as recorded")
+        await pilot.press("home")
+        await sees(pilot, "step 0 of")
+        session = session_of(screen)
+        session.busy = True
+        await pilot.press("right", "right", "right")
+        await sees(pilot, "step 3 of")
+        assert screen.scene is not None
+        assert screen.scene.positions[0].ply == 0
+        session.busy = False
+        session.hear()
+        await until(pilot, lambda: screen.scene is not None and screen.scene.positions[0].ply == 3)
+        assert "step 3 of" in shown(app)
 
 
 def test_every_button_can_be_rebound() -> None:

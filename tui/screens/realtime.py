@@ -21,6 +21,7 @@ from tui.screens.realtime_screen import COMMON, RealtimeScreen
 from tui.terminal_keys import EVENT_TYPES, QUERY, REPORT, STOP_REPORTING, KeyboardFlags, KeyUp
 from tui.text import inert, shorten
 from tui.widgets import panels
+from tui.widgets.board import EMPTY
 from tui.widgets.frame import FrameView
 
 _LEFT = {"up": "w", "down": "s", "left": "a", "right": "d", "fire": "f", STOP: "x"}
@@ -257,6 +258,16 @@ class RealtimePlayScreen(RealtimeScreen):
             for pad in self._pads.values():
                 pad.clear()
 
+    def show_opening(self) -> None:
+        super().show_opening()
+        names = [seat if isinstance(seat, str) else seat["human"] for seat in self.seats]
+        tables = [names, *([[self.race]] if self.race is not None else [])]
+        positions = [Position(self.game, 0, EMPTY, each, returns=[0.0] * len(each)) for each in tables]
+        self.put(
+            banner=Content.styled(f" {shorten(self.game, 40)} ", "bold"),
+            players=self._players(Scene(positions, running=False, speed=1.0, rate=1.0)),
+        )
+
     def show_side(self, scene: Scene) -> None:
         first = scene.positions[0]
         rated = "rated" if first.rated and self.people else "unrated"
@@ -391,8 +402,8 @@ class RealtimePlayScreen(RealtimeScreen):
         self.app.push_screen(ChooseScreen("Race which agent? The same game side by side.", ["nobody", *names]), chosen)
 
     def _begin_anew(self) -> None:
-        self.say("starting…")
         self.open()
+        self.show_opening()
 
     def action_new(self) -> None:
         """The same players again, everybody one seat on."""

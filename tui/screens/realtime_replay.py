@@ -43,23 +43,29 @@ class RealtimeReplayScreen(RealtimeScreen):
         self.episode = episode
         self._wanted: int | None = None
         self._seeking = 0
+        self._aim: int | None = None
 
     def request(self) -> Mapping[str, Any]:
-        self._wanted, self._seeking = None, 0
+        self._wanted, self._seeking, self._aim = None, 0, None
         return replay_request(str(self.arena.db), self.episode)
 
     @property
     def length(self) -> int:
         return (self.scene.positions[0].length or 0) if self.scene else 0
 
+    def show_opening(self) -> None:
+        super().show_opening()
+        self.put(banner=Content.styled(f" replay {self.episode} ", "bold"))
+
     def show_side(self, scene: Scene) -> None:
         position = scene.positions[0]
-        words = f" {self.clock_words(scene)} · step {position.ply} of {self.length}"
+        ply = position.ply if self._aim is None else self._aim
+        words = f" {self.clock_words(scene)} · step {ply} of {self.length}"
         banner = Content.assemble(
             (f" replay {self.episode} · {shorten(position.game, 36)} ", "bold"), (words, "$text-muted")
         )
         bar = 32 if self.app.size.width >= 120 else 20
-        done = round(bar * position.ply / self.length) if self.length else bar
+        done = round(bar * ply / self.length) if self.length else bar
         ready = round(bar * (scene.ready or 0) / self.length) if self.length else bar
         progress = Content.assemble(
             ("━" * done, "$primary"),
@@ -79,11 +85,14 @@ class RealtimeReplayScreen(RealtimeScreen):
             )
         elif event.id == self._seeking:
             self._seeking = 0
+            if self._wanted is None:
+                self._aim = None
             self._catch_up()
 
     def _seek(self, ply: int) -> None:
-        """Go to a ply; while an answer is awaited the newest wish counts."""
-        self._wanted = max(0, min(self.length, ply))
+        """Go to a ply, which is named at once; while an answer is awaited the newest wish counts."""
+        self._wanted = self._aim = max(0, min(self.length, ply))
+        self._refresh_side()
         self._catch_up()
 
     def _catch_up(self) -> None:
@@ -96,7 +105,7 @@ class RealtimeReplayScreen(RealtimeScreen):
 
     def action_move(self, change: int) -> None:
         if self.scene is not None:
-            self._seek((self.scene.positions[0].ply if self._wanted is None else self._wanted) + change)
+            self._seek((self.scene.positions[0].ply if self._aim is None else self._aim) + change)
 
     def action_jump(self, ply: int) -> None:
         self._seek(self.length if ply < 0 else ply)

@@ -66,6 +66,10 @@ class RealtimeScreen(Screen[None]):
         """What to open."""
         raise NotImplementedError
 
+    def show_opening(self) -> None:
+        """Show what is known before the game's process has answered."""
+        self.say("starting…")
+
     def show_side(self, scene: Scene) -> None:
         """Draw what stands beside the picture: the game has made a step, or its clock was changed."""
         raise NotImplementedError
@@ -90,7 +94,7 @@ class RealtimeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.query_one("#mine").focus()
-        self.say("starting…")
+        self.show_opening()
         self.set_interval(1 / PAINTS_A_SECOND, self._look)
         self._follow()
 
