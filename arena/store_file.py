@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ BUSY_SECONDS = 30.0
 LOCK_SECONDS = 60.0
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
+_opening = threading.RLock()
+_in_use: Counter[tuple[int, int]] = Counter()
+"""The files that this process has connections to, by device and inode. Nothing but SQLite may open and close them: the
+system takes a process all its locks on a file when it closes any descriptor of it, and whoever else has the league open
+would then tidy away a journal that is still written to."""
 
 
 class LeagueFile:
@@ -40,6 +46,11 @@ class LeagueFile:
     def __init__(self, path: str | Path, create: bool = True) -> None:
         self.path = Path(path).absolute()
         self._lock = threading.RLock()
+        self._identity: tuple[int, int] | None = None
+        with _opening:
+            self._open(create)
+
+    def _open(self, create: bool) -> None:
         exists = _inspect(self.path)
         if not exists and not create:
             raise UsageError(f"{self.path} does not exist yet; `arena train GAME` or `arena play GAME` creates it")
@@ -52,10 +63,18 @@ class LeagueFile:
                 raise ArenaError(f"{error}{older}") from error
         with self.errors():
             self._connection = self._connect("rw")
+            self._identity = _identity(self.path)
+        _in_use[self._identity] += 1
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+            identity, self._identity = self._identity, None
+        if identity is not None:
+            with _opening:
+                _in_use[identity] -= 1
+                if not _in_use[identity]:
+                    del _in_use[identity]
 
     def rows(self, sql: str, *arguments: Any) -> list[sqlite3.Row]:
         """All rows of one query."""
@@ -151,6 +170,8 @@ def _inspect(path: Path) -> bool:
             return False
         if not path.is_file():
             raise UsageError(f"{path} is no regular file; name a league such as league.db")
+        if _in_use[_identity(path)]:
+            return True
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
     except OSError as error:
@@ -162,6 +183,11 @@ def _inspect(path: Path) -> bool:
     if int.from_bytes(header[68:72], "big") != migrations.APPLICATION_ID:
         raise UsageError(f"{path} is no league: it is another program's SQLite database; name another file with --db")
     return True
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 @contextlib.contextmanager

@@ -46,6 +46,16 @@ store.set_setting(sys.argv[2], "here")
 """
 
 
+VISITOR = """
+import sys
+from arena.store import Store
+store = Store(sys.argv[1])
+print(store.setting("first"))
+store.set_setting("visitor", "was here")
+store.close()
+"""
+
+
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", script, *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -242,3 +252,30 @@ def test_a_writer_killed_at_any_moment_leaves_a_clean_file(tmp_path: Path) -> No
             assert stats["episodes"] == 2 * stats["matches"]
             assert stats["metrics"] == 2 * sum(run.step for run in store.runs())
     assert stats["matches"] > 10
+
+
+def visit(path: Path) -> str:
+    """Another process opens the league, reads what `first` is, writes, and closes it; returns what it read."""
+    visitor = start(VISITOR, path)
+    out, errors = visitor.communicate(timeout=60)
+    assert visitor.returncode == 0, errors
+    return out.strip()
+
+
+@pytest.mark.parametrize("created_here", [True, False])
+def test_a_second_store_of_a_process_costs_the_first_no_lock(tmp_path: Path, created_here: bool) -> None:
+    path = tmp_path / "league.db"
+    if not created_here:
+        visit(path)
+    first = Store(path)
+    for value in ("one", "two"):  # closing any descriptor of a file takes a process all its locks on it
+        first.set_setting("first", value)
+        Store(path, create=False).close()
+        assert visit(path) == value  # who is the last to close takes the journal away: this one was not
+        assert first.setting("visitor") == "was here"
+        assert visit(path) == value
+    Store(path).close()
+    first.close()
+    path.write_bytes(b"x" * 200)
+    with pytest.raises(UsageError, match="is no league"):
+        Store(path)  # nothing is taken for granted once it is closed
