@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ def run_league(
     game = str(parse_variant(game))
     spec = game_spec(game)
     name = name or game
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise UsageError(f"minutes={minutes} must be more than 0" + " and have an end" * (minutes > 0))
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     if not any(league.name == name for league in store.leagues()):
         config = config or _simple(spec, learners, slice_steps or {}, games, seed, device)

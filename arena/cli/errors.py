@@ -64,11 +64,20 @@ def describe(error: BaseException) -> str:
         message = str(error)
     elif hasattr(error, "format_message"):  # the parser's: unknown option, missing argument
         message = error.format_message()
+        if message.startswith("No such command") and "Did you mean" not in message:
+            message += _commands(error)
     elif isinstance(error, EOFError) or type(error).__name__ == "Abort":
         message = "the input ended"
     else:
         message = f"{type(error).__name__}: {error} (--debug shows where)"
     return clean(" ".join(message.split()))
+
+
+def _commands(error: Any) -> str:
+    """The commands that there are where `error` met one that is unknown."""
+    context = getattr(error, "ctx", None)
+    known = context.command.list_commands(context) if context is not None else []
+    return f" Known: {', '.join(known)}." if known else ""
 
 
 def _forget_stdout() -> None:

@@ -71,7 +71,9 @@ def match(
     ],
     games: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="How many; seats alternate. Else 100; with --sprt at most 20,000."),
+        typer.Option(
+            metavar="N", min=1, max=1_000_000, help="How many; seats alternate. Else 100; with --sprt at most 20,000."
+        ),
     ] = None,
     sprt: Annotated[
         str | None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from arena.cli.output import clean, drawing_text, number, signed
 from arena.session_client import Mind, Position, Seat, Session, SessionError
+from envs.errors import UsageError
 
 HELP = "type a move, or: hint, undo, resign, moves, quit"
 
@@ -26,10 +27,15 @@ def play_text(
 ) -> Position:
     """Play one game; `read(prompt)` gives the next typed line (EOFError: none is left). Returns the last position.
 
+    Raises UsageError for a game that cannot be begun.
+
     `start`: its position and the agents' temperature; `resume`: go on with the unfinished game in its place.
     """
     with Session() as session:
-        opened = session.resume(db) if resume else session.open(db, game, seats, seed, greedy, **(start or {}))
+        try:
+            opened = session.resume(db) if resume else session.open(db, game, seats, seed, greedy, **(start or {}))
+        except SessionError as error:
+            raise UsageError(str(error)) from None
         position = session.wait(opened)
         print(HELP)
         show(position)

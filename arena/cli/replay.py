@@ -194,6 +194,8 @@ def export(
       arena replay export 17 18 > games.txt
     """
     name = find_format(form, out)
+    if form is None and out is not None and out.suffix.lower() == ".json":
+        raise UsageError(f"--json prints JSON: arena replay export {' '.join(map(str, episodes))} --json > {out}")
     if out is not None and out.exists() and not force:
         raise UsageError(f"{out} exists; --force overwrites it")
     with Store(db, create=False) as store:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from arena.cli import play_text
 from arena.cli.app import app
 from arena.session_client import Hint, Mind, Position, Result, SessionError
+from envs.errors import UsageError
 from envs.rendering import Drawing
 
 START = Position(
@@ -121,6 +122,17 @@ def test_leaving_and_resigning(
     assert "left; arena play tic_tac_toe --resume goes on with it" in capsys.readouterr().out
     assert play("resign").over
     assert capsys.readouterr().out.splitlines()[-1] == "bot wins (resigned) · unrated"
+
+
+def test_a_game_that_cannot_begin_is_a_wrong_argument(
+    play: Callable[..., Position], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*what: Any, **start: Any) -> Position:
+        raise SessionError("'0' is no move")
+
+    monkeypatch.setattr(FakeSession, "open", refuse)
+    with pytest.raises(UsageError, match="'0' is no move"):
+        play()
 
 
 def test_positions_and_strengths_are_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
