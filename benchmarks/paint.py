@@ -3,9 +3,11 @@
 The app runs in a pseudo-terminal as a person's would, on a league of 1,000,000 games, 10,000,000 metric rows and
 100,000 labels (`big_store.py`), while trainings hold the cores: jobs as the app starts them, or with `--foreign`
 commands of somebody else at the app's own priority. Measured from outside are the opening of each screen (from its key
-to the end of the frame in which its data are) and keys on it (from the key to the end of the next frame). The terminal
-says that it knows synchronised output, so that frames have ends. Not among the screens are those that need a trained
-model of text: its answers, two compared, its lens.
+to the end of the frame in which its data are) and keys on it (from the key to the end of the next frame, or where a
+screen moves by itself to that of the frame with the key's own answer). A game is open when it shows who plays and, on a
+board, its start; after how long its process has answered, so that a move can be made, is told beside that. The terminal
+says that it knows synchronised output, so that frames have ends. What trained models of text answer is not waited for:
+the screens that ask them are measured up to the question.
 """
 
 from __future__ import annotations
@@ -28,39 +30,72 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from big_store import fill
 from harness import facts, save
 
+from arena.curve_points import keep_point
 from arena.jobs import COMMAND, NICENESS, Jobs
+from arena.records import Completion, Run
+from arena.store import Store
 
 OPEN_LIMIT, KEY_LIMIT = 0.3, 0.05
 FRAME_END = b"\x1b[?2026l"
 KEYS = {"up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D", "tab": "\t", "enter": "\r", "space": " "}
-KEYS |= {"home": "\x1b[H", "escape": "\x1b", "backspace": "\x7f", "bottom": "\x1b[1;5F"}
+KEYS |= {
+    "home": "\x1b[H",
+    "escape": "\x1b",
+    "backspace": "\x7f",
+    "bottom": "\x1b[1;5F",
+    "top": "\x1b[1;5H",
+    "palette": "\x10",
+}
 KEYS |= {f"f{n}": code for n, code in enumerate(("OP", "OQ", "OR", "OS", "[15~", "[17~", "[18~", "[19~", "[20~"), 1)}
 KEYS |= {name: f"\x1b{code}" for name, code in KEYS.items() if name[0] == "f" and name[1:].isdigit()}
 DOWN_AND_UP = ("down",) * 10 + ("up",) * 10
 ROUND = ("right", "down", "left", "up")
 LAST_OPPONENT = ("bottom", "enter", "enter")
 SUMO = ("tab", "home", *("down",) * 12, "enter")
+BREAKOUT = ("tab", "home", *("down",) * 14)
+PAUSE_AND_GO_ON = (("space", "paused"), ("space", "· 1×"))
+STEER = (("right", "●"), ("left", "●"))
+TYPE = ("a", "b", "backspace", "backspace")
+
+Key = str | tuple[str, str]
+"""A key, and where the next frame may be another's a text of its answer."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A screen: the keys that lead to it, the last of them opens it; what is on it then; keys to press; to leave it."""
+    """A screen: the keys that lead to it, the last of them opens it; what is on it then; keys to press; to leave it.
+
+    Attributes:
+        ready: what is on it once it is more than looked at, where that is later.
+    """
 
     name: str
-    way: Sequence[str]
+    way: Sequence[Key]
     texts: Sequence[str]
-    keys: Sequence[str] = ()
+    keys: Sequence[Key] = ()
     back: Sequence[str] = ()
+    ready: str = ""
 
 
 PLACES = (
     Place("lobby: another game's opponents", ("f1", "down"), ("agent-",), DOWN_AND_UP),
     Place("lobby: opponents", ("f1", "tab"), (), DOWN_AND_UP),
-    Place("play: a board", ("f1", *LAST_OPPONENT), ("your move",), ROUND, ("escape",)),
+    Place("a choice", ("f1", "p"), ("your seat?",), ("down", "down", "up", "up"), ("escape",)),
+    Place("a question", ("f1", "g"), ("Which game?",), TYPE, ("escape",)),
+    Place("the palette", ("f1", "palette"), ("Go to",), ("g", "o", "backspace", "backspace"), ("escape",)),
+    Place("play: a board", ("f1", *LAST_OPPONENT), ("(you)",), ROUND, ("escape",), "your move"),
+    Place(
+        "yes or no",
+        ("f1", "bottom", "enter", ("enter", "your move"), "r"),
+        ("stored as a loss",),
+        (),
+        ("escape", "escape"),
+    ),
     Place("set up a game", ("f1", "f2"), ("Seat 1",), ("tab",)),
     Place("set up what to watch", ("f1", "f3"), ("Seat 1",), ("tab",)),
     Place("league: table", ("f1", "f4"), ("agent-99", "form"), DOWN_AND_UP),
@@ -76,18 +111,45 @@ PLACES = (
     Place("a training's log", ("f1", "f5", "o"), ("log",), (), ("escape",)),
     Place("a new training", ("f1", "f5", "n"), ("learning_rate",), DOWN_AND_UP, ("escape",)),
     Place("replays", ("f1", "f6"), ("agent-", "plies"), DOWN_AND_UP),
-    Place("a replay", ("f1", "f6", "enter"), ("random",), ("right", "right", "left", "left"), ("escape",)),
+    Place("a replay", ("f1", "f6", "enter"), ("ply 0 of",), ("right", "right", "left", "left"), ("escape",)),
+    Place(
+        "a replay of pictures",
+        ("f1", "f6", "down", "down", "enter"),
+        (" replay ",),
+        (("right", "step 1 of"), ("right", "step 2 of"), ("left", "step 1 of"), ("left", "step 0 of")),
+        ("escape",),
+        "step 0 of",
+    ),
     Place("watch: a board", ("f1", "w", "enter", "enter"), ("plays",), (".",) * 4, ("escape",)),
     Place("label", ("f1", "f7"), ("answer 0 of prompt", "answer 1 of prompt"), ("1", "2")),
     Place("rank", ("f1", "f7", "v"), ("answer",), ("a", "b", "backspace")),
     Place("score", ("v",), ("answer",), ("1", "7")),
     Place("lab", ("f1", "f8"), ("label",), ("t",)),
-    Place("curve", ("f1", "f8", "g"), ("nothing measured",), ("t",), ("escape",)),
-    Place("play: in real time", ("f1", *SUMO, *LAST_OPPONENT), ("you",), ROUND, ("escape",)),
+    Place("lab: runs", ("f1", "f8", "top", "down"), ("tuned",), ("up", "down")),
+    Place("answers of a run", ("a",), ("after 300",), ("right", "left"), ("escape",)),
+    Place("models compared", ("f1", "f8", "c"), ("Enter", "tuned"), TYPE, ("escape",)),
+    Place("lens", ("f1", "f8", "i"), ("tuned beside",), TYPE, ("escape",)),
+    Place("curve", ("f1", "f8", "g"), ("50 labels",), ("t", "]"), ("escape",)),
+    Place(
+        "play: in real time",
+        ("f1", *SUMO, *LAST_OPPONENT),
+        ("(you)",),
+        ROUND,
+        ("escape", "y"),
+        "a direction begins",
+    ),
+    Place("watch: in real time", ("f1", "w", "enter", "enter"), (" 1×",), PAUSE_AND_GO_ON, ("escape",)),
+    Place("play: pictures", ("f1", *BREAKOUT, "p"), ("(you)",), STEER, ("escape", "y"), "a direction begins"),
     Place("lessons", ("f1", "f9"), ("Bellman",), ("right", "left")),
-    Place("watch: in real time", ("f1", "w", "enter", "enter"), ("sumo",), ("space",) * 4, ("escape",)),
-    Place("help", ("f1", "?"), ("Everywhere",), DOWN_AND_UP),
+    Place("help", ("f1", "?"), ("Everywhere",), DOWN_AND_UP, ("escape",)),
 )
+
+
+class Cost(NamedTuple):
+    """Seconds, and of these the app's of the processor."""
+
+    wall: float
+    work: float
 
 
 class Terminal:
@@ -126,12 +188,13 @@ class Terminal:
                 return False
         return self._new.rindex(FRAME_END) >= 0
 
-    def press(self, key: str, *texts: str, limit: float = 60.0) -> tuple[float, float] | None:
-        """Seconds, and of these the app's of the processor, until the key has been answered; None: by no frame."""
+    def press(self, key: Key, *texts: str, limit: float = 60.0) -> Cost | None:
+        """What it costs until the key has been answered; None: by no frame."""
         self._new = b""
+        key, texts = (key, texts) if isinstance(key, str) else (key[0], (*texts, key[1]))
         start, work = time.perf_counter(), self.work()
         os.write(self._fd, KEYS.get(key, key).encode())
-        return (time.perf_counter() - start, self.work() - work) if self.until(*texts, limit=limit) else None
+        return Cost(time.perf_counter() - start, self.work() - work) if self.until(*texts, limit=limit) else None
 
     def work(self) -> float:
         """Seconds of the processor that the app has used."""
@@ -151,28 +214,37 @@ class Terminal:
         os.close(self._fd)
 
 
-def measure(
-    place: Place, terminal: Terminal, times: int, rng: random.Random
-) -> tuple[tuple[float, float], list[float]]:
-    """How the screen opens: seconds and the processor's; and the seconds of each key."""
+class Measured(NamedTuple):
+    """How a screen opens, after how many seconds it is ready, and what its keys cost."""
+
+    opened: Cost
+    ready: float | None
+    keys: list[Cost]
+
+
+def measure(place: Place, terminal: Terminal, times: int, rng: random.Random) -> Measured:
+    """Go there, press keys there, and leave it."""
     for key in place.way[:-1]:
-        terminal.press(key, limit=2.0)
+        terminal.press(key, limit=2.0 if isinstance(key, str) else 60.0)
         terminal.rest(0.3)
+    start = time.perf_counter()
     opened = terminal.press(place.way[-1], *place.texts)
-    if opened is None:
-        raise TimeoutError(f"{place.name}: {place.texts} never came")
+    ready = terminal.until(place.ready)
+    seconds = time.perf_counter() - start
+    if opened is None or not ready:
+        raise TimeoutError(f"{place.name}: {place.texts} {place.ready} never came")
     terminal.rest(0.5)
-    seconds = []
+    costs = []
     rounds = -(-times // len(place.keys)) if place.keys else 0  # whole ones, which end where they began
     for n in range(rounds * len(place.keys)):
         time.sleep(rng.uniform(0.0, 0.05))
-        answer = terminal.press(place.keys[n % len(place.keys)], limit=1.0)
-        seconds += [answer[0]] if answer is not None else []
+        cost = terminal.press(place.keys[n % len(place.keys)], limit=1.0)
+        costs += [cost] if cost is not None else []
         terminal.rest(0.06)
     for key in place.back:
         terminal.press(key, limit=2.0)
         terminal.rest(0.3)
-    return opened, seconds
+    return Measured(opened, seconds if place.ready else None, costs)
 
 
 class Training:
@@ -197,18 +269,41 @@ class Training:
 
 
 def add_what_can_be_opened(db: Path) -> None:
-    """A game that can be replayed, and a run with a log, the newest of all."""
-    subprocess.run(
-        [*COMMAND, "match", "tic_tac_toe", "random", "first-legal", "--games", "2", "--db", str(db)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Games that can be replayed, a run with a log, models of text (nobody asks them), what was measured of some."""
+    for command in (
+        ["evaluate", "ALE/Breakout-v5", "random", "--episodes", "1"],
+        ["match", "tic_tac_toe", "random", "first-legal", "--games", "2"],
+    ):
+        words = [*COMMAND, *command, "--db", str(db)]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with Store(db) as store:
+        parent = store.add_text_model("small", "sft", {"config.json": b"{}"})
+        tuned = _text_run(store, "tuned", "rlhf")
+        store.add_text_model("tuned", "rlhf", {"config.json": b"{}"}, parent, tuned)
+        prompts = store.add_prompts([f"what is the matter with lamp {n}?" for n in range(3)], "test")
+        answers = [(prompt, step) for prompt in prompts for step in (100, 200, 300)]
+        store.add_completions([Completion(at, f"answer of step {n}", run=tuned, step=n) for at, n in answers])
+        for labels in (50, 200):
+            run = _text_run(store, f"curve-ppo-{labels}-0", "rlhf", gold="helpful")
+            store.add_metrics(run, [(step, {"charts/gold": step / 400}) for step in (100, 200, 300)])
+            for name, steps in ((f"curve-dpo-{labels}-0.1-0", (0,)), (f"curve-reward-{labels}-0", (1, 2, 4, 8))):
+                _text_run(store, name, "dpo")
+                for step in steps:
+                    keep_point(store, name, step, float(step), 0.1 * step, 0.2 * step)
     jobs, name = Jobs(db), "logged"
     command = ["train", "gridworld/cliff", "--algo", "q_learning", "--steps", "2000", "--name", name]
     job = jobs.start(command, f"training {name}", f"run {name}").id
     while jobs.job(job).state == "running":
         time.sleep(0.1)
+
+
+def _text_run(store: Store, name: str, algorithm: str, **config: str) -> int:
+    run = store.create_run(Run(name, "text", algorithm, {"parent": "small", **config}, 1, 400))
+    keys = ("charts/reward", "charts/kl", "losses/entropy", "losses/policy_loss", "charts/accuracy", "charts/length")
+    metrics = [(step, {key: step / (n + 1) for n, key in enumerate(keys)}) for step in range(1, 401)]
+    store.commit_interval(run, 400, 1.0, metrics)
+    store.finish_run(run, "finished")
+    return run
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -225,11 +320,11 @@ def main() -> None:
     parser.add_argument("--size", default="160x50", help="of the terminal")
     parser.add_argument("--only", help="screens whose name has this in it (the ways to them are gone all the same)")
     options = parser.parse_args()
-    foreign = " --foreign" if options.foreign else ""
-    about = facts("From key to paint", f"python benchmarks/paint.py --trainings {options.trainings}{foreign}")
+    words = f"--trainings {options.trainings}{' --foreign' * options.foreign}"
+    words += f" --openings {options.openings} --times {options.times}"
+    about = facts("From key to paint", f"python benchmarks/paint.py {words}")
     columns, lines = map(int, options.size.split("x"))
-    opened: dict[str, list[tuple[float, float]]] = {}
-    keys: dict[str, list[float]] = {}
+    measured: dict[str, list[Measured]] = {}
     trainings: list[Training] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -249,11 +344,9 @@ def main() -> None:
                 try:
                     for place in PLACES:
                         times = 0 if options.only and options.only not in place.name else options.times
-                        both, seconds = measure(place, terminal, -(-times // options.openings), random.Random(n))
-                        opened.setdefault(place.name, []).append(both)
-                        keys.setdefault(place.name, []).extend(seconds)
-                        told = f"{1000 * percentile(seconds, 0.95):.0f} ms" if seconds else "–"
-                        print(f"{place.name}: {both[0]:.3f} s, keys {told}", file=sys.stderr, flush=True)
+                        one = measure(place, terminal, -(-times // options.openings), random.Random(n))
+                        measured.setdefault(place.name, []).append(one)
+                        print(f"{place.name}: {' | '.join(cells_of([one]))}", file=sys.stderr, flush=True)
                 finally:
                     terminal.close()
         finally:
@@ -264,26 +357,34 @@ def main() -> None:
         f"A terminal of {columns} columns and {lines} lines; {options.trainings} trainings beside it, {whose};"
         f" {options.openings} openings of each screen, {options.times} keys on it. Limits: opened within"
         f" {OPEN_LIMIT:g} s, 95 of 100 keys painted within {1000 * KEY_LIMIT:.0f} ms. “Of the processor” is the app's"
-        " own time while a screen opens.",
+        " own time while a screen opens, or until 95 of 100 keys are painted.",
         "",
-        "| screen | opens in | of the processor | key to paint: median | 95 of 100 | longest |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| screen | opens in | of the processor | key to paint: median | 95 of 100 | longest | of the processor |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        *(f"| {name} | {' | '.join(cells_of(found))} |" for name, found in measured.items()),
     ]
-    for name, times in opened.items():
-        wall, work = (statistics.median(values) for values in zip(*times, strict=True))
-        cells = [f"{wall:.3f} s{over(wall, OPEN_LIMIT)}", f"{work:.3f} s"]
-        if found := keys[name]:
-            high = percentile(found, 0.95)
-            cells += [f"{1000 * statistics.median(found):.0f} ms", f"{1000 * high:.0f} ms{over(high, KEY_LIMIT)}"]
-            cells.append(f"{1000 * max(found):.0f} ms")
-        else:
-            cells += ["–"] * 3
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    every = [second for found in keys.values() for second in found]
+    every = [cost.wall for found in measured.values() for one in found for cost in one.keys]
     if every:
         rows += ["", f"All {len(every):,} keys: 95 of 100 within {1000 * percentile(every, 0.95):.0f} ms."]
+    for name, found in measured.items():
+        if times := [one.ready for one in found if one.ready is not None]:
+            rows += ["", f"{name}: the game's process has answered after {statistics.median(times):.3f} s."]
     print("\n".join(rows))
-    save("paint", about | {"opened": opened, "keys": keys}, rows)
+    if not options.only:
+        save("paint_foreign" if options.foreign else "paint", about | {"measured": measured}, rows)
+
+
+def cells_of(found: Sequence[Measured]) -> list[str]:
+    """A screen's part of the table."""
+    wall, work = (statistics.median(values) for values in zip(*(one.opened for one in found), strict=True))
+    cells = [f"{wall:.3f} s{over(wall, OPEN_LIMIT)}", f"{work:.3f} s"]
+    costs = [cost for one in found for cost in one.keys]
+    if not costs:
+        return [*cells, *["–"] * 4]
+    walls, works = zip(*costs, strict=True)
+    high = percentile(walls, 0.95)
+    cells += [f"{1000 * statistics.median(walls):.0f} ms", f"{1000 * high:.0f} ms{over(high, KEY_LIMIT)}"]
+    return [*cells, f"{1000 * max(walls):.0f} ms", f"{1000 * percentile(works, 0.95):.0f} ms"]
 
 
 def over(value: float, limit: float) -> str:
