@@ -19,7 +19,7 @@ def is_picture(shape: Sequence[int]) -> bool:
 def room_for(lead: Sequence[int], shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Zeros [*lead, *shape] for observations [*shape]."""
     if not is_picture(shape):
-        return torch.zeros(*lead, *shape, dtype=dtype, device=device)
+        return torch.zeros((*lead, *shape), dtype=dtype, device=device)
     channels, height, width = shape
     return torch.zeros(*lead, height, width, channels, dtype=dtype, device=device).movedim(-1, -3)
 

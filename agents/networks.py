@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from agents.board_network import PointPolicy, PooledValue, acts_on_points, board_layers
 from agents.configs import ActorCriticConfig, AZConfig, LearnerConfig, PPOConfig, config_from
 from agents.distributions import mean_and_deviation
-from agents.layout import is_picture
+from agents.layout import is_picture, room_for
 from agents.losses import masked_log_softmax
 from agents.metrics import PolicyWeights
 from agents.planner import Planner
@@ -147,8 +147,9 @@ class RunningStatistics(nn.Module):
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("variance", torch.ones(shape))
+        cpu = torch.device("cpu")
+        self.register_buffer("mean", room_for((), shape, torch.float32, cpu))
+        self.register_buffer("variance", room_for((), shape, torch.float32, cpu) + 1)
         self.register_buffer("count", torch.tensor(1e-4))
 
     @property
@@ -158,16 +159,24 @@ class RunningStatistics(nn.Module):
 
     @torch.no_grad()
     def update(self, batch: Tensor) -> None:
-        """Take in batch [B, *shape]."""
+        """Take in batch [B, *shape], of pictures a few at a time: what is in the way then stays in the cache."""
+        for part in batch.split(max(1, 2**20 // self.mean.numel())):
+            self._merge(part)
+
+    def _merge(self, batch: Tensor) -> None:
         size = batch.shape[0]
         if size == 0:
             return
-        delta = batch.mean(0) - self.mean
+        mean, variance = self.mean, self.variance
+        if is_picture(mean.shape):  # sums over rows are quick in the order in which they lie
+            batch, mean, variance = (x.movedim(-3, -1) for x in (batch, mean, variance))
+        here = batch.mean(0)
+        squares = (batch - here).square_().sum(0)
+        delta = here - mean
         total = self.count + size
-        between = delta.square() * self.count * size / total
-        squares = self.variance * self.count + batch.var(0, correction=0) * size + between
-        self.mean += delta * size / total
-        self.variance.copy_(squares / total)
+        squares += variance * self.count + delta.square() * (self.count * size / total)
+        mean += delta * size / total
+        variance.copy_(squares / total)
         self.count.copy_(total)
 
 
@@ -175,7 +184,7 @@ class Normaliser(RunningStatistics):
     """RunningStatistics that also apply themselves: (x − mean) / deviation, clipped to ±10."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return ((x - self.mean) / self.deviation).clamp(-10, 10)
+        return (x - self.mean).div_(self.deviation).clamp_(-10, 10)
 
 
 def prepare(observation: Tensor, scale: float) -> Tensor:
