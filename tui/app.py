@@ -185,7 +185,7 @@ class ArenaApp(Navigation):
     def action_help(self) -> None:
         from tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen(self.keys))
+        self.push_screen(HelpScreen(self.keys, self.screen))
 
     def action_rebind(self) -> None:
         """Choose a binding, press its new key; kept in the keymap file."""

@@ -39,6 +39,12 @@ def groups() -> list[tuple[str, list[Binding]]]:
     return [("Everywhere", list(EVERYWHERE)), *((title, bindings(screen)) for title, screen in KEYS)]
 
 
+def title_of(screen: type) -> str | None:
+    """The title of a screen's group; None where it has none."""
+    name = f"{screen.__module__}:{screen.__name__}"
+    return next((title for title, known in KEYS if known == name), None)
+
+
 def keys_of(binding: Binding, keymap: Mapping[str, str]) -> str:
     """What a binding is bound to, comma-separated."""
     return keymap.get(binding.id or "", binding.key)

@@ -231,6 +231,9 @@ async def test_help_names_every_key_and_every_key_has_an_id(league: Path) -> Non
             assert {b.id for b in own} <= ids
             await pilot.press("question_mark")
             await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+            titles = {"home": "Lobby", "leaderboard": "League", "replays": "List of replays"}
+            first = str(app.screen.query(Static).first().content).splitlines()[:3]
+            assert first == ["Arena: keys and rules", "", titles[start]]
             await pilot.press("escape")
             await until(pilot, lambda screen=screen: app.screen is screen)
 
@@ -314,3 +317,14 @@ async def test_a_key_that_comes_before_the_games_facts_is_not_lost(league: Path)
         app.home.query_one("#games", OptionList).highlighted = app.home._games.index("connect_four")
         app.home.action_play()  # what the highlighted game brings about has not been handled yet
         await until(pilot, lambda: "connect_four against" in shown(app))
+
+
+@pytest.mark.slow
+async def test_a_long_game_takes_one_line_of_the_lobby(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.add_game("pettingzoo/classic/chess_v6")
+        app.add_game("gridworld/maze?level=1&size=11")
+        prompts = [str(option.prompt) for option in app.screen.query_one("#games", OptionList).options]
+        assert prompts[-2:] == ["…  …/chess_v6", "1  …/maze?level=1&size…"]

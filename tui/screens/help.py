@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.keys import format_key
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from tui.keymap import groups, keys_of
+from tui.keymap import groups, keys_of, title_of
 from tui.widgets.key_bar import KeyBar
 
 GENERAL = (
@@ -31,6 +31,8 @@ GENERAL = (
     "Keys are kept in a file that `arena keys` prints.\n"
 )
 
+Part = str | tuple[str, str]
+
 
 def key_rows(app_keymap: dict[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Per screen its (keys, what they do, binding id), with the person's own keys in place."""
@@ -43,23 +45,27 @@ def _row(binding: Binding, keymap: dict[str, str]) -> tuple[str, str, str]:
 
 
 class HelpScreen(ModalScreen[None]):
-    """Scrolls."""
+    """Scrolls. `below`: the screen that help was asked for from, whose keys come first."""
 
     CSS_PATH = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "Close", id="help.close")]
 
-    def __init__(self, keymap: dict[str, str]) -> None:
+    def __init__(self, keymap: dict[str, str], below: Screen[Any]) -> None:
         super().__init__()
         self._keymap = keymap
+        self._below = title_of(type(below))
 
     def compose(self) -> ComposeResult:
-        parts: list[str | tuple[str, str]] = [("Arena: keys and rules\n\n", "bold $primary"), GENERAL]
+        here: list[Part] = []
+        others: list[Part] = []
         for title, rows in key_rows(self._keymap):
+            parts = here if title == self._below else others
             parts.append((f"\n{title}\n", "bold $primary"))
             for keys, words, _ in rows:
                 parts += [(f"  {keys:14}", "bold"), f"{words}\n"]
+        heading = ("Arena: keys and rules\n", "bold $primary")
         with VerticalScroll():
-            yield Static(Content.assemble(*parts))
+            yield Static(Content.assemble(heading, *here, f"\n{GENERAL}", *others))
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -131,7 +131,9 @@ class HomeScreen(AreaScreen):
 
     def _entry(self, game: str) -> Content:
         players = MARKS[find_game(game.partition("?")[0]).turns]
-        return Content.assemble((f"{players:3}", "$text-muted"), inert(game))
+        room = 33 if self.size.width >= 120 else 20
+        name = game if len(game) <= room else f"…/{game.rpartition('/')[2]}"
+        return Content.assemble((f"{players:3}", "$text-muted"), shorten(name, room))
 
     @on(OptionList.OptionHighlighted, "#games")
     def _game_highlighted(self) -> None:
