@@ -262,7 +262,8 @@ def _read(path: Path, limit: int) -> bytes:
                 raise ArenaError(f"{path} is too large: {status.st_size:,} bytes, at most {limit:,} are taken")
             return file.read(limit)
     except OSError as error:
-        raise ArenaError(f"{path} cannot be read: {error.strerror}") from None
+        kind = UsageError if isinstance(error, FileNotFoundError) else ArenaError
+        raise kind(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _write_directory(out: Path, files: dict[str, bytes]) -> None:

@@ -26,7 +26,12 @@ class RankScreen(JudgeScreen):
     NEXT_MODE = "score"
     NOTHING = "There is nothing left to rank: every prompt with two different completions or more has been ranked."
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(letter, f"place({n})", letter.upper(), id=f"rank.{letter}") for n, letter in enumerate(LETTERS)),
+        *(
+            Binding(
+                letter, f"place({n})", letter.upper(), id=f"rank.{letter}", tooltip=f"{letter.upper()} is the next best"
+            )
+            for n, letter in enumerate(LETTERS)
+        ),
         Binding("equals_sign", "tie", "Tie", id="rank.tie", key_display="=", tooltip="the next is as good as the last"),
         Binding("backspace", "clear", "Clear", id="rank.clear", tooltip="begin this order anew"),
         Binding("s", "later", "Later", id="rank.later", tooltip="not now"),
