@@ -181,23 +181,32 @@ async def soak(db: Path, seconds: float, seed: int) -> int:
     pressed: list[str] = []
     areas = [area.key for area in AREAS]
     start = time.monotonic()
-    async with app.run_test(size=(80, 24)) as pilot:
-        turns = asyncio.create_task(watch.turns())
-        while (passed := time.monotonic() - start) < seconds and app._exception is None and app.is_running:
-            kind = rng.random()
-            if kind < 0.01:
-                await pilot.resize_terminal(*rng.choice(SIZES))
-            else:
-                keys = areas if kind < 0.08 else MOVES if kind < 0.6 else LETTERS if kind < 0.92 else SIGNS
-                pressed.append(rng.choice(keys))
-                await pilot.press(pressed[-1])
-            await asyncio.sleep(REST_SECONDS if rng.random() < REST_SHARE else rng.choice(PAUSES))
-            seen[type(app.screen).__name__] += 1
-            if len(pressed) % 200 == 0:
-                memory.append(memory_mib())
-                print(f"{passed:6.0f} s {len(pressed):6} keys {memory[-1]:6.0f} MiB", file=sys.stderr, flush=True)
-        ended = not app.is_running
-        turns.cancel()
+    ended = False
+
+    async def type_on() -> None:
+        nonlocal ended
+        async with app.run_test(size=(80, 24)) as pilot:
+            turns = asyncio.create_task(watch.turns())
+            while (passed := time.monotonic() - start) < seconds and app._exception is None and app.is_running:
+                kind = rng.random()
+                if kind < 0.01:
+                    await pilot.resize_terminal(*rng.choice(SIZES))
+                else:
+                    keys = areas if kind < 0.08 else MOVES if kind < 0.6 else LETTERS if kind < 0.92 else SIGNS
+                    pressed.append(rng.choice(keys))
+                    await pilot.press(pressed[-1])
+                await asyncio.sleep(REST_SECONDS if rng.random() < REST_SHARE else rng.choice(PAUSES))
+                seen[type(app.screen).__name__] += 1
+                if len(pressed) % 200 == 0:
+                    memory.append(memory_mib())
+                    print(f"{passed:6.0f} s {len(pressed):6} keys {memory[-1]:6.0f} MiB", file=sys.stderr, flush=True)
+            ended = not app.is_running
+            turns.cancel()
+
+    try:
+        await type_on()
+    except Exception:
+        failures.append(traceback.format_exc())
     watch.end()
     for job in app.jobs.all():
         app.jobs.kill(job.id)
@@ -211,8 +220,8 @@ async def soak(db: Path, seconds: float, seed: int) -> int:
     watch.report()
     for failure in failures[:5]:
         print(failure)
-    if ended:
-        print(f"the app ended after {pressed[-5:]}")
+    if ended or failures:
+        print(f"the app ended or failed after {pressed[-5:]}")
     return 1 if failures or ended or growth > GROWTH_MIB or watch.held else 0
 
 

@@ -17,7 +17,7 @@ from textual._styles_cache import StylesCache
 from textual.cache import FIFOCache, LRUCache
 from textual.widget import Widget
 
-from tui import strips  # noqa: F401
+from tui import leaving, strips  # noqa: F401
 
 LOOK_SECONDS = 0.25
 REST_SECONDS = 0.4
