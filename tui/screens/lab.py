@@ -220,10 +220,14 @@ class LabScreen(LiveScreen):
         wide = self.has_class("-wide")
         shown = min(PANELS if self.size.height >= 36 else 4, max(1, len(series))) if wide else 1
         first = self._metric % len(series) if series and not wide else 0
+        new = False
         for number in range(PANELS):
             plot = next(iter(self.query(f"#plot-{number}").results(PlotPanel)), None)
             if plot is None and number < shown:
-                plot = PlotPanel(id=f"plot-{number}", empty="no metrics yet")
+                if new:  # one after another: all else is painted first
+                    self.call_after_refresh(self._draw_more)
+                    break
+                plot, new = PlotPanel(id=f"plot-{number}", empty="no metrics yet"), True
                 self.query_one("#plots").mount(plot)
             if plot is not None:
                 plot.set_class(number < shown, "-shown")
@@ -236,6 +240,10 @@ class LabScreen(LiveScreen):
             title = FIRST_KEYS.get(key, key)
             hint = "" if wide or len(series) < 2 else f"m: the next of {len(series)} metrics"
             plot.show([Series(lab.curves.run, steps, values)], title, lab.curves.counted, hint)
+
+    def _draw_more(self) -> None:
+        if self._lab is not None and self.is_attached:
+            self._draw(self._lab)
 
     def _about(self, row: LabRow | None) -> str:
         if row is None:
