@@ -213,5 +213,5 @@ class LessonsScreen(AreaScreen):
             self._say("done; space runs it again, → is the next lesson")
         else:
             told = [job.progress for job in message.jobs if job.state == "running" and job.progress is not None]
-            words = [f"{each.part} {100 * each.done // max(each.total, 1)} %" for each in told]
+            words = [f"{each.part} {min(100, 100 * each.done // max(each.total, 1))} %" for each in told]
             self._say(f"running: {' · '.join(words) or 'starting…'}")
