@@ -357,7 +357,8 @@ def main() -> None:
         f"A terminal of {columns} columns and {lines} lines; {options.trainings} trainings beside it, {whose};"
         f" {options.openings} openings of each screen, {options.times} keys on it. Limits: opened within"
         f" {OPEN_LIMIT:g} s, 95 of 100 keys painted within {1000 * KEY_LIMIT:.0f} ms. “Of the processor” is the app's"
-        " own time while a screen opens, or until 95 of 100 keys are painted.",
+        " own time while a screen opens, or until 95 of 100 keys are painted. A game is open when it shows who plays"
+        " and, on a board, its start; a key of a screen that moves by itself is painted when its own answer is.",
         "",
         "| screen | opens in | of the processor | key to paint: median | 95 of 100 | longest | of the processor |",
         "|---|---:|---:|---:|---:|---:|---:|",
