@@ -181,8 +181,8 @@ LESSONS = (
             "This is the whole way in small: pre-training, fine-tuning on demonstrations, labels, reward model, "
             "PPO, DPO. It takes a few minutes. Label pairs yourself in the label area; the lab has the real thing.",
         ),
-        "The reward model is right about most pairs; PPO moves away from the model it began as (the KL), and its reward "
-        "begins to rise. So small a run shows the way, not the result.",
+        "The reward model is right about most pairs; PPO moves away from the model it began as (the KL), and its "
+        "reward begins to rise. So small a run shows the way, not the result.",
         (("rlhf", "demo", "--small"),),
         (
             Curve("reward model right", "reward", "charts/accuracy"),
