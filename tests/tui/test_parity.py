@@ -106,7 +106,7 @@ COMMANDS = {
 VIEWS = re.compile(
     r"(app|area|session|pad|plot|job|details|ask)\..*|setup\.(next|leave)|home\.quit"
     r"|replay\.(back|on|start|end|again)|moving\.(back|on|far_back|far_on|start|end|play|again)"
-    r"|realtime\.(mode|pause|step|faster|slower|zoom|leave)|replays\.(clear|refresh|leave)"
+    r"|realtime\.(mode|pause|watch|step|faster|slower|zoom|leave)|replays\.(clear|refresh|leave)"
     r"|league\.(game|before|next|view|output|refresh|leave)|training\.(before|next|output|refresh|leave)"
     r"|form\.(next|before|page_down|page_up|reset|cancel)|label\.(jump|down|up|prompt_down|prompt_up|leave)"
     r"|lab\.(output|refresh|leave)|samples\.(next|before|leave)|lens\.numbers"
