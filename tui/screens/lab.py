@@ -394,7 +394,7 @@ def _state(row: LabRow) -> str:
     if row.run is None:
         return "✓ kept"
     if row.run.active and row.run.total:
-        return f"{SIGNS[row.run.state]} {100 * row.run.step // row.run.total}%"
+        return f"{SIGNS[row.run.state]} {min(100, 100 * row.run.step // row.run.total)}%"
     return f"{SIGNS[row.run.state]} {'done' if row.run.state == 'finished' else row.run.state}"
 
 
