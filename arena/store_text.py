@@ -155,17 +155,26 @@ class TextStore(LabelStore, RankingStore, ImportStore):
         return [from_row(Completion, row) for row in self._file.rows(sql, *values, -1 if limit is None else limit)]
 
     def count_texts(self) -> dict[str, int]:
-        """How many demonstrations, prompts, completions of training prompts, and pairs but those of rankings."""
+        """How many demonstrations, prompts, completions of training prompts, and pairs but those of rankings.
+
+        All of a table are counted in no time, and the few that are none of them taken away.
+        """
         count = {
-            "demonstrations": "demonstrations",
-            "train prompts": "prompts WHERE split = 'train'",
-            "test prompts": "prompts WHERE split = 'test'",
-            "completions": """completions JOIN prompts ON prompts.id = completions.prompt
-                WHERE run IS NULL AND split = 'train'""",
-            "pairs": "pairs WHERE proposed_by <> 'rank'",
+            "demonstrations": ["demonstrations"],
+            "train prompts": ["prompts", "prompts WHERE split = 'test'"],
+            "test prompts": ["prompts WHERE split = 'test'"],
+            "completions": [
+                "completions",
+                "completions WHERE run IS NOT NULL",
+                "completions JOIN prompts ON prompts.id = completions.prompt WHERE run IS NULL AND split = 'test'",
+            ],
+            "pairs": ["pairs", "pairs WHERE proposed_by = 'rank'"],
         }
-        columns = ", ".join(f"(SELECT count(*) FROM {what}) AS '{name}'" for name, what in count.items())
-        return dict(self._file.rows(f"SELECT {columns}")[0])
+        columns = (
+            " - ".join(f"(SELECT count(*) FROM {part})" for part in parts) + f" AS '{name}'"
+            for name, parts in count.items()
+        )
+        return dict(self._file.rows(f"SELECT {', '.join(columns)}")[0])
 
 
 def _check_file_name(name: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from arena import migrations
+from arena.records import Run
 from arena.records_text import Completion, Example, Pair
 from arena.store import Store
 from arena.store_rows import CHUNK_BYTES, MAX_TEXT
@@ -94,8 +95,6 @@ def test_demonstrations_bring_their_prompts(store: Store) -> None:
 def test_completions_are_found_by_what_made_them(store: Store) -> None:
     how, why = store.add_prompts(["how?"]) + store.add_prompts(["why?"], "test")
     model = store.add_text_model("base", "pretrained", {"a": b""})
-    from arena.records import Run
-
     run = store.create_run(Run("rlhf-1", "text", "rlhf", {}, 0, 10))
     rows = [
         Completion(how, "so.", model=model, temperature=0.7, top_k=50, top_p=0.9, seed=3),
@@ -137,6 +136,9 @@ def test_counts_are_those_of_the_lists(store: Store) -> None:
         store.add_label(pair, "ann", choice)
     store.add_label(second, "bob", "a")
     store.undo_label("bob")
+    run = store.create_run(Run("ppo", "text", "rlhf", {}, 1, 10))
+    store.add_completions([Completion(prompt, "e", run=run, step=1) for prompt in (asked, held_out)])
+    store.add_pairs([Pair(asked, one, three, "rank")])
     assert store.count_texts() == {
         "demonstrations": len(store.demonstrations()),
         "train prompts": len(store.prompts("train")),
