@@ -22,9 +22,9 @@ from tui import leaving, strips  # noqa: F401
 LOOK_SECONDS = 0.25
 REST_SECONDS = 0.4
 """How long nobody has pressed or moved anything before a collection."""
-LEAST, MOST = 2, 5
+LEAST, MOST = 1, 3
 """After how many collections of younger objects (of 7,000 new ones each) a full one is worth it, and is due anyway."""
-STAY = 3
+STAY = 2
 """After so many full collections what is left, caches for the most part, is taken to stay, and again after so many
 times as many: it need not be looked at any more, and the little of it that does go one day is not worth a search."""
 
