@@ -29,7 +29,7 @@ TARGET = ROOT / "arena/data/starters"
 MAX_BYTES = 3 * 2**20
 """Of all but the Atari agents, which may have 2 MiB each."""
 GAMES = 100
-FEWER = {"go?size=13": 10}
+FEWER = {"go?size=13": 10, "pettingzoo/atari/pong_v3": 20}
 """Games of a match where they take long."""
 SEED = 1
 SCRIPTS = {
@@ -38,6 +38,7 @@ SCRIPTS = {
     "gridworld/sumo": ["random", "first-legal"],
     "gridworld/tron": ["random", "first-legal"],
     "go?size=13": ["random", "mcts-100"],
+    "pettingzoo/atari/pong_v3": ["random", "ball-follower"],
 }
 """Who else is in a game's round robin."""
 # What is trained. `levels`: starter → its steps; `half`: kept in half precision (a round robin is played before
@@ -115,6 +116,32 @@ RUNS: dict[str, dict[str, Any]] = {
         "half": True,
         "plays": ["ALE/Pong-v5?sticky=0.0", "ALE/Pong-v5"],
         "note": "the rate fell towards 4.5 M steps until 1.34 M, towards 2.3 M until 1.46 M, then towards 1.9 M",
+    },
+    "starter-pong-duel": {
+        "game": "pettingzoo/atari/pong_v3",
+        "seed": 0,
+        "steps": 600_000,
+        "every": 100_000,
+        "words": shlex.split(
+            "--init duel2@1.5M --opponent ball-follower --opponent ball-follower --opponent duel@501k "
+            "--opponent duel@2.00M --opponent duel2@251k --opponent duel2@501k --opponent duel2@1.0M"
+        ),
+        "settings": {
+            "network": "dqn2013",
+            "hidden_size": 256,
+            "bfloat16": "true",
+            "num_envs": 16,
+            "num_steps": 64,
+            "learning_rate": 3e-4,
+            "pool_share": 0.875,
+            "pool_blocks": 7,
+            "pool_size": 1,
+            "random_share": 0.0625,
+            "snapshot_steps": 50_000,
+        },
+        "levels": {"expert": 600_000},
+        "half": True,
+        "note": "third of three runs: the log has the others, duel and duel2, 3.5 M steps",
     },
 }
 
@@ -240,6 +267,10 @@ def scored(db: Path, game: str, index: dict[str, Any]) -> None:
         print(f"{row['game']}: {row['strength']}", flush=True)
 
 
+def is_atari(game: str) -> bool:
+    return game.startswith(("ALE/", "pettingzoo/atari/"))
+
+
 def runs_of(game: str) -> list[str]:
     return [run for run, recipe in RUNS.items() if recipe["game"] == game]
 
@@ -276,7 +307,7 @@ def main() -> None:
     for file in TARGET.glob("*.safetensors"):
         if file.stem not in wanted:
             file.unlink()
-    size = sum(row["size"] for row in index["agents"] if row["game"] in SCRIPTS)
+    size = sum(row["size"] for row in index["agents"] if not is_atari(row["game"]))
     if size > MAX_BYTES:
         sys.exit(f"{size:,} bytes are more than {MAX_BYTES:,}")
     print(f"{len(index['agents'])} starters, {size:,} bytes without the Atari agents'")

@@ -21,6 +21,7 @@ from envs.registry import make
 
 GAMES = ("tic_tac_toe", "connect_four", "gridworld/sumo", "gridworld/tron")
 PONG = "ALE/Pong-v5?sticky=0.0"
+PONG_FOR_TWO = "pettingzoo/atari/pong_v3"
 ALONE = (PONG, "ALE/Pong-v5", "ALE/Breakout-v5?sticky=0.0", "ALE/Breakout-v5")
 
 
@@ -52,6 +53,13 @@ def test_pong_and_breakout_have_one_with_sticky_actions_or_not_and_it_is_small()
         assert (expert.elo, expert.size <= 2 * 2**20) == (None, True)
         assert "over 100 games" in expert.strength
         assert starters.measured(game) == {}
+
+
+def test_pong_for_two_has_one_and_it_is_small() -> None:
+    (expert,) = starters.starters(PONG_FOR_TWO)
+    assert expert.size <= 2 * 2**20
+    assert "against ball-follower" in expert.strength
+    assert starters.measured(PONG_FOR_TWO)["expert"] == expert.elo
 
 
 @pytest.mark.slow
