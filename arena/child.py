@@ -50,6 +50,7 @@ class AsyncChild(Generic[Message]):
         self._stderr: deque[str] = deque(maxlen=20)
         self._stderr_task = asyncio.create_task(self._read_stderr())
         self._closing = False
+        self._reading = asyncio.Lock()
 
     @classmethod
     async def start(cls) -> Self:
@@ -86,7 +87,8 @@ class AsyncChild(Generic[Message]):
     async def __anext__(self) -> Message:
         assert self._process.stdout is not None
         try:
-            line = await self._process.stdout.readline()
+            async with self._reading:  # who has been told to stop may not have let go yet
+                line = await self._process.stdout.readline()
         except (ValueError, OSError) as error:
             raise SessionDied(f"the {self.what}'s answer could not be read: {error}") from error
         if line.endswith(b"\n"):

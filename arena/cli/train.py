@@ -142,7 +142,9 @@ def train(
         if agents:
             newest = shlex.quote(agents[-1].name)
             alone = find_game(game.partition("?")[0]).num_players == 1
-            print(f"next: arena {'evaluate' if alone else 'play'} {shlex.quote(game)} {'' if alone else '--vs '}{newest}")
+            print(
+                f"next: arena {'evaluate' if alone else 'play'} {shlex.quote(game)} {'' if alone else '--vs '}{newest}"
+            )
     if run.state == "stopped":
         say(how_to_go_on(game, run.name, db))
         raise typer.Exit(INTERRUPTED if should_stop() else 0)

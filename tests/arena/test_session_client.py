@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from arena import child as children
 from arena import session_client
 from arena.child import SessionDied, encode
 from arena.game_client import GameSession
-from arena.session_client import Hint, Mind, Position, Result, Session, decode_event
+from arena.session_client import Hint, Mind, Position, Refusal, Result, Session, decode_event
 from envs.rendering import Drawing
 
 
@@ -77,6 +78,18 @@ async def test_the_async_client_tells_the_same(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(SessionDied, match=r"exit status 3\): out of memory"):
         await anext(session)
     assert not session.alive
+    await session.close()
+
+
+async def test_who_reads_next_waits_until_the_one_before_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    child(monkeypatch, """sys.stdin.readline(); print('{"event": "error", "message": "no", "fatal": false}')""")
+    session = await GameSession.start()
+    before = asyncio.ensure_future(anext(session))
+    await asyncio.sleep(0)
+    before.cancel()  # a screen that is closed; the next one has its child at once
+    session.send({"do": "step"})
+    async with asyncio.timeout(60):
+        assert await anext(session) == Refusal("no")
     await session.close()
 
 
