@@ -63,6 +63,7 @@ class PlayScreen(SessionScreen):
         self._resume = resume
         self._mind = not self.people
         self._hint: Content | None = None
+        self._began: int | None = None  # at which ply it was first shown
 
     @property
     def people(self) -> tuple[int, ...]:
@@ -127,6 +128,7 @@ class PlayScreen(SessionScreen):
 
     def show_opening(self) -> None:
         """The players and, of a game from its beginning, the board: nobody waits for the game's process to see them."""
+        self._began = None
         begun = self._resume or self._start.keys() & {"moves", "episode"}
         names = [seat if isinstance(seat, str) else seat["human"] for seat in self.seats]
         position = Position(self.game, 0, (None if begun else start_drawing(self.game)) or EMPTY, names)
@@ -139,6 +141,8 @@ class PlayScreen(SessionScreen):
         self.say(f"{words} getting ready…", "$text-muted")
 
     def show_position(self, position: Position) -> None:
+        if self._began is None:
+            self._began = position.ply
         self._hint = None
         mine = self._mine(position)
         resigned = position.result is not None and position.result.reason == "resigned"
@@ -337,7 +341,8 @@ class PlayScreen(SessionScreen):
         if self.query_one("#typed", Input).display:
             self._close_input()
             return
-        if self.kept:  # the lobby offers to go on with it
+        nothing_played = self.position is not None and self.position.ply == self._began
+        if self.kept or nothing_played:  # the lobby offers to go on with it, or it is as it began
             super().action_leave()
             return
         self._ask_to_abandon("Leave?", lambda yes: super(PlayScreen, self).action_leave() if yes else None)
