@@ -17,7 +17,7 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 from envs.errors import ArenaError
-from tui import keymap, signals, terminal_keys, turns  # noqa: F401 (turns: shortens them)
+from tui import keymap, resizing, signals, terminal_keys, turns  # noqa: F401 (resizing, turns: of Textual)
 from tui.areas import AREAS, KEYS, load
 from tui.children import Children
 from tui.facts import LeagueFacts, read_league
