@@ -133,6 +133,8 @@ async def test_playing_on_from_a_replay(league: Path) -> None:
         await sees(pilot, "your seat?")
         await pilot.press("enter")
         await sees(pilot, "unrated · move 2", "your move")
+        await pilot.press("n")  # Ann has played nothing, so neither this nor leaving asks
+        await sees(pilot, "unrated · move 3", "your move")
         await pilot.press("escape")
         await sees(pilot, "ply 2 of 5")  # back where one came from
 

@@ -63,7 +63,7 @@ class PlayScreen(SessionScreen):
         self._resume = resume
         self._mind = not self.people
         self._hint: Content | None = None
-        self._began: int | None = None  # at which ply it was first shown
+        self._began: int | None = None  # at which ply a person was first asked
 
     @property
     def people(self) -> tuple[int, ...]:
@@ -76,8 +76,9 @@ class PlayScreen(SessionScreen):
 
     @property
     def unfinished(self) -> bool:
-        """Whether a person is in the middle of a game."""
-        return bool(self.people and self._alive and self.position is not None and self.position.ply)
+        """Whether a person is in the middle of a game: the league keeps it, or a person has moved in it."""
+        moved = self.position is not None and self._began is not None and self.position.ply != self._began
+        return bool(self.people) and self._alive and (self.kept or moved)
 
     @property
     def kept(self) -> bool:
@@ -141,10 +142,10 @@ class PlayScreen(SessionScreen):
         self.say(f"{words} getting ready…", "$text-muted")
 
     def show_position(self, position: Position) -> None:
-        if self._began is None:
-            self._began = position.ply
         self._hint = None
         mine = self._mine(position)
+        if self._began is None and mine is not None:
+            self._began = position.ply
         resigned = position.result is not None and position.result.reason == "resigned"
         drawing = dataclasses.replace(position.drawing, caption="") if resigned else position.drawing
         self.query_one(BoardView).show(drawing, dict(position.legal[mine]) if mine is not None else {})
@@ -341,8 +342,7 @@ class PlayScreen(SessionScreen):
         if self.query_one("#typed", Input).display:
             self._close_input()
             return
-        nothing_played = self.position is not None and self.position.ply == self._began
-        if self.kept or nothing_played:  # the lobby offers to go on with it, or it is as it began
+        if self.kept:  # the lobby offers to go on with it
             super().action_leave()
             return
         self._ask_to_abandon("Leave?", lambda yes: super(PlayScreen, self).action_leave() if yes else None)
