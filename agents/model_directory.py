@@ -26,6 +26,8 @@ HUB_FILES = (
     "tokenizer.model",
     "generation_config.json",
 )
+HUB_SECONDS = 10.0
+"""How long the hub may take to say whether it has a model."""
 _SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 
@@ -181,12 +183,15 @@ def _from_hub(name: str) -> Path:
     """The directory of a name on the hub, by the loading code of `transformers`: downloaded, or what is cached."""
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or not name.isprintable():
         raise ModelError(f"{name!r}: there is no such directory")
+    from huggingface_hub import HfApi, try_to_load_from_cache
     from transformers.utils import cached_file
 
     def fetch(file: str) -> str | None:
         return cached_file(name, file, _raise_exceptions_for_missing_entries=False)
 
     try:
+        if try_to_load_from_cache(name, "config.json") is None:
+            HfApi().model_info(name, timeout=HUB_SECONDS)  # asks once; who downloads asks for half a minute
         config = fetch("config.json")
         if config is None:
             raise OSError

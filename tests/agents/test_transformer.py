@@ -360,6 +360,19 @@ def test_a_name_that_is_no_directory_fails_in_one_line(name: str, monkeypatch: p
     assert "\n" not in str(caught.value)
 
 
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = "http://127.0.0.1:1"
+    slept: list[float] = []
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", nobody)
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", nobody + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", slept.append)
+    with pytest.raises(ModelError, match="'nowhere' is no directory, and no model of that name"):
+        load_model("nowhere")
+    assert slept == [], "it was tried again and again"
+
+
 def test_sharded_weights_are_loaded(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     model = gpt2()
     model.save_pretrained(tmp_path, max_shard_size="20KB")
