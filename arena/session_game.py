@@ -70,8 +70,6 @@ class LiveGame:
         for name in seats:
             if isinstance(name, str):
                 resolve(store, self.spec.game, name, join=False)  # nobody joins a game that cannot be
-        self._seats = [_seated(store, self.spec.game, seat) for seat in seats]
-        self._people = [seat for seat, who in enumerate(self._seats) if who.contender is None]
         self._hides = self.spec.num_players > 1 and (
             bool(variant.all_options().get("fog")) if self.spec.num_slots > 1 else not self.spec.perfect_information
         )
@@ -81,8 +79,6 @@ class LiveGame:
         self._temperature = start.temperature
         self._seed, opening = self._opening(seed, start)
         self._generator = torch.Generator().manual_seed((seed + len(opening)) % 2**63)
-        different = len({who.agent.id for who in self._seats}) == len(self._seats)
-        self._rated = bool(self._people) and different and start.counts
         self._episode: int | None = None
         self._result: Result | None = None
         self._rating: dict[str, tuple[float | None, float]] = {}
@@ -97,6 +93,10 @@ class LiveGame:
         if self._recorder.reasons[0] is not None:
             raise UsageError("the game would be over before it begins")
         self._begins = 0 if start.actions else len(self._history)
+        self._seats = [_seated(store, self.spec.game, seat) for seat in seats]
+        self._people = [seat for seat, who in enumerate(self._seats) if who.contender is None]
+        different = len({who.agent.id for who in self._seats}) == len(self._seats)
+        self._rated = bool(self._people) and different and start.counts
 
     def position(self) -> Position:
         """The game as it stands, with what the people at this keyboard may know."""
@@ -201,7 +201,7 @@ class LiveGame:
             )
         action = self._env.action(move)
         if action not in dict(self._legal(seats[0])):
-            raise IllegalActionError(f"{move[:40]!r} is not allowed after {len(self._history)} moves")
+            raise IllegalActionError(f"{move[:40]!r} is not allowed as move {len(self._history) + 1}")
         self._apply([action])
 
     @property

@@ -49,13 +49,15 @@ def test_a_game_from_typed_moves_is_practice_and_undo_stays_in_it(db: Path) -> N
         assert store.match(episode.match).rules["opening_plies"] == 2
         assert store.setting(UNFINISHED) == ""
     for moves, told in (
-        (["5", "5"], "not allowed after 1"),
+        (["5", "5"], "not allowed as move 2"),
         (["10"], "10"),
         (["1", "4", "2", "5", "3"], "over before it begins"),
         ([5], "must be words"),
     ):
         with pytest.raises(Exception, match=told):
-            ask(server, db, "open", moves=moves)
+            ask(server, db, "open", moves=moves, seats=[{"human": "Zoe"}, "random"])
+    with Store(db) as store:
+        assert not {"Zoe", "random"} & {agent.name for agent in store.agents()}, "nobody joins a game that cannot be"
 
 
 def test_playing_on_from_a_stored_position(db: Path) -> None:
