@@ -2,7 +2,8 @@
 
 What carries over is the network up to its last layer, and of the last layer the rows of the actions that both games
 have, by name; an action that is new begins as in a fresh network. Values carry over too, except where they stood on
-layers of their own and the new network shares them. Between an actor-critic and a Q-network logits become values and
+layers of their own and the new network shares them. Where a game's pictures have a plane more for each player, the new
+planes say nothing at first. Between an actor-critic and a Q-network logits become values and
 values logits: the likeliest action is the same (a clone of demonstrations so shows DQN where to look; compare Hester et
 al. 2018, "Deep Q-learning from demonstrations"). Optimizers, schedules, games and chance begin anew.
 """
@@ -15,10 +16,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from agents.board_network import acts_on_points
 from agents.configs import CONFIGS, ActorCriticConfig, Config, DQNConfig, LearnerConfig, config_from
+from agents.layout import is_picture
 from agents.metrics import PolicyWeights
 from agents.networks import ActorCritic, choose_network
 from envs.errors import UsageError
@@ -75,6 +77,8 @@ def warm_start(network: nn.Module, config: LearnerConfig, spec: GameSpec, start:
             source = learnt.get(name.replace("value_", "policy_", 1))
         if source is None or (name.startswith("value_head.") and joins_values):
             continue
+        if _more_planes(start.spec, spec) and source.ndim >= 3:
+            source = _widened(name, source, tensor)
         head = name in ("policy_head.weight", "policy_head.bias")
         if source.shape != ((_outputs(start.spec), *tensor.shape[1:]) if head else tensor.shape):
             shapes = f"{list(source.shape)}, here {list(tensor.shape)}"
@@ -84,6 +88,23 @@ def warm_start(network: nn.Module, config: LearnerConfig, spec: GameSpec, start:
             tensor[ours] = source[theirs].to(tensor)
         else:
             tensor.copy_(source)
+
+
+def _more_planes(seen: GameSpec, shown: GameSpec) -> bool:
+    """Whether the pictures shown are those seen, and a plane for each player behind them."""
+    planes, *size = shown.observation_shape
+    as_seen = (planes - shown.num_players, *size)
+    return seen.observation_shape == as_seen and is_picture(as_seen) and seen.observation_dtype == "uint8"
+
+
+def _widened(name: str, source: Tensor, fresh: Tensor) -> Tensor:
+    """The learnt tensor, wherever the fresh one has more planes: their weights are 0, their statistics begin anew."""
+    known = source.shape[-3]
+    if source.shape != fresh[..., :known, :, :].shape:
+        return source
+    widened = torch.zeros_like(fresh) if name.endswith(".weight") else fresh.clone()
+    widened[..., :known, :, :] = source
+    return widened
 
 
 def _apart(names: Iterable[str]) -> bool:
@@ -99,7 +120,8 @@ def _outputs(spec: GameSpec) -> int:
 def _check_alike(config: LearnerConfig, theirs: Config, spec: GameSpec, start: Start) -> None:
     seen, shown = ((s.observation_shape, s.observation_dtype, s.scale) for s in (start.spec, spec))
     any_size = config.network == "board" and all(acts_on_points(s) for s in (start.spec, spec))
-    if seen != shown and not (any_size and (seen[0][0], *seen[1:]) == (shown[0][0], *shown[1:])):
+    more_planes = _more_planes(start.spec, spec) and seen[1:] == shown[1:]
+    if seen != shown and not more_planes and not (any_size and (seen[0][0], *seen[1:]) == (shown[0][0], *shown[1:])):
         raise UsageError(
             f"{start.name} cannot be started from: it sees {_words(seen)} in {start.spec.game}, and {spec.game} shows "
             f"{_words(shown)}"

@@ -94,6 +94,26 @@ def test_actions_are_matched_by_name_and_new_ones_begin_fresh() -> None:
     assert not torch.equal(ours.policy_head.weight[2], fresh.weight[2])
 
 
+def test_planes_for_the_players_say_nothing_at_first() -> None:
+    config = PPOConfig(network="dqn2013", hidden_size=8, normalise_observations=True)
+    alone = dataclasses.replace(SPEC, observation_shape=(4, 84, 84), observation_dtype="uint8", scale=255.0)
+    here = dataclasses.replace(alone, game="here", num_players=2, num_slots=2, observation_shape=(6, 84, 84))
+    theirs, start = start_of(config, alone)
+    seen = torch.randint(0, 256, (3, 4, 84, 84), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    theirs.take_in(seen)
+    start = start._replace(weights=freeze("ppo", config, theirs))
+    ours = network(config, here)
+    warm_start(ours, config, here, start)
+    for plane in (4, 5):
+        shown = torch.cat([seen, torch.zeros(3, 2, 84, 84, dtype=torch.uint8)], 1)
+        shown[:, plane] = 255
+        for mine, other in zip(ours(shown), theirs(seen), strict=True):
+            assert torch.allclose(mine, other, atol=1e-4)
+    colour = dataclasses.replace(here, observation_shape=(12, 84, 84))
+    with pytest.raises(UsageError, match="sees 4×84×84 uint8 up to 255 in there, and here shows 12×84×84"):
+        check_start(config, colour, start)
+
+
 @pytest.mark.parametrize(
     ("config", "changes", "complaint"),
     [
