@@ -270,7 +270,8 @@ async def test_nothing_to_label_says_where_pairs_come_from(db: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         await pilot.press("t")
-        await until(pilot, lambda: "arena prefs pairs" in shown(app))
+        await sees(pilot, "arena prefs pairs", "F8, the lab", "u Undo g Guide j Jump ? Help esc Back")
+        assert "1 ←" not in shown(app), "there is nothing to choose between"
         await pilot.press("1", "u", "n", "g")
         await until(pilot, lambda: isinstance(app.screen, LabelScreen) and not app.screen.busy)
         await pilot.press("escape")
@@ -328,6 +329,18 @@ async def test_completions_are_ranked_with_ties(db: Path) -> None:
         assert said_nothing(db)
         await press(pilot, screen, "s")
         await until(pilot, lambda: "why?" in shown(app))
+
+
+@pytest.mark.slow
+async def test_only_what_is_there_can_be_ranked(texts: Path) -> None:
+    app = ArenaApp(texts, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await opened(pilot, "rank")
+        await sees(pilot, "a A b B = Tie")
+        await press(pilot, screen, "d", "c")
+        await sees(pilot, "the letters from best to worst")
+        await press(pilot, screen, "b")
+        await sees(pilot, "B > …")
 
 
 def said_nothing(db: Path) -> bool:

@@ -27,6 +27,8 @@ from tui.widgets.area_bar import AreaBar
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.note import Note
 
+JUDGING = frozenset(("choose", "much", "place", "tie", "clear", "score", "later", "note", "write"))
+"""Actions about what is shown: where nothing is, there is nothing to do them to."""
 RECENT = 50
 RECOUNT = 200
 """Answers after which it is counted anew how many there are: others may propose and label at the same time."""
@@ -147,6 +149,10 @@ class JudgeScreen(AreaScreen):
 
     # The rest
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where nothing is left to judge, no key judges."""
+        return self.asked is not None or self.busy or action not in JUDGING
+
     @property
     def annotator(self) -> str:
         assert self.arena.user is not None
@@ -216,6 +222,7 @@ class JudgeScreen(AreaScreen):
             self._progress.done + message.change, self._progress.total, self._progress.seconds
         )
         self.query_one("#texts").display = self.asked is not None
+        self.query_one("#prompt").set_class(self.asked is None, "-alone")
         if self.asked is None:
             self.query_one("#prompt-text", Static).update(Content(self.NOTHING))
         else:
@@ -225,6 +232,7 @@ class JudgeScreen(AreaScreen):
                 pane.scroll_home(animate=False)
         self.say(Content(message.said) if message.said else self.hint())
         self._show_banner()
+        self.refresh_bindings()  # the keys are those of what is shown
         self._began = time.monotonic()
 
     def on_progress(self, message: Progress) -> None:

@@ -43,6 +43,12 @@ class RankScreen(JudgeScreen):
         self._ranks: dict[int, int] = {}
         self._tied = False
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Each completion has its letter; a letter without one does nothing."""
+        if action == "place" and self.asked is not None and parameters:
+            return parameters[0] in range(len(self.asked.texts))
+        return super().check_action(action, parameters)
+
     def panes(self) -> ComposeResult:
         for letter in LETTERS:
             pane = VerticalScroll(Static(id=f"{letter}-text"), id=letter, classes="text", can_focus=False)
