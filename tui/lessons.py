@@ -13,11 +13,12 @@ RETURN = "charts/episodic_return"
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of the plot: a metric of a run. `name`: in the legend."""
+    """One line of the plot: a metric of a run. `name`: in the legend; `times`: to stand beside larger ones."""
 
     name: str
     run: str
     metric: str = RETURN
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,7 @@ LESSONS = (
         ),
         "The TD error falls to 0: the table agrees with itself, and the walk to the right end is found.",
         (_train("gridworld/recycling", "q_learning", 6000, "q"),),
-        (Curve("return", "q"), Curve("TD error", "q", "losses/td_error")),
-        "return, TD error",
+        (Curve("return", "q"), Curve("TD error × 20", "q", "losses/td_error", 20)),
     ),
     Lesson(
         "Exploring: ε-greedy",

@@ -60,7 +60,7 @@ async def test_a_lesson_is_read_run_and_left(db: Path, monkeypatch: pytest.Monke
         await pilot.press("f9")
         await sees(pilot, f"Lesson 1 of {len(LESSONS)}", "Bellman", "space starts")
         await pilot.press("space")
-        await sees(pilot, "TD error", "done; space runs it again")
+        await sees(pilot, "TD error × 20", "done; space runs it again")
         await pilot.press("right", "space")
         await sees(pilot, "Exploring", "ε falls from 1", "done; space runs it again")
         screen = app.screen
@@ -82,15 +82,17 @@ async def test_a_lesson_is_read_run_and_left(db: Path, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_a_run_is_alive_and_leaves_nothing() -> None:
     command = ("train", "gridworld/trap", "--algo", "q_learning", "--steps", "400", "--name", "q", "--device", "cpu")
-    bench = Bench(Lesson("x", ("x",), "x", (command,), (Curve("return", "q"),)))
+    bench = Bench(Lesson("x", ("x",), "x", (command,), (Curve("return", "q"), Curve("three times", "q", times=3))))
     try:
         bench.start()
         end = time.monotonic() + 120
         while any(job.state == "running" for job in bench.jobs()) and time.monotonic() < end:
             time.sleep(0.1)
         assert [job.state for job in bench.jobs()] == ["done"], bench.jobs()
-        (series,) = bench.read()
-        assert series.name == "return"
+        series, larger = bench.read()
+        assert (series.name, larger.name) == ("return", "three times")
+        assert larger.y == [3 * value for value in series.y]
+        assert any(series.y)
         assert 0 < series.x[-1] <= 110
     finally:
         bench.close()

@@ -74,7 +74,7 @@ class Bench:
                 points = store.metrics(run.id, curve.metric, POINTS) if run is not None else []
                 if run is not None and points:
                     x = [100 * step / run.total_steps for step, _ in points]
-                    found.append(Series(curve.name, x, [value for _, value in points]))
+                    found.append(Series(curve.name, x, [curve.times * value for _, value in points]))
         return found
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class LessonsScreen(AreaScreen):
         self._say("space starts it, live, in a child process; nothing of it is kept")
 
     def _draw(self, series: list[Series]) -> None:
-        self.query_one(PlotPanel).show(series, self.lesson.y_title, "% of the run", self.lesson.y_title)
+        self.query_one(PlotPanel).show(series, self.lesson.y_title, "% of the run", "")
 
     def _say(self, text: str, style: str = "$text-muted") -> None:
         self.query_one("#note", Static).update(Content.styled(inert(text), style))
