@@ -163,6 +163,18 @@ async def test_every_screen_looks_as_it_did(
     assert not different, "\n".join(different)
 
 
+async def test_every_screen_is_drawn_without_colours(furnished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = ArenaApp(furnished)
+    async with app.run_test(size=SIZES[0]) as pilot:
+        for scene in SCENES:
+            await scene(pilot, app)
+            styles = {style for line in app.screen._compositor.render_strips() for _, style, _ in line if style}
+            colours = {colour.get_truecolor() for s in styles for colour in (s.color, s.bgcolor) if colour}
+            assert colours
+            assert all(red == green == blue for red, green, blue in colours), scene.__name__
+
+
 def difference(old: str, new: str) -> str:
     """The lines that are not the same."""
     pairs = [*zip(old.splitlines(), new.splitlines(), strict=False)]
