@@ -118,7 +118,7 @@ class LessonsScreen(AreaScreen):
             with VerticalScroll(id="page"):
                 yield Static(id="text")
             with Vertical(id="live"):
-                yield PlotPanel(id="plot", empty="space starts the run")
+                yield PlotPanel(id="plot")
                 yield Note(id="note")
         yield KeyBar()
 
