@@ -24,9 +24,11 @@ REST_SECONDS = 0.4
 """How long nobody has pressed or moved anything before a collection."""
 LEAST, MOST = 1, 3
 """After how many collections of younger objects (of 7,000 new ones each) a full one is worth it, and is due anyway."""
-STAY = 2
-"""After so many full collections what is left, caches for the most part, is taken to stay, and again after so many
-times as many: it need not be looked at any more, and the little of it that does go one day is not worth a search."""
+MANY = 100_000
+"""Where so many objects are left after a full collection, they are taken to stay, and not looked at any more."""
+LONG_REST_SECONDS, OLD = 20.0, 8
+"""After so long without a key those that were taken to stay are looked at, too, once that has been done so often: what
+has gone of them since would never be found otherwise."""
 
 
 def _clear(cache: LRUCache[Any, Any]) -> None:
@@ -58,8 +60,7 @@ class Garbage:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._touched = clock()
-        self._collections = 0
-        self._until_frozen = STAY
+        self._frozen = 0
 
     def begin(self) -> None:
         """What there is by now stays, and need not be looked at again; no full collection begins by itself."""
@@ -74,12 +75,15 @@ class Garbage:
 
     def look(self) -> bool:
         """Whether a full collection was due, and is done; call it every `LOOK_SECONDS`."""
-        waiting = gc.get_count()[2]
-        due = waiting >= MOST or (waiting >= LEAST and self._clock() - self._touched >= REST_SECONDS)
+        waiting, rest = gc.get_count()[2], self._clock() - self._touched
+        old = self._frozen >= OLD and rest >= LONG_REST_SECONDS
+        due = old or waiting >= MOST or (waiting >= LEAST and rest >= REST_SECONDS)
         if due:
+            if old:
+                gc.unfreeze()
+                self._frozen = 0
             gc.collect()
-            self._collections += 1
-            if self._collections == self._until_frozen:
+            if old or len(gc.get_objects()) > MANY:
                 gc.freeze()
-                self._until_frozen *= STAY
+                self._frozen += not old
         return due

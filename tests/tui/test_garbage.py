@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.cache import LRUCache
 from textual.widgets import DataTable
 
-from tui.garbage import LEAST, MOST, REST_SECONDS, STAY, Garbage
+from tui.garbage import LEAST, LONG_REST_SECONDS, MANY, MOST, OLD, REST_SECONDS, Garbage
 
 
 class Clock:
@@ -53,14 +53,28 @@ def test_much_garbage_is_not_waited_with(waiting: list[int]) -> None:
     assert garbage.look()
 
 
-def test_what_stays_is_frozen_ever_more_rarely(waiting: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen: list[int] = []
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(waiting[1]))
-    garbage = Garbage(Clock())
-    for _ in range(STAY**3 + 1):
+def test_many_objects_are_taken_to_stay_until_somebody_rests(
+    waiting: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, calls = [0], []
+    monkeypatch.setattr(gc, "get_objects", lambda: range(left[0]))
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
+    monkeypatch.setattr(gc, "unfreeze", lambda: calls.append("unfreeze"))
+    clock = Clock()
+    garbage = Garbage(clock)
+    for left[0], frozen in ((MANY, []), (MANY + 1, ["freeze"])):
         waiting[0] = MOST
         assert garbage.look()
-    assert frozen == [STAY, STAY**2, STAY**3]
+        assert calls == frozen
+    for _ in range(OLD - 1):
+        assert not garbage.look()
+        waiting[0] = MOST
+        assert garbage.look()
+    clock.now = LONG_REST_SECONDS
+    calls.clear()
+    assert garbage.look()
+    assert calls == ["unfreeze", "freeze"]
+    assert not garbage.look()
 
 
 def test_no_full_collection_begins_by_itself() -> None:
