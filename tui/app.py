@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -56,7 +56,6 @@ class ArenaApp(Navigation):
         self.sessions = Children()
         self.keys: dict[str, str] = {}
         self.plays = True
-        self._first: Callable[[], None] | None = None
         self._garbage: Garbage | None = None
         for theme in THEMES:
             self.register_theme(theme)
@@ -87,10 +86,6 @@ class ArenaApp(Navigation):
             screen.add_class(*wide, *high, update=False)
         if screen._css_update_count < 0:
             screen._css_update_count = self._css_update_count
-
-    def start_with(self, first: Callable[[], None]) -> None:
-        """Do this as soon as the league's settings are known."""
-        self._first = first
 
     def on_mount(self) -> None:
         asyncio.get_running_loop().set_default_executor(Threads())
@@ -150,6 +145,7 @@ class ArenaApp(Navigation):
         self.home.show_games()
         self.home.choose(facts.last_game)
         self.home.show_you(first=True)
+        self._known = True
         first, self._first = self._first, None
         if first:
             first()

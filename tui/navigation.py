@@ -35,11 +35,17 @@ class Navigation(App[None]):
         self.user = user
         self.home = HomeScreen()
         self._from: dict[str, str] = {}
+        self._known = False  # whether the league's settings have been read
+        self._first: Callable[[], None] | None = None
         for area in AREAS:
             self.add_mode(area.name, self._lobby if area.name == self.DEFAULT_MODE else area.open)
 
     def _lobby(self) -> HomeScreen:
         return self.home
+
+    def start_with(self, first: Callable[[], None]) -> None:
+        """Do this as soon as the league's settings are known."""
+        self._first = first
 
     def go(self, name: str, called: bool = False) -> None:
         """Go to an area, which is as it was left; where it is `called`, its end leads back here."""
@@ -47,7 +53,7 @@ class Navigation(App[None]):
         if area is None or name == self.current_mode:
             return
         if area.named and self.user is None:
-            self.ask_name(lambda: self.go(name, called))
+            (self.ask_name if self._known else self.start_with)(lambda: self.go(name, called))
             return
         if called:
             self._from[name] = self.current_mode
@@ -76,6 +82,7 @@ class Navigation(App[None]):
         self.back()
 
     def on_read_failed(self, message: ReadFailed) -> None:
+        self._known = True  # as far as they ever will be
         self.notify(inert(message.problem), severity="error", timeout=10, markup=False)
 
     @work(thread=True, group="settings", exit_on_error=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from arena.store import Store
 from tests.tui.conftest import ready, sees, shown, until
 from tests.tui.test_terminal import Terminal
 from tui.app import ArenaApp
+from tui.facts import read_league
 from tui.screens.dialogs import MAX_WRITTEN
 from tui.screens.judge_screen import GuidelinesScreen, JudgeScreen
 from tui.screens.label import LabelScreen
@@ -300,6 +302,21 @@ async def test_the_name_is_asked_for_first(texts: Path) -> None:
         await until(pilot, lambda: "What is your name?" in shown(app))
         app.screen.query_one(Input).value = "Ann"
         await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LabelScreen) and "Ann" in shown(app))
+
+
+@pytest.mark.slow
+async def test_a_known_name_is_waited_for_and_not_asked(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(texts) as store:
+        store.set_setting("name", "Ann")
+    read = threading.Event()
+    monkeypatch.setattr("tui.app.read_league", lambda db: read_league(db) if read.wait(60) else None)
+    app = ArenaApp(texts)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("f7")
+        await pilot.pause()
+        assert "What is your name?" not in shown(app)
+        read.set()
         await until(pilot, lambda: isinstance(app.screen, LabelScreen) and "Ann" in shown(app))
 
 
