@@ -98,3 +98,60 @@ def test_in_the_last_of_all_areas_with_a_training_under_way(start: START, db: Pa
     wait(lambda: jobs.job(job.id).state != "running", "it goes on for ever")
     with Store(db, create=False) as store:
         assert store.check() == []
+
+
+def test_among_rankings_and_scores_with_a_note_half_written(start: START, db: Path) -> None:
+    some_pairs(db, [(f"first {n}", f"second {n}") for n in range(4)])
+    terminal = start("label", "--as", "Ann")
+    terminal.wait_for(b"prompt 0?")
+    for key, text in (
+        (b"v", b"the letters from best to worst"),
+        (b"b", b"B > "),
+        (b"a", b"prompt 1?"),
+        (b"v", b"4 middling"),
+        (b"6", b"6 \xc2\xb7 saved"),
+        (b"n", b"Only you and reports"),
+        (b"half a", b"half a"),
+    ):
+        terminal.press(key)
+        terminal.wait_for(text)
+    kill(terminal)
+    with Store(db, create=False) as store:
+        ranked = store.rank_task("Ann", 1)
+        assert ranked.ranking is not None
+        assert ranked.ranking.ranks == [2, 1]
+        assert store.next_ranking("Ann", 0).prompt == 2
+        assert [score.score for score in store.completion_scores("Ann")] == [6]
+        assert not store.notes()
+        assert store.check() == []
+
+
+DIALOGS = {
+    "a choice": ((b"\x1b[17~", b"Replays"), (b"g", b"Whose replays")),  # F6
+    "an answer to be written": ((b"\x1b[18~", b"prompt 1?"), (b"w", b"should have been answered"), (b"so", b"so")),
+    "a key to be bound": (
+        (b"\x10", b"Search for commands"),
+        (b"Rebind", b"Choose what to do"),
+        (b"\r", b"Rebind which"),
+    ),
+    "yes or no": ((b"\x1bOQ", b"Seat 2"), (b"\x13", b"your move"), (b"r", b"stored as a loss")),  # F2
+}
+
+
+@pytest.mark.parametrize("keys", DIALOGS.values(), ids=DIALOGS)
+def test_while_a_dialog_asks(keys: tuple[tuple[bytes, bytes], ...], start: START, db: Path) -> None:
+    some_pairs(db, [(f"first {n}", f"second {n}") for n in range(3)])
+    with Store(db) as store:
+        store.set_setting("name", "Ann")
+        store.add_label(1, "Ann", "a")
+    terminal = start()
+    terminal.wait_for(b"gridworld/tron")
+    for key, text in keys:
+        terminal.press(key)
+        terminal.wait_for(text)
+    kill(terminal)
+    with Store(db, create=False) as store:
+        assert [(label.pair, label.choice) for label in store.labels("Ann")] == [(1, "a")]
+        assert store.demonstrations() == []
+        assert store.episodes() == []
+        assert store.check() == []
