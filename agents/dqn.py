@@ -83,6 +83,11 @@ class QNetwork(nn.Module):
         self.trunk, features = build_trunk(spec, config, generator)
         self.head = initialise(nn.Linear(features, spec.num_actions), 1.0, generator)
 
+    def take_in(self, observation: Tensor) -> None:
+        """Let the normaliser, where there is one, know of observations [B, *obs]."""
+        if self.normaliser is not None:
+            self.normaliser.update(prepare(observation, self.scale))
+
     def forward(self, observation: Tensor) -> Tensor:
         x = prepare(observation, self.scale)
         return self.head(self.trunk(x if self.normaliser is None else self.normaliser(x)))
@@ -286,8 +291,8 @@ def act(learner: Learner, epsilon: float) -> None:
         decides &= ~opening
     action = losses.sample_masked(logits, turn.legal_action_mask, learner.generator)
     pending.decided(turn, kept, action, decides)
-    if learner.network.normaliser is not None and bool(decides.any()):
-        learner.network.normaliser.update(prepare(turn.observation[decides], env.spec.scale))
+    if config.normalise_observations:
+        learner.network.take_in(turn.observation[decides])
     env.send(action)
     learner.action = action
     learner.previous_step, learner.step = learner.step, learner.step + env.num_envs
