@@ -10,6 +10,10 @@ The reward of a token is −c (log π − log π_ref), and of the last one the c
 penalty if it does not end by itself. Sampling and scoring use one temperature, and no dropout. The value is linear in
 the last layer norm's output and begins at zero.
 
+Where the reference is a model made sharper (`reference_temperature`, applied by `agents/scoring.sharpen` before it
+comes here), the penalty pulls towards what that model finds likeliest, and the optimum is π_ref^(1/τ) exp(r / c) up to
+a factor. Huang et al. 2024, "Self-improvement in language models: the sharpening mechanism", arXiv 2412.01951.
+
 Deviations: gradients are clipped by norm; advantages are whitened per rollout, not per minibatch; rewards may be
 whitened without moving their mean; trunk and value head have learning rates of their own.
 

@@ -105,6 +105,23 @@ def shared_columns(trunk: Tensor, sequences: Sequences, index: Tensor, batch: Se
     return trunk[index, first : first + batch.prompt.shape[1] + batch.tokens.shape[1] - 1]
 
 
+@torch.no_grad()
+def sharpen(model: TextModel, temperature: float) -> TextModel:
+    """Make the model give at temperature 1 what it gave at this one, in place, by the scale of its final norm.
+
+    Raises UsageError where the place of that scale is not known.
+    """
+    if temperature == 1.0:
+        return model
+    weights = model.weights()
+    if weights is None:
+        raise UsageError("reference_temperature is for models of the GPT-2 and GPT-NeoX families")
+    for parameter in (*weights.norm, weights.unembed[1]):
+        if parameter is not None:
+            parameter.div_(temperature)
+    return model
+
+
 def model_state(model: TextModel) -> dict[str, Tensor]:
     """The live weights by name, each once."""
     return {name: parameter.detach() for name, parameter in model.named_parameters()}

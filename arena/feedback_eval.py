@@ -16,7 +16,7 @@ import numpy as np
 
 from agents.dpo import completion_log_probs
 from agents.reward_model import RewardModel
-from agents.scoring import Scorer
+from agents.scoring import Scorer, sharpen
 from agents.transformer import TextModel
 from arena.agreement import Z95
 from arena.records_text import Completion, Pair
@@ -44,7 +44,7 @@ class Evaluation:
     """What a model's answers to the test prompts are like.
 
     Attributes:
-        model: its name, or "best of n".
+        model: its name, "best of n", or the reference's name and the temperature that it answers at.
         wins_gold, wins_reward: against the reference's answers, by the rubric and by the reward model.
         gold, reward: means over its answers; the reward is normalised on the reference's.
         kl: nats per completion to the reference; of best-of-n the exact bound ln n − (n − 1) / n.
@@ -81,6 +81,7 @@ def evaluate(
     gold: Gold | None,
     reward_model: str | None,
     best_of: Sequence[int] = (4,),
+    temperatures: Sequence[float] = (),
     prompts: int = 200,
     max_new_tokens: int = 64,
     seed: int = 0,
@@ -88,6 +89,8 @@ def evaluate(
     progress: Callable[[str, int, int], None] = lambda model, done, total: None,
 ) -> list[Evaluation]:
     """The reference, the models and best-of-n on the same test prompts; `keep` stores the models' answers.
+
+    At each of `temperatures` the reference answers once more: what can be had by writing what is likelier.
 
     Raises UsageError where there is nothing to ask or nothing to judge by.
     """
@@ -99,7 +102,7 @@ def evaluate(
     questions = [prompt.text for prompt in asked]
     rewarder = None if reward_model is None else load_reward_model(store, reward_model)
     base = load_text_model(store, reference)
-    total = 1 + len(models) + len(best_of)
+    total = 1 + len(models) + len(temperatures) + len(best_of)
     progress(reference, 0, total)
     yardstick = _answers(base, base, questions, gold, rewarder, max_new_tokens, seed)
     found = [_evaluation(reference, yardstick, None)]
@@ -112,8 +115,14 @@ def evaluate(
         found.append(_evaluation(name, answers, rivals))
         if keep:
             _keep(store, name, [prompt.id for prompt in asked], answers, seed)
+    for number, temperature in enumerate(temperatures):
+        name = f"{reference} at {temperature:g}"
+        progress(name, 1 + len(models) + number, total)
+        model = sharpen(load_text_model(store, reference), temperature)
+        answers = _answers(model, base, questions, gold, rewarder, max_new_tokens, seed + 2)
+        found.append(_evaluation(name, answers, rivals))
     for number, n in enumerate(best_of if rewarder is not None else ()):
-        progress(f"best of {n}", 1 + len(models) + number, total)
+        progress(f"best of {n}", total - len(best_of) + number, total)
         assert rewarder is not None
         answers = best_of_n(base, rewarder, questions, n, gold, max_new_tokens, seed + 3)
         found.append(_evaluation(f"best of {n}", answers, rivals))

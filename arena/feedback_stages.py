@@ -24,7 +24,7 @@ from agents.metrics import Metrics, TrainingState
 from agents.resume import named_seeds, torch_generator, unpack
 from agents.reward_model import RewardModel
 from agents.rewards import load_text_reward, prompt_texts, texts, token_reward
-from agents.scoring import load_model_state
+from agents.scoring import load_model_state, sharpen
 from agents.sequences import Sequences
 from agents.text_configs import PretrainConfig, SFTConfig
 from agents.tokenizer import train_tokenizer
@@ -225,7 +225,7 @@ def _reward(store: Store, config: Mapping[str, Any], settings: RewardConfig, see
 
 def _rlhf(store: Store, config: Mapping[str, Any], settings: RLHFConfig, seed: int, device: str) -> Stage:
     parent = store.text_model(config["parent"])
-    policy, reference = (load_text_model(store, parent.name, device) for _ in range(2))
+    policy, reference = _policy_and_reference(store, parent.name, settings.reference_temperature, device)
     tokens = _training_prompts(store, config, policy, settings.max_new_tokens)
     if config["reward"]:
         reward = token_reward(load_text_reward(config["reward"]), policy)
@@ -254,7 +254,7 @@ def _rlhf(store: Store, config: Mapping[str, Any], settings: RLHFConfig, seed: i
 
 def _dpo(store: Store, config: Mapping[str, Any], settings: DPOConfig, seed: int, device: str) -> Stage:
     parent = store.text_model(config["parent"])
-    policy, reference = (load_text_model(store, parent.name, device) for _ in range(2))
+    policy, reference = _policy_and_reference(store, parent.name, settings.reference_temperature, device)
     labels, scores = selected(store, config["labels"])
     found = gather(store, labels, policy, settings.certainty, scores)
 
@@ -276,7 +276,7 @@ def _dpo(store: Store, config: Mapping[str, Any], settings: DPOConfig, seed: int
 
 def _online_dpo(store: Store, config: Mapping[str, Any], settings: OnlineDPOConfig, seed: int, device: str) -> Stage:
     parent = store.text_model(config["parent"])
-    policy, reference = (load_text_model(store, parent.name, device) for _ in range(2))
+    policy, reference = _policy_and_reference(store, parent.name, settings.reference_temperature, device)
     rewarder = load_reward_model(store, config["reward_model"], device)
     same_tokens(policy, rewarder.model, config["reward_model"])
     tokens = _training_prompts(store, config, policy, settings.max_new_tokens)
@@ -292,6 +292,12 @@ def _online_dpo(store: Store, config: Mapping[str, Any], settings: OnlineDPOConf
 
     watch = _watch(store, policy, settings.max_new_tokens)
     return Stage("dpo", config["completions"], train, partial(model_files, policy), parent.id, watch=watch)
+
+
+def _policy_and_reference(store: Store, parent: str, temperature: float, device: str) -> tuple[TextModel, TextModel]:
+    """Two copies of a model as it writes at this temperature."""
+    policy, reference = (sharpen(load_text_model(store, parent, device), temperature) for _ in range(2))
+    return policy, reference
 
 
 def _training_prompts(

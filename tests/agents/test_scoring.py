@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from agents.scoring import Scorer, load_model_state, model_state, shared_columns
+from agents.scoring import Scorer, load_model_state, model_state, shared_columns, sharpen
 from agents.sequences import Sequences, make_sequences
 from agents.transformer import TextModel
 from envs.errors import ArenaError, UsageError
@@ -87,6 +87,25 @@ def test_frozen_layers_get_no_gradient(tiny_model: Tiny) -> None:
 def test_more_frozen_layers_than_there_are_are_refused(tiny_model: Tiny) -> None:
     with pytest.raises(UsageError, match="frozen_layers=2"):
         Scorer(tiny_model(0), 2)
+
+
+def test_a_sharpened_model_says_at_temperature_1_what_it_said_at_a_lower_one(
+    tiny_model: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batch = tiny_model(0), sequences()
+    weights = model.weights()
+    assert weights is not None
+    with torch.no_grad():
+        weights.norm[1].normal_()
+    plain, cold = Scorer(model).log_probs(batch, 1.0), Scorer(model).log_probs(batch, 0.5)
+    assert sharpen(model, 1.0) is model
+    assert torch.equal(Scorer(model).log_probs(batch, 1.0), plain)
+    sharpen(model, 0.5)
+    assert torch.allclose(Scorer(model).log_probs(batch, 1.0), cold, atol=1e-5)
+    assert not torch.allclose(cold, plain, atol=1e-2)
+    monkeypatch.setattr(model, "weights", lambda: None)
+    with pytest.raises(UsageError, match="reference_temperature"):
+        sharpen(model, 0.5)
 
 
 def test_weights_go_out_and_come_back(tiny_model: Tiny) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RLHFConfig
+from agents.scoring import model_state, sharpen
 from agents.text_configs import PretrainConfig, SFTConfig
 from agents.transformer import TextModel, model_files
 from arena import feedback, feedback_eval
@@ -20,7 +22,7 @@ from arena.annotators import Simulation, annotate, scorer
 from arena.comparisons import gather, selected, selection, soft_target
 from arena.curve_points import kept_curves
 from arena.feedback_curve import BEST_OF, measure
-from arena.feedback_demo import JOBS, DemoStep, Plan, is_complete, results, run_demo
+from arena.feedback_demo import JOBS, DemoStep, Plan, is_complete, results, run_demo, small_plan
 from arena.feedback_lens import look_inside
 from arena.feedback_status import feedback_status
 from arena.records_text import Completion, Label, Pair
@@ -121,11 +123,12 @@ def test_a_stopped_run_resumed_equals_one_that_was_not(store: Store, algorithm: 
 
     def config() -> dict[str, Any]:
         if algorithm == "rlhf":
-            return feedback.rlhf_config(store, PPO, "sft", 32, reward="agents.rewards:full_stops")
+            sharp = dataclasses.replace(PPO, reference_temperature=0.5)
+            return feedback.rlhf_config(store, sharp, "sft", 32, reward="agents.rewards:full_stops")
         if algorithm == "online_dpo":
             return feedback.online_dpo_config(store, ONLINE, "sft", 32, "judge")
         if algorithm == "dpo":
-            return feedback.dpo_config(store, DPOConfig(num_epochs=4, batch_size=4), "sft")
+            return feedback.dpo_config(store, DPOConfig(num_epochs=4, batch_size=4, reference_temperature=0.5), "sft")
         return feedback.sft_config(store, SFTConfig(epochs=4, batch_tokens=32), "sft")
 
     if algorithm == "online_dpo":
@@ -145,6 +148,29 @@ def test_a_stopped_run_resumed_equals_one_that_was_not(store: Store, algorithm: 
     assert weights(store, "cut") == weights(store, "whole")
     with pytest.raises(UsageError, match="has finished"):
         finish(feedback.resume_text(store, "cut"))
+
+
+def test_policy_and_reference_are_the_parent_at_the_reference_temperature(store: Store) -> None:
+    still = {"learning_rate": 0.0, "reference_temperature": 0.5}
+    ppo, direct = dataclasses.replace(PPO, **still), DPOConfig(num_epochs=1, **still)
+    done = finish(
+        feedback.train_text(
+            store, "ppo", "rlhf", feedback.rlhf_config(store, ppo, "sft", 8, reward="agents.rewards:full_stops")
+        )
+    )
+    assert done.values["charts/kl"] == pytest.approx(0, abs=1e-4)
+    done = finish(feedback.train_text(store, "dpo", "dpo", feedback.dpo_config(store, direct, "sft")))
+    assert done.values["charts/log_ratio"] == pytest.approx(0, abs=1e-4)
+    sharp = model_state(sharpen(load_text_model(store, "sft"), 0.5))
+    for name in ("ppo", "dpo"):
+        made = model_state(load_text_model(store, name))
+        assert all(torch.equal(made[key], sharp[key]) for key in sharp)
+
+
+def test_the_small_demonstration_freezes_fewer_layers_than_it_has() -> None:
+    plan = small_plan()
+    assert plan.dpo == dataclasses.replace(Plan().dpo, frozen_layers=1)
+    assert plan.dpo.frozen_layers < plan.shape["n_layer"]
 
 
 def test_metrics_can_be_watched_before_the_first_checkpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,8 +304,11 @@ def test_win_rates_count_ties_as_half() -> None:
 def test_evaluation_judges_and_a_person_judges_blind(store: Store, tiny_model: Tiny) -> None:
     store.add_text_model("other", "rlhf", model_files(tiny_model(1)), store.text_model("sft").id)
     gold = scorer("agents.rewards:full_stops")
-    found = feedback_eval.evaluate(store, ["other", "sft"], "sft", gold=gold, reward_model=None, max_new_tokens=8)
-    assert [each.model for each in found] == ["sft", "other", "sft"]
+    found = feedback_eval.evaluate(
+        store, ["other", "sft"], "sft", gold=gold, reward_model=None, max_new_tokens=8, temperatures=(0.1,)
+    )
+    assert [each.model for each in found] == ["sft", "other", "sft", "sft at 0.1"]
+    assert abs(found[3].kl) > 0.1, "another distribution than the reference's own"
     assert found[0].kl == found[2].kl == pytest.approx(0, abs=1e-4)
     assert found[1].wins_gold is not None
     assert found[1].wins_gold.comparisons == 2
@@ -339,7 +368,14 @@ def test_the_demonstration_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
         assert is_complete(store)
         assert list(dict.fromkeys(jobs)) == list(JOBS)
         found = results(store, plan)
-        assert [each.model for each in found.evaluations] == ["sft", "ppo", "dpo", "online-dpo", "best of 4"]
+        assert [each.model for each in found.evaluations] == [
+            "sft",
+            "ppo",
+            "dpo",
+            "online-dpo",
+            "sft at 0.5",
+            "best of 4",
+        ]
         assert set(found.answers) == {"pretrain", "sft", "dpo", "online-dpo", "ppo"}
         assert found.figures["held_out/bits_per_byte"] > found.figures["held_out/bits_per_byte_bound"] > 0
         json.dumps(dataclasses.asdict(found))
