@@ -206,6 +206,9 @@ async def test_resigning_asks_and_a_rematch_changes_seats(db: Path) -> None:
         await sees(pilot, "Give it up for the new one?")
         await pilot.press("y")
         await sees(pilot, "connect_four", "your move")
+        app.open_replay(1)
+        await sees(pilot, "first-legal wins – Ann", "stored as replay 1")
+        assert "to move" not in shown(app), "it is over"
     with Store(db, create=False) as store:
         assert [episode.reason for episode in store.episodes()] == ["resigned"]
 

@@ -55,6 +55,18 @@ async def test_episodes_are_searched(app: ArenaApp) -> None:
         assert screen.wanted == ReplayFilter()
 
 
+async def test_where_no_episode_is_listed_none_is_verified_or_written(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("f6")
+        await sees(pilot, "No episode here yet")
+        keys = {active.binding.action: active.enabled for active in app.screen.active_bindings.values()}
+        assert not keys["verify"]
+        assert not keys["export"]
+        assert keys["search"]
+
+
 @pytest.mark.slow
 async def test_an_episode_is_verified_and_written(app: ArenaApp, tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:

@@ -146,9 +146,7 @@ class PlayScreen(SessionScreen):
         mine = self._mine(position)
         if self._began is None and mine is not None:
             self._began = position.ply
-        resigned = position.result is not None and position.result.reason == "resigned"
-        drawing = dataclasses.replace(position.drawing, caption="") if resigned else position.drawing
-        self.query_one(BoardView).show(drawing, dict(position.legal[mine]) if mine is not None else {})
+        self.query_one(BoardView).show(panels.drawn(position), dict(position.legal[mine]) if mine is not None else {})
         if position.over:
             self.stop_clock()
             self.say(f"{panels.headline(position, self.people)} · n plays again, Esc goes back", "bold")

@@ -71,7 +71,7 @@ class ReplayScreen(SessionScreen):
         return replay_request(str(self.arena.db), self.episode)
 
     def show_position(self, position: Position) -> None:
-        self.query_one(BoardView).show(position.drawing)
+        self.query_one(BoardView).show(panels.drawn(position))
         if position.id == self._opening:
             self.say("← → step · space plays · v verifies")
         if self._wanted != position.ply:

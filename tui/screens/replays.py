@@ -71,7 +71,12 @@ class ReplaysScreen(TableScreen):
         self._oldest: int | None = None
         self._more = False
         self._wide = False
+        self._listed = False
         self._verified: dict[int, bool] = {}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What needs an episode is grey where none is listed."""
+        return None if action in ("verify", "export") and not self._listed else True
 
     def on_resize(self) -> None:
         if self.table.row_count and self.wide != self._wide:  # other columns
@@ -100,12 +105,14 @@ class ReplaysScreen(TableScreen):
         players = 56 if wide else 22
         if message.before is None:
             table.clear(columns=True)
-            columns = [("id", 7), ("game", 34 if wide else 13), ("players", players), ("outcome", 24 if wide else 16)]
+            columns = [("id", 7), ("game", 34 if wide else 13), ("players", players), ("outcome", 24 if wide else 21)]
             for label, width in [*columns, ("plies", 5)] + ([("when", 16)] if wide else []):
                 table.add_column(Text(label), width=width)
         for row in message.rows:
             table.add_row(*(Text(cell) for cell in self._cells(row, players, wide)), key=str(row.episode))
         self._more = message.more
+        self._listed = bool(table.row_count)
+        self.refresh_bindings()
         self._oldest = message.rows[-1].episode if message.rows else self._oldest
         empty = "No episode here yet: every finished game is kept." if self.wanted == ReplayFilter() else "None fits."
         self.say("Enter opens · / searches · g a game · a a player" if table.row_count else empty)
@@ -114,7 +121,7 @@ class ReplaysScreen(TableScreen):
         game = row.game if wide else row.game.removeprefix("gridworld/")
         result = outcome(row.players, row.scores, row.returns, row.reason)
         cells = [self._badge(row.episode), shorten(game, 34 if wide else 13), versus(row.players, players)]
-        cells += [shorten(result, 24 if wide else 16), str(row.length)]
+        cells += [shorten(result, 24 if wide else 21), str(row.length)]
         return [*cells, time.strftime("%Y-%m-%d %H:%M", time.localtime(row.created_at / 1000))] if wide else cells
 
     def _badge(self, episode: int) -> str:

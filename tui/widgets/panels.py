@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from textual.content import Content
 
 from arena.session_client import Mind, Position
+from envs.rendering import Drawing
 from tui.text import inert, shorten, winner_name
 
 SEAT_STYLES = ("bold $primary", "bold $secondary", "bold $warning", "bold $error")
@@ -34,6 +36,12 @@ def players(position: Position, people: tuple[int, ...], width: int) -> Content:
             parts.append((f"  return {position.returns[seat]:g}", "$text-muted"))
         lines.append(Content.assemble(*parts))
     return Content("\n").join(lines)
+
+
+def drawn(position: Position) -> Drawing:
+    """The board. Where somebody has resigned nobody is to move, whatever the rules say of the position."""
+    resigned = position.result is not None and position.result.reason == "resigned"
+    return replace(position.drawing, caption="") if resigned else position.drawing
 
 
 def headline(position: Position, people: tuple[int, ...]) -> str:
