@@ -382,12 +382,17 @@ def as_text(episode: Episode, names: Sequence[str]) -> str:
             moves.append(f"({word})" if frame.ply <= episode.opening_plies else word)
     assert frame is not None
     how = episode.reason if episode.forfeit is None else f"forfeit ({ascii(episode.forfeit)[1:-1]})"
-    outcome = ", ".join(f"{name} {player.reward:g}" for name, player in zip(names, episode.players, strict=True))
+    pairs = list(zip(names, episode.players, strict=True))
+    outcome = "return: " + ", ".join(f"{name} {player.reward:g}" for name, player in pairs)
+    if len(pairs) > 1:  # who resigns loses, whatever the rewards so far
+        outcome += " · score: " + ", ".join(
+            f"{name} {player.score:g}" for name, player in pairs if player.score is not None
+        )
     return "\n".join(
         [
             f"episode {episode.id} · {episode.game} · seed {episode.seed} · {' – '.join(names)}",
             f"moves: {' '.join(moves) or 'none'}",
             frame.drawing.text(),
-            f"{how} after {episode.length} steps · return: {outcome}",
+            f"{how} after {episode.length} steps · {outcome}",
         ]
     )

@@ -226,6 +226,8 @@ def test_frames_step_through_an_episode(store: Store) -> None:
     text = as_text(episode, ["random", "first-legal"])
     assert text.splitlines()[0].endswith("random – first-legal")
     assert shown[-1].drawing.text() in text
+    scores = [f"{player.score:g}" for player in episode.players]
+    assert text.endswith(f" · score: random {scores[0]}, first-legal {scores[1]}")
     illegal = dataclasses.replace(episode, actions=episode.actions[:1] * episode.length)
     with pytest.raises(IllegalActionError, match="step 2"):
         list(frames(illegal))

@@ -147,6 +147,7 @@ async def test_the_form_starts_what_it_says(app: ArenaApp) -> None:
         assert job.command == tuple(words.split())
         assert job.resume == ("train", "gridworld/cliff", "--name", "q_learning-1", "--resume")
         await sees(pilot, "… starting", "q_learning-1")
+        assert "0 of 0" not in shown(app)
         assert new_name(app.db, "q_learning", app.jobs) == "q_learning-2"
         await pilot.press("s")
         await job_is(pilot, app, "stopped")

@@ -74,6 +74,7 @@ class JobLogScreen(Screen[None]):
     def on_job_read(self, message: JobRead) -> None:
         job = message.job
         words = f"  {inert(self._title)} · {job.state}{f': {inert(job.why)}' if job.why else ''}"
+        words += "" if message.lines else " · no line yet"
         command = f"   arena {inert(' '.join(job.command))}"
         banner = [(" log ", "bold $background on $primary"), (words, "bold"), (command, "$text-muted")]
         self.query_one("#banner", Static).update(Content.assemble(*banner))

@@ -216,7 +216,8 @@ class TrainingScreen(LiveScreen):
         if row is None:
             self._say("No run yet: n starts one. Runs go on when the app is closed.")
             return
-        words = [f"{row.name} · {row.algorithm} · {row.game} · {row.state} at {row.step:,} of {row.total:,}"]
+        words = [f"{row.name} · {row.algorithm} · {row.game} · {row.state}"]
+        words[0] += f" at {row.step:,} of {row.total:,}" if row.total else ""  # which is not known before it begins
         words += [row.left] if row.left else []
         words += [row.why] if row.why else []
         self._say(" · ".join(words), "$error" if row.state in ("failed", "killed") else "")
