@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from arena.session_client import Hint, Position, Seat, open_request, resume_request
 from envs.boards.drawings import start_drawing
+from tui.keymap import keys_of
 from tui.messages import SessionLost, SessionSays
 from tui.screens.dialogs import ConfirmScreen
 from tui.screens.session_screen import COMMON, SessionScreen
@@ -24,6 +25,8 @@ from tui.widgets.area_bar import AreaBar
 from tui.widgets.board import ARROWS, EMPTY, BoardView
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.note import Note
+
+TYPE = Binding("colon", "type", "Type", id="play.type", key_display=":")
 
 
 class PlayScreen(SessionScreen):
@@ -39,7 +42,7 @@ class PlayScreen(SessionScreen):
         Binding("h", "hint", "Hint", id="play.hint"),
         Binding("u", "undo", "Undo", id="play.undo"),
         Binding("r", "resign", "Resign", id="play.resign"),
-        Binding("colon", "type", "Type", id="play.type", key_display=":"),
+        TYPE,
         Binding("full_stop,right", "step", "Step", id="play.step", key_display="."),
         Binding("m", "mind", "Mind", id="play.mind"),
         Binding("v", "map", "Values", id="play.map", tooltip="values and policy over the map of a gridworld"),
@@ -91,7 +94,9 @@ class PlayScreen(SessionScreen):
         with Horizontal():
             with Vertical(id="left"):
                 yield BoardView()
-                yield Input(id="typed", placeholder="your move, then Enter (Esc closes)", max_length=40)
+                line = Input(id="typed", placeholder="your move, then Enter (Esc closes)", max_length=40)
+                line.select_on_focus = False  # what began the line stays
+                yield line
                 yield Static(id="status")
             with VerticalScroll(id="side", can_focus=False):
                 yield Static(id="players")
@@ -232,9 +237,19 @@ class PlayScreen(SessionScreen):
         self.send({"do": "act", "seat": mine, "action": message.action})
 
     def on_key(self, event: events.Key) -> None:
-        """A digit that no move has as its key begins a typed move."""
+        """A typed move begins at its key, or at a digit that no move has as its own.
+
+        Keys that come faster than the focus moves from the board to the line are meant for the line.
+        """
         typed = self.query_one("#typed", Input)
-        if event.character and event.character.isdigit() and not typed.has_focus and self.query_one(BoardView).legal:
+        if typed.display:  # the line keeps to itself what it has been given
+            if event.character and event.is_printable:
+                event.stop()
+                typed.insert_text_at_cursor(event.character)
+        elif event.key in keys_of(TYPE, self.arena.keys).split(",") and self.check_action("type", ()):
+            event.stop()
+            self.action_type()
+        elif event.character and event.character.isdigit() and self.query_one(BoardView).legal:
             event.stop()
             self.action_type(event.character)
 
