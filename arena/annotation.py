@@ -87,7 +87,7 @@ def _thoughts(spec: GameSpec, episode: Episode, adviser: Contender) -> Iterator[
 def _mind(env: VecEnv, turn: Turn, adviser: Contender, so_far: float) -> Mind:
     slot = next(index for index, seat in enumerate(turn.player[0].tolist()) if seat >= 0)
     seat, legal = int(turn.player[0, slot]), legal_actions(turn)[:, slot]
-    mind = mind_of(adviser.policy(turn.observation[:, slot], legal), legal[0], env.names())
+    mind = mind_of(adviser.policy(turn.observation[:, slot], legal), legal[0], env.names(seat))
     if mind.value is None or (seat > 0 and env.spec.num_players != 2):
         return dataclasses.replace(mind, value=None)
     return dataclasses.replace(mind, value=so_far + (mind.value if seat == 0 else -mind.value) + 0.0)

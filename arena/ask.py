@@ -107,7 +107,7 @@ def ask(game: str, contender: Contender, moves: Sequence[str], seed: int = 0, se
         value = None if decision.value is None else float(decision.value[0])
         action, deviation = _numbers(decision.normal.action()[0]), _numbers(decision.normal.deviation[0])
         return Answer(game, contender.name, len(moves), mover, action, {}, value, None, env.draw(0, mover), deviation)
-    names = env.names()
+    names = env.names(mover)
     thought = _thought(names, decision, 0, mask[0].numpy())
     answer = Answer(game, contender.name, len(moves), mover, *thought, drawing=env.draw(0, mover))
     if decision.visits is None:
@@ -149,13 +149,13 @@ def _typed(env: VecEnv, turn: Turn, ply: int, move: str) -> torch.Tensor:
     if env.spec.num_actions is None:
         return torch.tensor([[_typed_numbers(env.spec, ply, word) for word in words]])
     try:
-        actions = [env.action(word) if seat >= 0 else 0 for word, seat in zip(words, seats, strict=True)]
+        actions = [env.action(word, seat) if seat >= 0 else 0 for word, seat in zip(words, seats, strict=True)]
     except UsageError as error:
         raise UsageError(f"move {ply}: {error}") from None
     action = torch.tensor([actions])
     if turn.legal_action_mask is not None and not bool(check_legal(turn, action).all()):
         legal = turn.legal_action_mask[0].any(0).nonzero().flatten().tolist()
-        names = env.names()
+        names = env.names(max(seats))
         known = some(names[action] for action in legal)
         raise UsageError(f"move {ply} ({move!r}) is not legal there; legal: {known}")
     return action

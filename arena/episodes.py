@@ -360,8 +360,8 @@ def frames(episode: Episode, seat: int | None = None) -> Iterator[Frame]:
                 raise IllegalActionError(
                     f"episode {episode.id}, step {ply}: action {action.tolist()} is not legal there"
                 )
-            seats, names = turn.player[0].tolist(), env.names()
-            last = {s: names[a] if names else str(a) for s, a in zip(seats, action.tolist(), strict=True) if s >= 0}
+            playing = [(s, a) for s, a in zip(turn.player[0].tolist(), action.tolist(), strict=True) if s >= 0]
+            last = {s: names[a] if (names := env.names(s)) else str(a) for s, a in playing}
             step = env.step(action.unsqueeze(0))
             turn = step.turn
             yield Frame(ply, env.draw(0, seat), seats_to_move(turn), last, tuple(step.rewards[0].tolist()))

@@ -243,7 +243,7 @@ class ReplayTable(Table):
                 self._marks[self._ahead_ply] = self._ahead.bookmark()
 
     def positions(self) -> list[Position]:
-        episode, names = self.episode, self._env.spec.action_names
+        episode = self.episode
         players = episode.players
         last = self._actions[self._ply - 1].tolist() if self._ply else []
         return [
@@ -254,7 +254,7 @@ class ReplayTable(Table):
                 seats=self._names,
                 to_move=() if self.over else tuple(range(len(players))),
                 returns=self._returns[self._ply],
-                last={seat: names[action] for seat, action in enumerate(last)},
+                last={seat: self._env.names(seat)[action] for seat, action in enumerate(last)},
                 over=self.over,
                 rated=episode.rated,
                 result=Result([p.score for p in players], [p.reward for p in players], episode.reason)

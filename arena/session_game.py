@@ -131,10 +131,10 @@ class LiveGame:
         if action is None:
             if move is None:
                 raise UsageError("act: say which action or which move")
-            action = self._env.action(move)
+            action = self._env.action(move, seat)
         legal = dict(self._legal(seat))
         if action not in legal:
-            name = self._env.names().get(action, str(action))
+            name = self._env.names(seat).get(action, str(action))
             raise IllegalActionError(f"{name} is not allowed here; legal: {some(legal.values(), 12)}")
         self._chosen[seat] = action
         if all(s in self._chosen for s in seats_to_move(self._turn) if s in self._people):
@@ -275,13 +275,14 @@ class LiveGame:
             self._keep()
 
     def _apply(self, action: list[int]) -> None:
-        seats, names = self._turn.player[0].tolist(), self._env.names()
+        seats, env = self._turn.player[0].tolist(), self._env
+        words = {s: env.names(s)[a] for s, a in zip(seats, action, strict=True) if s >= 0}
         played = torch.tensor([action])
-        step = self._env.step(played)
+        step = env.step(played)
         self._recorder.record(played, step)
         self._turn = step.turn
         self._history.append((tuple(s for s in seats if s >= 0), action))
-        self._last |= {s: names[a] for s, a in zip(seats, action, strict=True) if s >= 0}
+        self._last |= words
         self._chosen = {}
 
     def _think(self, seat: int, contender: Contender) -> tuple[int, Mind, str]:
@@ -294,7 +295,7 @@ class LiveGame:
         if not bool(torch.isfinite(probabilities).all()) or float(probabilities.sum()) <= 0:
             raise ArenaError(f"{contender.name} has no move to offer here: its probabilities are broken")
         weights = probabilities
-        mind = mind_of(decision, mask[0], self._env.names())
+        mind = mind_of(decision, mask[0], self._env.names(seat))
         if self._temperature and not contender.samples:
             weights = (probabilities / probabilities.max()) ** (1 / self._temperature)
         elif self._plays_greedily(contender):
@@ -355,7 +356,7 @@ class LiveGame:
     def _legal(self, seat: int) -> list[tuple[int, str]]:
         slot = self._turn.player[0].tolist().index(seat)
         assert self._turn.legal_action_mask is not None
-        names = self._env.names()
+        names = self._env.names(seat)
         return [(a, names[a]) for a in self._turn.legal_action_mask[0, slot].nonzero().flatten().tolist()]
 
     def _drawing(self, to_move: Sequence[int]) -> Drawing:

@@ -54,7 +54,7 @@ class WrappedGame(ABC):
     def close(self) -> None:
         """Free what lies outside memory."""
 
-    def names(self) -> Mapping[int, str] | None:
+    def names(self, seat: int) -> Mapping[int, str] | None:
         """As `VecEnv.names`; None: those of the spec."""
         return None
 
@@ -159,9 +159,9 @@ class AdapterEnv(VecEnv):
     def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
         return self._games[index].draw(seat)
 
-    def names(self, index: int = 0) -> Mapping[int, str]:
-        names = self._games[index].names()
-        return super().names(index) if names is None else names
+    def names(self, seat: int = 0, index: int = 0) -> Mapping[int, str]:
+        names = self._games[index].names(seat)
+        return super().names(seat, index) if names is None else names
 
     def attend(self, what: Attention) -> None:
         for game in self._games:

@@ -2,8 +2,8 @@
 
 Every action is held for 4 frames (`?frame_skip=`), the brighter of the last two becomes a grey 84×84 picture, and the
 last four pictures (`?stack=`) are seen. All players share one screen: in games that look the same from both sides the
-second player sees it mirrored, so that each finds itself in the same place; in all others a plane for each player is
-added, full for the one who looks. The ROMs are those that ale-py brings.
+second player sees it turned, so that each finds itself in the same place (`atari_sides.py`); in all others a plane for
+each player is added, full for the one who looks. The ROMs are those that ale-py brings.
 
 PettingZoo makes the emulator and starts it from a seed; the frames in between are played on the emulator itself, since
 PettingZoo's wrappers take longer over a frame than the emulator does.
@@ -11,7 +11,7 @@ PettingZoo's wrappers take longer over a frame than the emulator does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import c_int
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from envs.adapter import AdapterEnv, Array, WrappedGame
 from envs.atari import INSTALL_ROMS, SIZE, button_keys, shrink
+from envs.atari_sides import SIDES, Frames, turned_actions
 from envs.errors import MissingPackageError, UsageError
 from envs.paddles import Aim
 from envs.pettingzoo_atari_learning import AtariPlayersEnv
@@ -37,9 +38,6 @@ try:
     from multi_agent_ale_py.ale_python_interface import ale_lib
 except ImportError as missing:
     raise MissingPackageError(f'pettingzoo/atari/*: {missing}; pip install "pettingzoo[atari]" ale-py') from None
-
-MIRRORED = ("pong_v3", "volleyball_pong_v3", "foozpong_v3", "ice_hockey_v2", "double_dunk_v3")
-"""Two players face each other from the left and the right of the screen."""
 
 
 def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> VecEnv:
@@ -65,9 +63,13 @@ class AtariPlayers(WrappedGame):
             raise MissingPackageError(f"{variant.id}: its ROM is missing; {INSTALL_ROMS}") from None
         self._ale = self._env.ale
         self._players = players = len(self._env.possible_agents)
-        self._mirrored = variant.id.rpartition("/")[2] in MIRRORED
-        self._buttons = self._env.action_mapping
-        self._idle = int(self._buttons[0])
+        self._side = SIDES.get(variant.id.rpartition("/")[2])
+        buttons = self._env.action_mapping
+        names = tuple(ale_py.Action(int(button)).name.lower() for button in buttons)
+        turned = turned_actions(names) if self._side is not None and self._side.stick else range(len(names))
+        self._meant = [turned if seat % 2 else range(len(names)) for seat in range(players)]
+        self._buttons = [buttons[list(meant)] for meant in self._meant]
+        self._idle = int(buttons[0])
         width, height = self._ale.getScreenDims()
         self._raw: NDArray[np.uint8] = np.zeros((2, height, width, 1), dtype=np.uint8)
         self._into = [frame.ctypes.data for frame in self._raw]
@@ -76,15 +78,15 @@ class AtariPlayers(WrappedGame):
         self._start()
         self.spec = GameSpec(
             game=str(variant),
-            version=variant.game.version,
+            version=variant.game.version + (0 if self._side is None else self._side.revision),
             num_players=players,
             num_slots=players,
-            num_actions=len(self._buttons),
-            observation_shape=(self._depth + (0 if self._mirrored else players), SIZE, SIZE),
+            num_actions=len(names),
+            observation_shape=(self._depth + (players if self._side is None else 0), SIZE, SIZE),
             observation_dtype="uint8",
-            action_names=tuple(ale_py.Action(int(button)).name.lower() for button in self._buttons),
+            action_names=names,
             max_steps=-(-self._env.max_cycles // self._frame_skip),
-            frames=self._depth if self._mirrored else 1,
+            frames=1 if self._side is None else self._depth,
             scale=255.0,
         )
         self._aim = Aim(self.spec.game, self.spec.action_names)
@@ -104,15 +106,16 @@ class AtariPlayers(WrappedGame):
         self._frame = 0
         self._alive = [True] * self._players
         self._over = False
-        self._stack: NDArray[np.uint8] = np.zeros((self._depth, SIZE, SIZE), dtype=np.uint8)
+        views = 1 if self._side is None else 2
+        self._stack: NDArray[np.uint8] = np.zeros((views, self._depth, SIZE, SIZE), dtype=np.uint8)
         self._look(0)
-        self._see(self._raw[0])
+        self._see(self._raw[:1])
         self._shown: list[Picture] = []
         self._film()
 
     def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:
         rewards = [0.0] * self._players
-        chosen = self._buttons[action].tolist()
+        chosen = [int(buttons[pressed]) for buttons, pressed in zip(self._buttons, action, strict=True)]
         stopped, looked = False, 0
         self._shown = []
         for left in range(self._frame_skip, 0, -1):
@@ -132,7 +135,7 @@ class AtariPlayers(WrappedGame):
             if self._over:
                 break
         if looked:
-            self._see(self._raw[:looked].max(0))
+            self._see(self._raw[:looked])
         return rewards, self._over and stopped, self._over and not stopped
 
     def _eliminate(self, playing: Sequence[int]) -> bool:
@@ -149,10 +152,12 @@ class AtariPlayers(WrappedGame):
             if not self._over and not self._alive[seat]:
                 continue
             player[seat] = seat
-            turned = self._mirrored and seat % 2 == 1
-            observation[seat, : self._depth] = self._stack[:, :, ::-1] if turned else self._stack
-            if not self._mirrored:
+            observation[seat, : self._depth] = self._stack[seat % len(self._stack)]
+            if self._side is None:
                 observation[seat, self._depth + seat] = 255
+
+    def names(self, seat: int) -> Mapping[int, str]:
+        return {action: self.spec.action_names[meant] for action, meant in enumerate(self._meant[seat])}
 
     def pictures(self) -> Sequence[Picture]:
         return self._shown
@@ -182,7 +187,8 @@ class AtariPlayers(WrappedGame):
         return self._ale.getRAM().tobytes()
 
     def draw(self, seat: int | None) -> Drawing:
-        return Drawing(half_blocks(self._ale.getScreenRGB()), keys=button_keys(self.spec.action_names))
+        names = list(self.names(seat or 0).values())
+        return Drawing(half_blocks(self._ale.getScreenRGB()), keys=button_keys(names))
 
     def close(self) -> None:
         self._env.close()
@@ -191,9 +197,14 @@ class AtariPlayers(WrappedGame):
         """Keep the screen as one of the two frames [210, 160, 1] that are prepared."""
         ale_lib.getScreenGrayscale(self._ale.obj, self._into[at])
 
-    def _see(self, frame: NDArray[np.uint8]) -> None:
-        """Add a frame [210, 160, 1], made smaller, to the stack."""
-        self._stack = np.concatenate([self._stack[1:], shrink(frame).transpose(2, 0, 1)])
+    def _see(self, screens: Frames) -> None:
+        """Add the brightest of some screens, made smaller, to the stack of each view."""
+        seen = [shrink(screens.max(0)).transpose(2, 0, 1)]
+        if self._side is not None:
+            other = self._side.prepare(screens)
+            small = seen[0] if other is screens else shrink(other.max(0)).transpose(2, 0, 1)
+            seen.append(small[:, :, ::-1])
+        self._stack = np.concatenate([self._stack[:, 1:], seen], 1)
 
 
 def _count(variant: Variant, value: Any) -> int:

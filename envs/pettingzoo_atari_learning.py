@@ -8,7 +8,7 @@ and what they show is written once, where the learner reads it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,9 @@ class AtariPlayersEnv(VecEnv):
             ended = self._tensor(terminated | truncated)
             self.seeds = torch.where(ended, chance.next_seed(self.seeds), self.seeds)
         return Step(self._tensor(rewards), self._tensor(terminated), self._tensor(truncated), final, turn)
+
+    def names(self, seat: int = 0, index: int = 0) -> Mapping[int, str]:
+        return self._games[index].names(seat)
 
     def state(self) -> dict[str, Tensor]:
         return {"seeds": self.seeds.cpu()}

@@ -173,7 +173,7 @@ class AecGame(_PettingZooGame):
         info = self._env.infos.get(agent, {})
         self._write(self._env.observe(agent), info, player[0], observation[0], None if mask is None else mask[0])
 
-    def names(self) -> Mapping[int, str] | None:
+    def names(self, seat: int) -> Mapping[int, str] | None:
         if self.name != "classic/chess_v6":
             return None
         from envs.chess_positions import actions_of

@@ -115,17 +115,17 @@ class VecEnv(ABC):
     def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
         """Game `index` as it stands, as `seat` may know it (None: everything)."""
 
-    def names(self, index: int = 0) -> Mapping[int, str]:
-        """What a person types for the actions of game `index` as it stands: for all of them, or for the legal ones
-        alone where the words depend on the position. Not for continuous actions."""
+    def names(self, seat: int = 0, index: int = 0) -> Mapping[int, str]:
+        """What a person in `seat` types for the actions of game `index` as it stands: for all of them, or for the legal
+        ones alone where the words depend on the position. Not for continuous actions."""
         return dict(enumerate(self.spec.action_names)) or {a: str(a) for a in range(self.spec.num_actions or 0)}
 
-    def action(self, word: str, index: int = 0) -> int:
-        """The action that a person's word stands for in game `index`; letter case does not matter.
+    def action(self, word: str, seat: int = 0, index: int = 0) -> int:
+        """The action that a word of the person in `seat` stands for in game `index`; letter case does not matter.
 
         Raises UsageError.
         """
-        typed, names = word.strip(), self.names(index)
+        typed, names = word.strip(), self.names(seat, index)
         for action, name in names.items():
             if name.lower() == typed.lower():
                 return action

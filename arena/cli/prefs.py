@@ -338,9 +338,8 @@ _BASES: dict[Basis, str] = {"annotators": "annotators' agreement", "repeats": "h
 
 
 def _print_report(report: Report, scores: int) -> None:
-    print(
-        f"{report.labels:,} labels of {report.pairs:,} pairs by {len(report.annotators)} annotators; {scores:,} scores"
-    )
+    by = "1 annotator" if len(report.annotators) == 1 else f"{len(report.annotators)} annotators"
+    print(f"{report.labels:,} labels of {report.pairs:,} pairs by {by}; {scores:,} scores")
     print()
     rows = [
         (

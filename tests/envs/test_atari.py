@@ -95,9 +95,33 @@ def test_two_players_of_pong_see_themselves_on_the_same_side() -> None:
     assert rewards.tolist()[0][0] == -rewards.tolist()[0][1] != 0  # one serves, nobody returns
 
 
-def test_boxers_are_told_who_they_are() -> None:
-    env = make("pettingzoo/atari/boxing_v2?stack=2", 2)
+def test_players_are_told_who_they_are() -> None:
+    env = make("pettingzoo/atari/ice_hockey_v2?stack=2", 2)
     seen = env.reset(torch.tensor([1, 2])).observation
     assert seen.shape == (2, 2, 4, 84, 84)
     assert torch.equal(seen[:, 0, :2], seen[:, 1, :2])
     assert seen[:, :, 2:].float().mean((0, 3, 4)).tolist() == [[255, 0], [0, 255]]
+
+
+def test_boxers_see_and_act_alike() -> None:
+    """Both walk towards each other by the same actions, and to both that looks the same but for the height."""
+    env = make("pettingzoo/atari/boxing_v2", 1)
+    assert (env.spec.observation_shape, env.spec.version) == ((4, 84, 84), 2)
+    seen = env.reset(torch.tensor([1])).observation[0, :, -1]
+    assert torch.equal(seen[0, :, :4], seen[1, :, :4])  # the border
+    assert not torch.equal(seen[0], seen[1])
+    forward, back = env.action("right", 0), env.action("left", 0)
+    assert (env.action("right", 1), env.action("left", 1)) == (back, forward)
+    assert env.names(1)[env.action("upleftfire", 1)] == "upleftfire"
+
+    def place(picture: torch.Tensor) -> float:
+        """Where in the ring one's own boxer is, the bright one, from the left."""
+        return float((picture[20:70] > 180).float().sum(0).nonzero().float().mean())
+
+    before = [place(picture) for picture in seen]
+    for _ in range(4):
+        seen = env.step(torch.tensor([[forward, forward]])).turn.observation[0, :, -1]
+    after = [place(picture) for picture in seen]
+    assert before[0] == pytest.approx(before[1], abs=1.5)
+    assert after[0] == pytest.approx(after[1], abs=1.5)
+    assert after[0] > before[0] + 3
