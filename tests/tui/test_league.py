@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from textual.widgets import TabbedContent
+from textual.widgets import DataTable, TabbedContent
 
 from arena.jobs import Jobs
 from arena.match import play_match
@@ -49,6 +49,23 @@ def app(table: Path) -> Iterator[ArenaApp]:
     yield made
     for job in made.jobs.all():
         made.jobs.kill(job.id)
+
+
+@pytest.mark.slow
+async def test_tables_fit_a_terminal_that_becomes_narrow(app: ArenaApp) -> None:
+    def fits(columns: int) -> bool:
+        table = app.screen.query(DataTable).last()
+        return app.size.width == columns and table.virtual_size.width <= table.size.width <= columns
+
+    async with app.run_test(size=(160, 50)) as pilot:
+        await ready(pilot)
+        app.home.choose("tic_tac_toe")
+        for key, seen in (("f1", "W/D/L"), ("f4", "form")):
+            await pilot.press(key)
+            await sees(pilot, seen, "tactician")
+            for size in ((80, 24), (160, 50)):
+                await pilot.resize_terminal(*size)
+                await until(pilot, lambda columns=size[0]: fits(columns))
 
 
 @pytest.mark.slow

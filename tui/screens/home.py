@@ -58,6 +58,7 @@ class HomeScreen(AreaScreen):
         super().__init__()
         self._games: list[str] = []
         self._facts: GameFacts | None = None
+        self._wide = False
         self._notes = ("", "")
         self._then: tuple[str, Callable[[], None]] | None = None
         self._wanted: str | None = None
@@ -197,10 +198,16 @@ class HomeScreen(AreaScreen):
         if self._facts is not None and self._facts.game == self.game:
             self._show_facts(self._facts, another=first)
 
+    def on_resize(self) -> None:
+        """A terminal that has become wide has room for more columns, one that has become narrow for fewer."""
+        if self._facts is not None and self._wide != (self.size.width >= 120):
+            self._show_facts(self._facts, another=False)
+
     def _show_facts(self, facts: GameFacts, another: bool) -> None:
         """`another`: the cursor goes to the opponent of the person's level."""
         table = self.query_one("#agents", DataTable)
-        wide, you = self.size.width >= 120, self.arena.user
+        self._wide, you = self.size.width >= 120, self.arena.user
+        wide = self._wide
         if facts.players == 1:
             fill_standings(table, facts, full=wide, others=True, name=30 if wide else 20, you=you)
             row = next((row for row in facts.scores if row.agent == you), None)

@@ -95,6 +95,7 @@ class LeagueScreen(LiveScreen):
         self._player: str | None = None
         self._asked: tuple[str, str, str | None] | None = None
         self.shown: dict[str, View] = {}
+        self._wide = False
 
     @property
     def game(self) -> str:
@@ -149,6 +150,10 @@ class LeagueScreen(LiveScreen):
         except ArenaError as error:
             self.post_message(ReadFailed(str(error)))
 
+    def on_resize(self) -> None:
+        if self.shown and self._wide != self.wide:  # other columns
+            self.action_load()
+
     def on_view_loaded(self, message: ViewLoaded) -> None:
         if message.game != self.game:
             return
@@ -164,7 +169,7 @@ class LeagueScreen(LiveScreen):
         if isinstance(view, FamilyView) and self.shown.get("family") == view:
             self._tell()
             return  # a tree that is built anew would close what was opened
-        self.shown[name] = view
+        self.shown[name], self._wide = view, self.wide
         if isinstance(view, TableView):
             width = 34 if self.wide else 18
             fill_standings(
