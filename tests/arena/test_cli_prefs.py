@@ -48,7 +48,9 @@ def test_from_completions_to_a_report(db: Path) -> None:
     assert found["annotators"][0]["consistency"]["of"] == 20
     assert found["between"][0]["annotators"] == ["robot", "sim:helpful+polite"]
     assert 0.5 <= found["ceiling"] <= 1
+    assert "30 pairs by 1 annotator; " in run(db, "report", "--as", "robot")
     table = run(db, "report")
+    assert "by 2 annotators; " in table
     assert "Cohen's κ" in table
     assert "Krippendorff's α" in table
     assert run(db, "report", "--as", "robot", "--split", "test", "--json")["report"]["labels"] == 0
