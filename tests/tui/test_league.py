@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ async def test_tables_fit_a_terminal_that_becomes_narrow(app: ArenaApp) -> None:
             await sees(pilot, seen, "tactician")
             for size in ((80, 24), (160, 50)):
                 await pilot.resize_terminal(*size)
-                await until(pilot, lambda columns=size[0]: fits(columns))
+                await until(pilot, partial(fits, size[0]))
 
 
 @pytest.mark.slow
