@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
 
+from agents.policy import Decision
+from arena.records import Agent, PackedPolicy, Run
+from arena.roster import Contender
 from arena.session import Server
 from arena.session_client import Position
 from arena.session_game import LiveGame
+from arena.session_map import newest_of_run
 from arena.session_start import UNFINISHED, Start, forget_unfinished, read_unfinished
 from arena.store import Store
 from envs.errors import UsageError
@@ -148,3 +153,23 @@ def test_a_map_shows_what_an_agent_thinks_of_every_cell(db: Path) -> None:
     with pytest.raises(UsageError, match="grows a new maze each game"):
         ask(server, db, "map")
     assert ask(server, db, "act", seat=0, move="up").ply == 1
+
+
+def test_a_map_is_drawn_by_the_newest_agent_of_a_run(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So one watches it as it is learnt."""
+    game = "gridworld/cliff"
+    monkeypatch.setattr("arena.session_map.resolve", lambda store, game, name: name)
+    with Store(db) as store:
+        runs = [store.create_run(Run(name, game, "q_learning", {}, 1, 100)) for name in ("walker", "other")]
+        for run, name, step in ((runs[0], "walker", 9), (runs[0], "walker", 10), (runs[1], "other", 11)):
+            policy = PackedPolicy(f"{step:064}", "q_learning", {}, b"weights")
+            store.add_agent(Agent(game, f"{name}@{step}", "checkpoint", run=run, step=step), policy)
+        first = Contender(store.agent(game, "walker@9"), uniform)
+        assert newest_of_run(store, game, first) == "walker@10"
+        script = Contender(store.human(game, "Ann"), uniform)
+        assert newest_of_run(store, game, script) is script
+
+
+def uniform(observation: Tensor, legal_action_mask: Tensor) -> Decision:
+    """A policy that nobody asks."""
+    raise AssertionError
