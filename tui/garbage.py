@@ -3,7 +3,7 @@
 A full collection looks at all that the app holds and stops it for a tenth of a second or more: the interpreter would
 begin one in the middle of a key's work. Here the youngest objects are looked at as ever, which takes a millisecond or
 two, and all of them when no key has come for a while, or when some has gathered. The fewer there are the shorter that
-takes: what can be known to go is let go of at once (here, and what is drawn in `strips.py`).
+takes: what can be known to go is let go of at once (`cycles.py`, and what is drawn in `strips.py`).
 """
 
 from __future__ import annotations
@@ -11,47 +11,19 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from typing import Any
 
-from textual._styles_cache import StylesCache
-from textual.cache import FIFOCache, LRUCache
-from textual.widget import Widget
-
-from tui import leaving, strips  # noqa: F401
+from tui import cycles, leaving, strips  # noqa: F401
 
 LOOK_SECONDS = 0.25
 REST_SECONDS = 0.4
 """How long nobody has pressed or moved anything before a collection."""
 LEAST, MOST = 1, 3
 """After how many collections of younger objects (of 7,000 new ones each) a full one is worth it, and is due anyway."""
-MANY = 100_000
+MANY = 50_000
 """Where so many objects are left after a full collection, they are taken to stay, and not looked at any more."""
 LONG_REST_SECONDS, OLD = 20.0, 8
 """After so long without a key those that were taken to stay are looked at, too, once that has been done so often: what
 has gone of them since would never be found otherwise."""
-
-
-def _clear(cache: LRUCache[Any, Any]) -> None:
-    """Textual's cache is a ring of links: left as it is, all that was drawn would wait for a full collection."""
-    for link in cache._cache.values():
-        link.clear()
-    _clear_ring(cache)
-
-
-_clear_ring = LRUCache.clear
-LRUCache.clear = _clear  # type: ignore[assignment, method-assign]
-
-
-async def _leave(widget: Widget) -> None:
-    """A widget that goes takes with it what was drawn of it, which would else wait for a full collection."""
-    await _leave_tree(widget)
-    for value in vars(widget).values():
-        if isinstance(value, FIFOCache | LRUCache | StylesCache):
-            value.clear()
-
-
-_leave_tree = Widget._message_loop_exit
-Widget._message_loop_exit = _leave  # type: ignore[assignment, method-assign]
 
 
 class Garbage:

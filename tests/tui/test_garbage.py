@@ -5,9 +5,6 @@ from __future__ import annotations
 import gc
 
 import pytest
-from textual.app import App, ComposeResult
-from textual.cache import LRUCache
-from textual.widgets import DataTable
 
 from tui.garbage import LEAST, LONG_REST_SECONDS, MANY, MOST, OLD, REST_SECONDS, Garbage
 
@@ -87,42 +84,3 @@ def test_no_full_collection_begins_by_itself() -> None:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
-
-
-def test_what_a_cleared_cache_held_goes_at_once() -> None:
-    class Held:
-        gone = 0
-
-        def __del__(self) -> None:
-            Held.gone += 1
-
-    cache: LRUCache[int, Held] = LRUCache(8)
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        for key in range(5):
-            cache[key] = Held()
-        cache.get(2)
-        cache.clear()
-        assert Held.gone == 5
-        cache[1] = Held()  # and it goes on working
-        assert cache.get(1) is not None
-    finally:
-        if enabled:
-            gc.enable()
-
-
-class Table(App[None]):
-    def compose(self) -> ComposeResult:
-        yield DataTable()
-
-
-async def test_a_widget_that_goes_takes_what_was_drawn_with_it() -> None:
-    async with Table().run_test() as pilot:
-        table = pilot.app.query_one(DataTable)
-        table.add_columns("a", "b")
-        table.add_rows([("1", "2"), ("3", "4")])
-        await pilot.pause()
-        assert len(table._cell_render_cache) > 0
-        await table.remove()
-        assert len(table._cell_render_cache) == len(table._line_cache) == 0
