@@ -17,7 +17,7 @@ from textual.keys import format_key
 from textual.screen import Screen
 
 from envs.errors import ArenaError
-from tui import keymap, resizing, signals, terminal_keys, turns  # noqa: F401 (resizing, turns: of Textual)
+from tui import keymap, resizing, signals, terminal_keys, turns  # noqa: F401 (turns: of Textual)
 from tui.areas import AREAS, KEYS, load
 from tui.children import Children
 from tui.facts import LeagueFacts, read_league
@@ -81,9 +81,7 @@ class ArenaApp(Navigation):
             self.stylesheet.prepare(path)
         super()._load_screen_css(screen)
         if not screen.is_running:
-            wide = screen._get_breakpoint_classes(self.size.width, self.HORIZONTAL_BREAKPOINTS)
-            high = screen._get_breakpoint_classes(self.size.height, self.VERTICAL_BREAKPOINTS)
-            screen.add_class(*wide, *high, update=False)
+            screen.update_classes(resizing.size_classes(screen, self.size), update=False)
         if screen._css_update_count < 0:
             screen._css_update_count = self._css_update_count
 

@@ -35,7 +35,7 @@ class Turn:
         """Return when something may be begun: now, or in one of the next turns."""
         while time.monotonic() - self._began > LONGEST:
             if self._next is None:
-                self._next = self.loop.call_soon(self._begin)
+                self._next = self.loop.call_soon(self.loop.call_soon, self._begin)  # others' timers come between
             await asyncio.sleep(0)
 
 

@@ -115,3 +115,18 @@ async def test_a_timer_waits_for_a_turn_with_room(clock: Clock) -> None:
             await asyncio.sleep(0.001)
         counted.stop()
         assert len(set(rung)) == len(rung)
+
+
+async def test_what_is_due_comes_between_two_pieces_of_work(clock: Clock) -> None:
+    loop = asyncio.get_running_loop()
+    turn = Turn(loop)
+    done: list[str] = []
+
+    async def work() -> None:
+        await turn.room()
+        done.append("work")
+        loop.call_later(0.0, done.append, "due")
+        clock.work(2 * LONGEST)
+
+    await asyncio.gather(work(), work())
+    assert done[:3] == ["work", "due", "work"]

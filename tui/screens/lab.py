@@ -111,7 +111,6 @@ class LabScreen(LiveScreen):
         self.refresh_every(REFRESH_SECONDS, self._tick)
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width >= 120, "-wide")
         if self._lab is not None:
             self._show()
 

@@ -97,7 +97,6 @@ class TrainingScreen(LiveScreen):
 
     def _arrange(self) -> None:
         """As many plots as there is room for."""
-        self.set_class(self.wide, "-wide")
         for panel, plot in enumerate(self.query(PlotPanel)):
             plot.display = panel < self._panels
 
