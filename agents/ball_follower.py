@@ -36,8 +36,8 @@ class BallFollower:
 
     def __call__(self, observation: Tensor, legal_action_mask: Tensor) -> Decision:
         before, now = (observation[:, plane, TOP:BOTTOM].int() > GREY + FAINT for plane in (-2, -1))
-        ball, seen = _middle(now[:, :, BETWEEN])
-        last_ball, was_seen = _middle(before[:, :, BETWEEN])
+        ball, seen = middle(now[:, :, BETWEEN])
+        last_ball, was_seen = middle(before[:, :, BETWEEN])
         paddle, last_paddle = _paddle(now[:, :, OWN]), _paddle(before[:, :, OWN])
         ball = ball + torch.where(was_seen, ball - last_ball, 0.0)
         away = ball - paddle - GLIDE * (paddle - last_paddle)
@@ -57,12 +57,13 @@ def follows(spec: GameSpec) -> bool:
     return plain and spec.frames == spec.observation_shape[0] > 1
 
 
-def _middle(things: Tensor) -> tuple[Tensor, Tensor]:
-    """things [B, rows, columns] bool → the mean row of what is there [B] float32, and whether anything is [B]."""
-    weight = things.sum(-1).float()
-    rows = torch.arange(weight.shape[1], device=weight.device, dtype=torch.float32)
+def middle(things: Tensor, axis: int = 1) -> tuple[Tensor, Tensor]:
+    """things [B, rows, columns] bool → the mean row (or along `axis` 2 the mean column) of what is there [B] float32,
+    and whether anything is [B]."""
+    weight = things.sum(3 - axis).float()
+    places = torch.arange(weight.shape[1], device=weight.device, dtype=torch.float32)
     total = weight.sum(-1)
-    return (weight * rows).sum(-1) / total.clamp(min=1), total > 0
+    return (weight * places).sum(-1) / total.clamp(min=1), total > 0
 
 
 def _paddle(things: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Players that need no training: random, first-legal, a one-ply tactician, exact minimax, solving, planning, Pong."""
+"""Players that need no training: random, first-legal, a one-ply tactician, exact minimax, solving, planning, Pong, Boxing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from agents.ball_follower import BallFollower, follows
 from agents.configs import PlanningConfig, default_config
 from agents.greedy import uniform
+from agents.infighter import Infighter, boxes
 from agents.planning import storable, value_iteration
 from agents.policy import Decision, Policy, act
 from agents.tabular import TabularPolicy
@@ -220,7 +221,7 @@ _SEARCHERS = ("mcts-100", "mcts-1000", "mcts-10000")
 THINKERS = ("perfect", *_SEARCHERS)
 """Those that take long over a move: they play where they are asked to, and not in every round of every league."""
 
-FOLLOWER = "ball-follower"
+FOLLOWER, INFIGHTER = "ball-follower", "infighter"
 
 _EVERYWHERE: dict[str, Policy] = {"random": random_policy, "first-legal": first_legal_policy}
 
@@ -231,8 +232,8 @@ def scripted_policies(spec: GameSpec) -> tuple[str, ...]:
         return ()
     planner = ("value-iteration",) if _can_plan(spec) else ()
     searchers = _SEARCHERS if _game_id(spec) in _SEARCHED else ()
-    follower = (FOLLOWER,) if follows(spec) else ()
-    return (*_EVERYWHERE, *_BOARDS.get(_game_id(spec), ()), *follower, *searchers, *planner)
+    seeing = (*((FOLLOWER,) if follows(spec) else ()), *((INFIGHTER,) if boxes(spec) else ()))
+    return (*_EVERYWHERE, *_BOARDS.get(_game_id(spec), ()), *seeing, *searchers, *planner)
 
 
 def make_scripted(name: str, spec: GameSpec) -> Policy:
@@ -243,6 +244,8 @@ def make_scripted(name: str, spec: GameSpec) -> Policy:
         return _plan(spec)
     if name == FOLLOWER:
         return BallFollower(spec)
+    if name == INFIGHTER:
+        return Infighter(spec)
     if name in _SEARCHERS:
         from agents.mcts import MctsPolicy
 

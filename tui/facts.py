@@ -29,6 +29,8 @@ _SCRIPTS: dict[str, tuple[str, ...]] = {
     "go": _SEARCHERS,
     "ALE/Pong-v5": ("ball-follower",),
     "pettingzoo/atari/pong_v3": ("ball-follower",),
+    "ALE/Boxing-v5": ("infighter",),
+    "pettingzoo/atari/boxing_v2": ("infighter",),
 }
 _UNPLANNED = ("gridworld/sumo", "gridworld/tron")
 
