@@ -1,4 +1,4 @@
-"""Players that need no training: random, first-legal, a one-ply tactician, exact minimax, solving, planning, Pong, Boxing."""
+"""Players that need no training: random, first-legal, a one-ply tactician, exact solvers, planners, two for Atari."""
 
 from __future__ import annotations
 
