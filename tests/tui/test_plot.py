@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 from tests.tui.conftest import shown, until
 from tui.theme import THEMES
 from tui.widgets.axes import limits, tick_labels, ticks
-from tui.widgets.plot import MAX_POINTS, PlotPanel, Series, _Area, _points, _thin
+from tui.widgets.plot import MAX_POINTS, PlotPanel, Series, _Area, _points, _thin, turn_over
 
 
 class Plots(App[None]):
@@ -154,3 +154,31 @@ async def test_the_theme_colours_it_at_any_size() -> None:
 
 def _styles(app: Plots) -> list[str]:
     return [getattr(d, "line_style", "") for d in app.panel.query_one(_Area)._datasets]
+
+
+class Many(Plots):
+    def compose(self) -> ComposeResult:
+        for number in range(4):
+            yield PlotPanel(id=f"panel-{number}")
+
+
+async def test_turned_over_and_back_at_once_no_plot_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    toggled: list[bool] = []
+    toggle = PlotPanel.toggle_numbers
+
+    def watched(panel: PlotPanel) -> None:
+        toggle(panel)
+        toggled.append(panel.numbers)
+
+    monkeypatch.setattr(PlotPanel, "toggle_numbers", watched)
+    app = Many()
+    async with app.run_test() as pilot:
+        panels = list(app.query(PlotPanel))
+        for times in (1, 2):
+            toggled.clear()
+            for _ in range(times):
+                turn_over(panels)
+            await until(pilot, lambda: all(panel.numbers == panels[0].numbers for panel in panels))
+            await pilot.pause(0.2)
+            assert [panel.numbers for panel in panels] == [True] * 4
+            assert toggled == ([True] * 4 if times == 1 else [False, True])

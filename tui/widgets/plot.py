@@ -227,12 +227,14 @@ def turn_over(plots: Sequence[PlotPanel]) -> None:
         _turn(plots, not plots[0].numbers)
 
 
-def _turn(plots: Sequence[PlotPanel], numbers: bool) -> None:
-    first, *others = plots
-    if first.is_mounted and first.numbers != numbers:
-        first.toggle_numbers()
-    if others:
-        first.screen.call_after_refresh(_turn, others, numbers)
+def _turn(plots: Sequence[PlotPanel], numbers: bool, place: int = 0) -> None:
+    if place and plots[0].numbers != numbers:  # somebody has turned them again meanwhile
+        return
+    plot = plots[place]
+    if plot.is_mounted and plot.numbers != numbers:
+        plot.toggle_numbers()
+    if place + 1 < len(plots):
+        plot.screen.call_after_refresh(_turn, plots, numbers, place + 1)
 
 
 class _Area(PlotWidget, can_focus=True, inherit_bindings=False):
