@@ -50,9 +50,10 @@ def read_lessons(store: Store, game: str, source: str) -> Lessons:
         size += sum(tensor.numel() * tensor.element_size() for tensor in parts[-1])
         if size > MAX_BYTES:
             done = min(start + VERIFY_BATCH, len(episodes))
+            fewer = "play fewer into a league of their own (--db)" if word == EPISODES else "split the file"
             raise ArenaError(
                 f"{source}: the decisions of {done:,} of its {len(episodes):,} games take {size / 2**20:,.0f} MiB; "
-                f"at most {MAX_BYTES / 2**20:,.0f} MiB are learnt from"
+                f"at most {MAX_BYTES / 2**20:,.0f} MiB are learnt from: {fewer}"
             )
     return Lessons(*(torch.cat(part) for part in zip(*parts, strict=True)))
 

@@ -57,7 +57,7 @@ def test_lessons_are_what_was_seen_and_chosen(store: Store) -> None:
 def test_too_many_games_are_refused_before_all_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("arena.lessons.MAX_BYTES", 100)
     monkeypatch.setattr("arena.lessons.VERIFY_BATCH", 5)
-    with pytest.raises(ArenaError, match="5 of its 20 games"):
+    with pytest.raises(ArenaError, match=r"5 of its 20 games .* \(--db\)"):
         read_lessons(store, GAME, "episodes")
 
 
