@@ -10,14 +10,21 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.binding import Binding
+from textual.keys import format_key
+from textual.screen import Screen
 
 from envs.errors import ArenaError, UnknownNameError, UsageError
 from tui.areas import AREAS, KEYS, bindings
 
+if TYPE_CHECKING:
+    from tui.app import ArenaApp
+
 MAX_BYTES = 100_000
+SPOKEN = {"enter": "Enter", "escape": "Esc", "minus": "−"}
+"""Keys that a text does not name by their sign."""
 EVERYWHERE: tuple[Binding, ...] = (
     Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit"),
     Binding(
@@ -48,6 +55,13 @@ def title_of(screen: type) -> str | None:
 def keys_of(binding: Binding, keymap: Mapping[str, str]) -> str:
     """What a binding is bound to, comma-separated."""
     return keymap.get(binding.id or "", binding.key)
+
+
+def key_of(screen: Screen[Any], *actions: str) -> str:
+    """How a text names the key of the first of these actions that the screen has, as it is bound now."""
+    binding = next(one for action in actions for _, one in screen._bindings if one.action == action)
+    key = keys_of(binding, cast("ArenaApp", screen.app).keys).partition(",")[0]
+    return SPOKEN.get(key) or format_key(key)
 
 
 def read_keymap(path: Path) -> dict[str, str]:

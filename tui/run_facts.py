@@ -101,7 +101,7 @@ def run_row(db: Path, run: Run, job: Job | None, values: Mapping[str, float]) ->
             left = job.progress.words.rpartition(" · ")[2]
             left = left if left.endswith(" left") else ""
     elif run.state == "running" and not is_held(db, f"run-{run.id}"):
-        state, why = "killed", f"its process is gone; r goes on from step {run.step:,}"
+        state, why = "killed", f"its process is gone; it can go on from step {run.step:,}"
     elif job is not None and job.state == "failed" and job.started_at > run.updated_at:
         why = job.why
     return RunRow(

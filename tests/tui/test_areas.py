@@ -63,6 +63,24 @@ async def test_areas_by_key_mouse_and_palette(league: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and app.screen is not replays)
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("", ("p plays", "No run yet: n starts one")),
+        ('home.play = ["x", "ctrl+y"]\ntraining.new = "full_stop"\n', ("x plays", "No run yet: . starts one")),
+    ],
+)
+async def test_texts_name_the_keys_as_they_are_bound(
+    tmp_path: Path, configuration: Path, written: str, said: tuple[str, str]
+) -> None:
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text(written)
+    async with ArenaApp(tmp_path / "new.db", "Ann").run_test(size=SIZE) as pilot:
+        await sees(pilot, said[0])
+        await pilot.press("f5")
+        await sees(pilot, said[1])
+
+
 async def test_keys_of_ones_own(league: Path, configuration: Path) -> None:
     configuration.parent.mkdir(parents=True)
     configuration.write_text('# mine\n[area]\nreplays = ["f12", "ctrl+l"]\n')

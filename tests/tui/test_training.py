@@ -176,7 +176,7 @@ async def test_what_was_killed_is_shown_and_gone_on_with(app: ArenaApp) -> None:
     async with app.run_test(size=(160, 50), notifications=True) as pilot:
         await ready(pilot)
         await pilot.press("f5")
-        await sees(pilot, "‼ killed", "r goes on from step 3,000")
+        await sees(pilot, "‼ killed", "it can go on from step 3,000")
         with hold(app.db, f"run-{killed}", "run killed"):
             await pilot.press("ctrl+r")
             await sees(pilot, "▶ running")

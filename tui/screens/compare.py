@@ -49,7 +49,7 @@ class CompareScreen(TextScreen):
             panes.append(pane)
         self.query_one("#answers").mount_all(panes)
         if not panes:
-            return "There is no model yet: arena rlhf pretrain makes one, or s in the lab."
+            return "There is no model yet: arena rlhf pretrain makes one, or the lab."
         return "Type a prompt and press Enter (ctrl+n: an example)."
 
     def ask(self) -> None:

@@ -21,6 +21,7 @@ from textual.worker import Worker
 from envs.errors import ArenaError
 from envs.specs import find_game, parse_variant
 from tui.facts import GameFacts, known_games, read_game
+from tui.keymap import key_of
 from tui.ladder import about_your_level
 from tui.messages import GameLoaded, ReadFailed
 from tui.screens.area_screen import AreaScreen
@@ -214,7 +215,7 @@ class HomeScreen(AreaScreen):
             yours = (
                 f"you: {row.mean:.4g} ± {row.std:.3g}, {row.episodes} games" if row else "you have not played it yet"
             )
-            legend = "p plays alone · w watches the chosen agent"
+            legend = f"{key_of(self, 'play')} plays alone · {key_of(self, 'watch')} watches the chosen agent"
         else:
             standing = next((row for row in facts.standings if row.agent == you), None)
             level = about_your_level(facts.rungs, standing)
@@ -226,7 +227,7 @@ class HomeScreen(AreaScreen):
                 elo = rating(standing.elo, standing.low, standing.high)
                 games = "1 game" if standing.games == 1 else f"{standing.games} games"
                 yours = f"you: Elo {elo}, {games}, {standing.wins}/{standing.draws}/{standing.losses}"
-            legend = f"{LEVEL if level else ' '} your level · ≈ measured elsewhere · p plays"
+            legend = f"{LEVEL if level else ' '} your level · ≈ measured elsewhere · {key_of(self, 'play')} plays"
         self._notes = (yours, legend)
         self._show_note()
         self.show_banner()

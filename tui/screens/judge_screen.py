@@ -20,6 +20,7 @@ from textual.widgets import Static
 from arena.records_text import LabelProgress
 from arena.store import Store
 from envs.errors import ArenaError
+from tui.keymap import key_of
 from tui.screens.area_screen import AreaScreen
 from tui.screens.dialogs import AskScreen, WriteScreen
 from tui.text import clock, inert, inert_block
@@ -95,6 +96,7 @@ class JudgeScreen(AreaScreen):
     TITLE_WORD: ClassVar[str] = ""
     NEXT_MODE: ClassVar[str] = ""
     NOTHING: ClassVar[str] = ""
+    """What is said when no task is left; {jump} and {undo} stand for these keys."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -224,7 +226,8 @@ class JudgeScreen(AreaScreen):
         self.query_one("#texts").display = self.asked is not None
         self.query_one("#prompt").set_class(self.asked is None, "-alone")
         if self.asked is None:
-            self.query_one("#prompt-text", Static).update(Content(self.NOTHING))
+            nothing = self.NOTHING.format(jump=key_of(self, "jump"), undo=key_of(self, "undo"))
+            self.query_one("#prompt-text", Static).update(Content(nothing))
         else:
             self._prompt = self.show_task()
             self.query_one("#prompt-text", Static).update(inert_block(self._prompt))

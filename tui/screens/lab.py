@@ -20,6 +20,7 @@ from textual.widgets import DataTable, Static
 from arena.feedback_status import ALGORITHMS
 from arena.jobs import Job
 from envs.errors import ArenaError, UsageError
+from tui.keymap import key_of
 from tui.lab_facts import FIRST_KEYS, KIND_WORDS, Lab, LabRow, Stage, read_lab
 from tui.lab_jobs import start, typed
 from tui.messages import ReadFailed
@@ -186,7 +187,9 @@ class LabScreen(LiveScreen):
             parts = [f"{job.title}{_progress(job)}" for job in lab.jobs]
             return Content.assemble(("▶ at work: ", "bold $primary"), inert(" · ".join(parts)))
         if lab.status is None:
-            return Content.assemble(("▸ next: arena rlhf pretrain", "bold $primary"), " · s starts it")
+            return Content.assemble(
+                ("▸ next: arena rlhf pretrain", "bold $primary"), f" · {key_of(self, 'start')} starts it"
+            )
         return Content.assemble(
             ("▸ next: ", "bold $primary"), (inert(lab.status.next), "bold"), f" · {inert(lab.status.why)}"
         )
@@ -237,7 +240,7 @@ class LabScreen(LiveScreen):
                 continue
             key, steps, values = series[first + number]
             title = FIRST_KEYS.get(key, key)
-            hint = "" if wide or len(series) < 2 else f"m: the next of {len(series)} metrics"
+            hint = "" if wide or len(series) < 2 else f"{key_of(self, 'metric(1)')}: the next of {len(series)} metrics"
             plot.show([Series(lab.curves.run, steps, values)], title, lab.curves.counted, hint)
 
     def _draw_more(self) -> None:
@@ -246,7 +249,9 @@ class LabScreen(LiveScreen):
 
     def _about(self, row: LabRow | None) -> str:
         if row is None:
-            return "No model yet. s does what comes next; n offers every step, also the whole way as a demonstration."
+            start, new = key_of(self, "start"), key_of(self, "new")
+            all_steps = f"{new} offers every step, also the whole way as a demonstration."
+            return f"No model yet. {start} does what comes next; {all_steps}"
         words = [row.name, KIND_WORDS.get(row.kind, row.kind)] + ([f"from {row.parent}"] if row.parent else [])
         if row.run is not None:
             words.append(f"{row.run.state} at {row.run.step:,} of {row.run.total:,}")
@@ -270,7 +275,8 @@ class LabScreen(LiveScreen):
         if self._lab is None:
             return
         if self._lab.jobs:
-            self._say(f"{self._lab.jobs[0].title} is at work; x stops it, n starts something beside it")
+            stop, new = key_of(self, "stop"), key_of(self, "new")
+            self._say(f"{self._lab.jobs[0].title} is at work; {stop} stops it, {new} starts something beside it")
             return
         words = self._lab.status.words if self._lab.status else ["rlhf", "pretrain"]
         self._go(words)

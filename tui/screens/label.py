@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from arena.records_text import Choice, LabelProgress, PairTask, Proposer
 from arena.store import Store
+from tui.keymap import key_of
 from tui.screens.judge_screen import COMMON, JudgeScreen
 from tui.text import inert_block
 
@@ -30,7 +31,8 @@ class LabelScreen(JudgeScreen):
     TITLE_WORD = "LABEL"
     NEXT_MODE = "rank"
     NOTHING = (
-        "There is no pair left to label.\n\nj goes to a number, u takes back your newest label. Where more come from:\n"
+        "There is no pair left to label.\n\n{jump} goes to a number, {undo} takes back your newest label. "
+        "Where more come from:\n"
         "  arena prefs pairs               proposes pairs of completions\n"
         "  arena prefs import FILE.jsonl   takes pairs from a file\n"
         "  arena rlhf sample               makes completions with a model\n"
@@ -126,7 +128,7 @@ class LabelScreen(JudgeScreen):
         def save(store: Store) -> int:
             return store.add_label(task.pair, annotator, choice, strength, left, milliseconds)
 
-        said = f"#{task.pair}: {self._words(choice, strength)} · saved · u takes it back"
+        said = f"#{task.pair}: {self._words(choice, strength)} · saved · {key_of(self, 'undo')} takes it back"
         self.answer(save, lambda store: self._next(store, task.pair), said)
 
     def action_much(self) -> None:

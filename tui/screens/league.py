@@ -19,6 +19,7 @@ from textual.widgets import DataTable, Static, TabbedContent, TabPane, Tree
 from arena.store import Store
 from envs.errors import ArenaError
 from tui.facts import known_games
+from tui.keymap import key_of
 from tui.league_facts import (
     VIEWS,
     FamilyView,
@@ -199,7 +200,7 @@ class LeagueScreen(LiveScreen):
             states.append(f"{inert(view.league.name)} {how}, round {view.league.round + 1}")
             if job is not None and job.state == "failed":
                 states.append(f"✗ {inert(job.why)}")
-        told = " · ".join(states) or "no league yet: s starts one"
+        told = " · ".join(states) or f"no league yet: {key_of(self, 'start')} starts one"
         banner = Content.assemble((f" {inert(self.game)} ", "bold $background on $primary"), f"  {told}")
         self.query_one("#banner", Static).update(banner)
         at = next(((grid.row, grid.column) for grid in self.query(HeatGrid)), (0, 0))
@@ -294,7 +295,7 @@ class LeagueScreen(LiveScreen):
         """Go on with a league of this game, or begin its default one."""
         leagues = [view.league.name for view in self._state.leagues]
         if self._at_work or any(job.state == "running" for job in self._state.jobs.values()):
-            self._warn("A league of this game is at work: p pauses it.")
+            self._warn(f"A league of this game is at work: {key_of(self, 'pause')} pauses it.")
             return
 
         def start(which: int) -> Callable[[int | None], None]:

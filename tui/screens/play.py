@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 
 from arena.session_client import Hint, Position, Seat, open_request, resume_request
 from envs.boards.drawings import start_drawing
-from tui.keymap import keys_of
+from tui.keymap import key_of, keys_of
 from tui.messages import SessionLost, SessionSays
 from tui.screens.dialogs import ConfirmScreen
 from tui.screens.session_screen import COMMON, SessionScreen
@@ -154,14 +154,18 @@ class PlayScreen(SessionScreen):
         self.query_one(BoardView).show(panels.drawn(position), dict(position.legal[mine]) if mine is not None else {})
         if position.over:
             self.stop_clock()
-            self.say(f"{panels.headline(position, self.people)} · n plays again, Esc goes back", "bold")
+            new, leave = key_of(self, "new"), key_of(self, "leave")
+            self.say(f"{panels.headline(position, self.people)} · {new} plays again, {leave} goes back", "bold")
         elif mine is not None:
             self.say(self._how(position))
         elif self.people:
             thinking = ", ".join(position.seats[seat] for seat in position.to_move)
             self.say(f"{thinking} is thinking…", "$text-muted")
         else:
-            self.say("space plays and pauses · . one step · + − speed")
+            clock, step, faster, slower = (
+                key_of(self, word) for word in ("toggle_clock", "step", "faster(1)", "faster(-1)")
+            )
+            self.say(f"{clock} plays and pauses · {step} one step · {faster} {slower} speed")
             if position.ply == 0 and position.id == self._opening:
                 self.start_clock()
         self._show_side()

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from arena.records_text import LabelProgress, RankTask, ScoreTask
 from arena.store import Store
+from tui.keymap import key_of
 from tui.screens.judge_screen import COMMON, JudgeScreen, Shown
 from tui.text import inert_block
 
@@ -124,7 +125,7 @@ class RankScreen(JudgeScreen):
         def save(store: Store) -> int:
             return store.add_ranking(task.prompt, annotator, task.completions, ranks, milliseconds)
 
-        said = f"#{task.prompt}: {self._words(self._ranks)} · saved · u takes it back"
+        said = f"#{task.prompt}: {self._words(self._ranks)} · saved · {key_of(self, 'undo')} takes it back"
         self.answer(save, lambda store: self._next(store, task.prompt), said)
 
     def action_tie(self) -> None:
@@ -209,7 +210,7 @@ class ScoreScreen(JudgeScreen):
         def save(store: Store) -> int:
             return store.add_score(task.completion, annotator, score, milliseconds)
 
-        said = f"#{task.completion}: {score} · saved · u takes it back"
+        said = f"#{task.completion}: {score} · saved · {key_of(self, 'undo')} takes it back"
         self.answer(save, lambda store: self._next(store, task.completion), said)
 
     def action_later(self) -> None:

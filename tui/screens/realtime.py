@@ -15,6 +15,7 @@ from arena.session_client import Event, Position, Seat
 from envs.errors import ArenaError
 from envs.paddles import is_knob
 from tui.facts import read_game
+from tui.keymap import key_of
 from tui.pad import DIRECTIONS, STOP, Mode, Pad, action_of
 from tui.screens.dialogs import ChooseScreen, ConfirmScreen
 from tui.screens.realtime_screen import COMMON, RealtimeScreen
@@ -178,7 +179,7 @@ class RealtimePlayScreen(RealtimeScreen):
         if self.scene is None or not self.people or self.scene.positions[0].over:
             return
         if not self.scene.running and not self.scene.waiting:
-            self.say("paused: p goes on")
+            self.say(f"paused: {key_of(self, 'pause')} goes on")
             return
         seat = self._seat_of(hand)
         if self._pads[seat].mode == "mouse":
@@ -318,13 +319,16 @@ class RealtimePlayScreen(RealtimeScreen):
 
     def _say_how(self, scene: Scene) -> None:
         if scene.over:
-            self.say(f"{self._headline(scene)} · n plays again, Esc goes back", "bold")
+            new, leave = key_of(self, "new"), key_of(self, "leave")
+            self.say(f"{self._headline(scene)} · {new} plays again, {leave} goes back", "bold")
         elif scene.waiting:
             self.say(" · ".join(words for words in ("a direction begins", self.size_words()) if words))
         elif not scene.running:
-            self.say("paused · p goes on · . one step · + − speed")
+            pause, step, faster, slower = (key_of(self, word) for word in ("pause", "step", "faster(1)", "faster(-1)"))
+            self.say(f"paused · {pause} goes on · {step} one step · {faster} {slower} speed")
         elif scene.positions[0].over:
-            self.say(f"{panels.headline(scene.positions[0], self.people)} · the agent plays on; + is faster", "bold")
+            said, faster = panels.headline(scene.positions[0], self.people), key_of(self, "faster(1)")
+            self.say(f"{said} · the agent plays on; {faster} is faster", "bold")
         elif self._said[0].startswith(("a direction", "paused", "starting")):
             self.say(self.size_words())
 

@@ -19,6 +19,7 @@ from arena.game_client import GameSession
 from arena.realtime_client import SPEEDS, Done, Scene
 from arena.session_client import Event, Refusal
 from envs.errors import ArenaError
+from tui.keymap import key_of
 from tui.messages import SessionLost
 from tui.text import inert
 from tui.widgets.board import BoardView
@@ -196,7 +197,7 @@ class RealtimeScreen(Screen[None]):
         self._refresh_side()
 
     def on_session_lost(self, message: SessionLost) -> None:
-        self.say(f"{message.problem} · n starts again", "$error")
+        self.say(f"{message.problem} · {key_of(self, 'new', 'reopen')} starts again", "$error")
 
     def say(self, text: str, style: str = "") -> None:
         """The line below the picture; drawn where it differs."""

@@ -20,6 +20,7 @@ from arena.replay_search import HELP, parse_search
 from arena.session_client import Refusal, SessionDied, Verified, replay_request
 from envs.errors import ArenaError
 from tui.facts import ReplayFilter, ReplayRow, known_games, read_replays
+from tui.keymap import key_of
 from tui.messages import ReadFailed, ReplaysLoaded
 from tui.screens.dialogs import AskScreen, ChooseScreen
 from tui.screens.table_screen import TableScreen
@@ -115,7 +116,9 @@ class ReplaysScreen(TableScreen):
         self.refresh_bindings()
         self._oldest = message.rows[-1].episode if message.rows else self._oldest
         empty = "No episode here yet: every finished game is kept." if self.wanted == ReplayFilter() else "None fits."
-        self.say("Enter opens · / searches · g a game · a a player" if table.row_count else empty)
+        opens, search, game, player = (key_of(self, word) for word in ("open", "search", "game", "agent"))
+        keys = f"{opens} opens · {search} searches · {game} a game · {player} a player"
+        self.say(keys if table.row_count else empty)
 
     def _cells(self, row: ReplayRow, players: int, wide: bool) -> list[str]:
         game = row.game if wide else row.game.removeprefix("gridworld/")

@@ -17,6 +17,7 @@ from arena.game_client import GameSession
 from arena.realtime_client import Done
 from arena.session_client import Position, Refusal
 from envs.errors import ArenaError
+from tui.keymap import key_of
 from tui.messages import SessionLost, SessionSays
 from tui.text import inert
 from tui.widgets.board import BoardView
@@ -136,7 +137,7 @@ class SessionScreen(Screen[None]):
     def on_session_lost(self, message: SessionLost) -> None:
         self.stop_clock()
         self._waiting = None
-        self.say(f"{message.problem} · n starts again", "$error")
+        self.say(f"{message.problem} · {key_of(self, 'new', 'reopen')} starts again", "$error")
         self.refresh_keys()
 
     def refresh_keys(self) -> None:

@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Static
 
 from envs.errors import ArenaError
 from tui.facts import is_game
+from tui.keymap import key_of
 from tui.messages import ReadFailed, RunsLoaded
 from tui.run_facts import SIGNS, Curves, RunRow, read_curves, read_runs
 from tui.screens.dialogs import ChooseScreen, ConfirmScreen
@@ -213,7 +214,7 @@ class TrainingScreen(LiveScreen):
         """The line at the bottom: what there is to say about the chosen run."""
         row = self.row
         if row is None:
-            self._say("No run yet: n starts one. Runs go on when the app is closed.")
+            self._say(f"No run yet: {key_of(self, 'new')} starts one. Runs go on when the app is closed.")
             return
         words = [f"{row.name} · {row.algorithm} · {row.game} · {row.state}"]
         words[0] += f" at {row.step:,} of {row.total:,}" if row.total else ""  # which is not known before it begins
