@@ -161,7 +161,7 @@ def write(about: dict[str, Any], runs: list[Run]) -> None:
     lines = [
         "Mean return of 100 greedy episodes after training, over seeds (their number), with 95 % intervals (Student's",
         "t; the difference: Welch's). Ours with the presets of `arena train`, Stable-Baselines3 with the RL Zoo's",
-        "settings; one thread each. VPG stands beside A2C, at a tenth of the Zoo's budget.",
+        "settings; one thread each. VPG stands beside A2C, at three tenths of the Zoo's budget.",
         "",
         "| | steps | Arena | Stable-Baselines3 | difference | not below |",
         "|---|---:|---:|---:|---:|---|",
