@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from tui.garbage import LEAST, LONG_REST_SECONDS, MANY, MOST, OLD, REST_SECONDS, Garbage
+from tui.garbage import LEAST, MANY, MOST, REST_SECONDS, Garbage
 
 
 class Clock:
@@ -50,27 +50,15 @@ def test_much_garbage_is_not_waited_with(waiting: list[int]) -> None:
     assert garbage.look()
 
 
-def test_many_objects_are_taken_to_stay_until_somebody_rests(
-    waiting: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_objects_are_taken_to_stay(waiting: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     left, calls = [0], []
     monkeypatch.setattr(gc, "get_objects", lambda: range(left[0]))
     monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
-    monkeypatch.setattr(gc, "unfreeze", lambda: calls.append("unfreeze"))
-    clock = Clock()
-    garbage = Garbage(clock)
+    garbage = Garbage(Clock())
     for left[0], frozen in ((MANY, []), (MANY + 1, ["freeze"])):
         waiting[0] = MOST
         assert garbage.look()
         assert calls == frozen
-    for _ in range(OLD - 1):
-        assert not garbage.look()
-        waiting[0] = MOST
-        assert garbage.look()
-    clock.now = LONG_REST_SECONDS
-    calls.clear()
-    assert garbage.look()
-    assert calls == ["unfreeze", "freeze"]
     assert not garbage.look()
 
 
