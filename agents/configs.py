@@ -63,7 +63,10 @@ class LearnerConfig(Config):
         2, "hidden layers after the observation or the convolutions; board: blocks", min=0, max=8
     )
     activation: str = setting("tanh", "between layers", choices=("tanh", "relu"))
-    bfloat16: bool = setting(False, "compute all layers but the last in bfloat16; weights and losses stay float32")
+    bfloat16: bool = setting(
+        False,
+        "compute all layers but the last in bfloat16, where the processor has it; weights stay float32",
+    )
     compile: bool = setting(False, "let torch.compile build the layers in training; needs a C++ compiler on the CPU")
     reward_scale: float = setting(1.0, "rewards are divided by this for the network", min=1e-6, max=1e6)
     normalise_observations: bool = setting(False, "shift and scale observations by their running mean and deviation")

@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from agents.attention import attend, gelu
 from agents.products import linear
+from agents.sequences import Packing
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -152,7 +154,7 @@ def visible(attention_mask: Tensor) -> Tensor:
 
 
 def hidden(weights: Weights, tokens: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-    """[B, T, d]: the output of the final layer norm.
+    """[B, T, d]: the output of the final layer norm, arbitrary at padding.
 
     `attention_mask` [B, T] is 0 (or False) on padding, on either side; None means no padding on the left (padding on
     the right needs no mask: nothing real looks at it).
@@ -168,55 +170,43 @@ def residual(
     start: int = 0,
     stop: int | None = None,
     given: Tensor | None = None,
-    first: int = 0,
+    wanted: Tensor | None = None,
 ) -> Tensor:
-    """[B, T − first, d]: the residual stream after the layers from `start` up to but without `stop` (None: the last).
+    """[B, T, d]: the residual stream after the layers from `start` up to but without `stop` (None: the last).
 
-    `given` is the stream before layer `start`; None: the embedded tokens, for layer 0. Positions before `first` are
-    left out of the result, and of the last of these layers all but their keys and values.
+    All but attention is computed for real tokens alone, M of them; what stands at padding is 0. `given` is the stream
+    before layer `start`; None: the embedded tokens, for layer 0. `wanted` [B, T] bool: the result is [W, d], only
+    there, and of the last of these layers all else is left out but its keys and values.
     """
     assert tokens.ndim == 2
     assert (given is None) == (start == 0)
     rows, length = tokens.shape
-    mask = None
-    if attention_mask is None and first:
-        attention_mask = torch.ones_like(tokens)
-    if attention_mask is None:
-        places = torch.arange(length, device=tokens.device)[None]
-    else:
-        places = position_ids(attention_mask)
-        mask = visible(attention_mask)
-    x = embedded(weights, tokens, places) if given is None else given
+    real = torch.ones_like(tokens, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+    if wanted is not None:
+        real = real | wanted
+    places, mask = position_ids(real), None if attention_mask is None else visible(real)
+    packing = Packing(real.flatten())
+    x = embedded(weights, tokens[real], places[real]) if given is None else packing.pick(given.flatten(0, 1))
     turn = rotation(weights, places) if weights.rotary else None
     layers = weights.layers[start:stop]
     for number, layer in enumerate(layers, 1):
         y = _normed(x, layer.norm1, weights.eps)
-        q, k, v = linear(y, *layer.qkv()).view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
+        qkv = packing.spread(linear(y, *layer.qkv()))
+        q, k, v = qkv.view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
-        if first and number == len(layers):
-            assert mask is not None
-            x, q, mask = x[:, first:], q[:, :, first:], mask[:, :, first:]
-        mixed = attend(q, k, v, mask).transpose(1, 2)
-        attended = linear(mixed.reshape(rows, mixed.shape[1], -1), *layer.out)
+        if wanted is not None and number == len(layers):
+            x = Packing(wanted[real]).pick(x)
+            packing = Packing(wanted.flatten())
+        mixed = packing.pick(attend(q, k, v, mask).transpose(1, 2).flatten(2).flatten(0, 1))
+        attended = linear(mixed, *layer.out)
         if not weights.parallel:
             x = x + attended
-        y = F.gelu(linear(_normed(x, layer.norm2, weights.eps), *layer.up), approximate=weights.gelu)
+        y = gelu(linear(_normed(x, layer.norm2, weights.eps), *layer.up), weights.gelu)
         x = x + linear(y, *layer.down)
         if weights.parallel:
             x = x + attended
-    return x
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """[B, H, T, D]: scaled dot product attention; without a mask each token sees itself and those before it.
-
-    In float32 on the CPU under autocast too, where the gradient takes five times as long in bfloat16.
-    """
-    if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        with torch.autocast("cpu", enabled=False):
-            return attend(q.float(), k.float(), v.float(), mask)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
+    return x if wanted is not None else packing.spread(x).view(rows, length, -1)
 
 
 def embedded(weights: Weights, tokens: Tensor, places: Tensor) -> Tensor:

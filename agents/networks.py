@@ -21,6 +21,7 @@ from agents.losses import masked_log_softmax
 from agents.metrics import PolicyWeights
 from agents.planner import Planner
 from agents.policy import Decision, Normal
+from agents.products import has_bfloat16
 from envs.errors import ArenaError, UsageError
 from envs.specs import GameSpec
 
@@ -64,14 +65,15 @@ def initialise(layer: nn.Linear | nn.Conv2d, gain: float, generator: torch.Gener
 
 
 class Trunk(nn.Sequential):
-    """Layers [B, *obs] float32 → [B, features] float32, computed in bfloat16 where that is wanted."""
+    """Layers [B, *obs] float32 → [B, features] float32, computed in bfloat16 where that is wanted and the device has
+    it."""
 
     def __init__(self, *layers: nn.Module, bfloat16: bool) -> None:
         super().__init__(*layers)
         self.in_bfloat16 = bfloat16
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.in_bfloat16:
+        if not (self.in_bfloat16 and has_bfloat16(x.device.type)):
             return super().forward(x)
         with torch.autocast(x.device.type, torch.bfloat16):
             return super().forward(x).float()

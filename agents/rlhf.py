@@ -175,7 +175,7 @@ def new_learner(config: RLHFConfig, policy: TextModel, reference: TextModel, see
         reference=Scorer(reference, config.frozen_layers, config.bfloat16),
         value_head=value_head,
         optimizer=torch.optim.Adam(groups, eps=config.adam_eps, fused=True),
-        decoder=Decoder(policy, torch.bfloat16 if config.bfloat16 else torch.float32),
+        decoder=Decoder(policy, torch.bfloat16 if scorer.bfloat16 else torch.float32),
         generator=torch_generator(seeds["policy"], policy.device),
         rng=np.random.default_rng(seeds["games"]),
         kl_coef=config.kl_coef,
@@ -302,7 +302,7 @@ def _loss(
         return x[index, :width][batch.mask]
 
     trunk = None if rollout.trunk is None else shared_columns(rollout.trunk, rollout.sequences, index, batch)
-    hidden = learner.scorer.hidden(batch, trunk)[batch.mask]
+    hidden = learner.scorer.hidden(batch, trunk)
     logits, taken = learner.scorer.logits(hidden, config.temperature), batch.tokens[batch.mask]
     if config.entropy_coef > 0:
         log_probabilities = torch.log_softmax(logits, -1)

@@ -9,10 +9,12 @@ import re
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agents import gpt
 from agents.losses import log_prob
+from agents.products import has_bfloat16
 from agents.sequences import Sequences
 from agents.transformer import TextModel
 from envs.errors import ArenaError, UsageError
@@ -27,13 +29,14 @@ class Scorer:
     Args:
         frozen_layers: the lowest layers that training leaves alone, with the embeddings (so with the unembedding too,
             where it is the same matrix). What they compute is shared with a reference whose weights are equal there.
-        bfloat16: multiply matrices in bfloat16, gradients included; all else is in float32.
+        bfloat16: multiply matrices in bfloat16, gradients included, where the device has it; all else is in float32.
 
     Raises UsageError where the model has fewer layers, or its pass cannot be cut in two.
     """
 
     def __init__(self, model: TextModel, frozen_layers: int = 0, bfloat16: bool = False) -> None:
-        self.model, self.frozen_layers, self.bfloat16 = model, frozen_layers, bfloat16
+        self.model, self.frozen_layers = model, frozen_layers
+        self.bfloat16 = bfloat16 and has_bfloat16(model.device.type)
         layers = int(model.bridge.cfg.n_layers)
         if frozen_layers >= layers:
             raise UsageError(f"frozen_layers={frozen_layers} must be less than the model's {layers} layers")
@@ -63,7 +66,7 @@ class Scorer:
             return gpt.residual(weights, tokens, mask, stop=self.frozen_layers)
 
     def hidden(self, sequences: Sequences, trunk: Tensor | None = None) -> Tensor:
-        """[B, T, d]: the final layer norm's output where each completion token is predicted.
+        """[M, d]: the final layer norm's output where each of the M completion tokens is predicted, in rows' order.
 
         `trunk` is what `trunk(sequences)` gave, of this model or of one with the same frozen layers.
         """
@@ -72,10 +75,11 @@ class Scorer:
         weights = self.model.weights()
         with self._precision():
             if weights is None:
-                return self.model.hidden(tokens, mask)[:, first:].float()
+                return self.model.hidden(tokens, mask)[:, first:][sequences.mask].float()
             if self.frozen_layers and trunk is None:
                 trunk = self.trunk(sequences)
-            residual = gpt.residual(weights, tokens, mask, start=self.frozen_layers, given=trunk, first=first)
+            wanted = F.pad(sequences.mask, (first, 0))
+            residual = gpt.residual(weights, tokens, mask, start=self.frozen_layers, given=trunk, wanted=wanted)
             return gpt.final_norm(weights, residual)
 
     def logits(self, hidden: Tensor, temperature: float) -> Tensor:
@@ -94,8 +98,7 @@ class Scorer:
     def log_probs(self, sequences: Sequences, temperature: float, trunk: Tensor | None = None) -> Tensor:
         """[B, T]: log-probability of each completion token at this temperature; 0 outside the mask."""
         mask = sequences.mask
-        hidden = self.hidden(sequences, trunk)[mask]
-        taken = log_prob(self.log_softmax(hidden, temperature), sequences.tokens[mask])
+        taken = log_prob(self.log_softmax(self.hidden(sequences, trunk), temperature), sequences.tokens[mask])
         return torch.zeros(mask.shape, device=mask.device).masked_scatter(mask, taken)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,3 +90,55 @@ def make_sequences(
     """Token ids of prompts and their completions (EOS included where they end) as one padded batch."""
     assert len(prompts) == len(completions)
     return Sequences(*pad(prompts, fill, True, device), *pad(completions, fill, False, device))
+
+
+class Packing:
+    """Which of S rows are kept, M of them: what lies between them need not be computed.
+
+    Whole rows are copied, forward and backward, where torch's own indexing goes number by number.
+
+    Attributes:
+        kept: [M] int64, ascending; gaps: [S − M] int64, the rest.
+        place: [S] int64, where each kept row lies among them.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        """Keep the rows where `mask` [S] is True."""
+        self.kept = mask.nonzero().squeeze(1)
+        self.gaps = (~mask).nonzero().squeeze(1)
+        self.place = (mask.cumsum(0) - 1).clamp_(min=0)
+
+    def pick(self, x: Tensor) -> Tensor:
+        """[S, …] → [M, …], with gradient."""
+        picked: Tensor = _Pick.apply(x, self) if len(self.gaps) else x
+        return picked
+
+    def spread(self, x: Tensor) -> Tensor:
+        """[M, …] → [S, …], zeros in between, with gradient."""
+        wide: Tensor = _Spread.apply(x, self) if len(self.gaps) else x
+        return wide
+
+    def _spread(self, x: Tensor) -> Tensor:
+        return x.index_select(0, self.place).index_fill_(0, self.gaps, 0)
+
+
+class _Pick(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, packing: Packing) -> Tensor:
+        ctx.packing = packing
+        return x.index_select(0, packing.kept)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.packing._spread(gradient), None
+
+
+class _Spread(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, packing: Packing) -> Tensor:
+        ctx.packing = packing
+        return packing._spread(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.index_select(0, ctx.packing.kept), None

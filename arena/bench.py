@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from agents.configs import LearnerConfig
 from agents.dqn import QNetwork
 from agents.networks import ActorCritic
+from agents.products import has_bfloat16
 from agents.registry import load_policy, load_train
 from arena.match import evaluate
 from arena.memory import keep_freed_memory
@@ -169,7 +170,7 @@ def training_rate(
     }
     if profile:
         result["flops"] = step_flops(algorithm, config, game, device)
-        result["peak"] = peak_rate(env, torch.bfloat16 if config.bfloat16 else torch.float32)
+        result["peak"] = peak_rate(env, torch.bfloat16 if config.bfloat16 and has_bfloat16(device) else torch.float32)
         result["peak_share"] = result["value"] * result["flops"] / result["peak"]
     if spent:
         shares = {part: time_spent / seconds for part, time_spent in spent.items()}

@@ -31,6 +31,7 @@ from agents.tokenizer import train_tokenizer
 from agents.transformer import TextModel, TransformerConfig, model_files, new_model
 from arena.annotators import scorer
 from arena.comparisons import gather, selected
+from arena.memory import keep_freed_memory
 from arena.records_text import Completion, TextModelKind
 from arena.reward_reports import held_out_report
 from arena.store import Store
@@ -94,6 +95,7 @@ def build(store: Store, algorithm: str, config: Mapping[str, Any], seed: int, de
         "dpo": _dpo,
         "online_dpo": _online_dpo,
     }
+    keep_freed_memory()
     return builders[algorithm](store, config, CONFIGS[algorithm](**config["settings"]), seed, device)
 
 

@@ -15,6 +15,7 @@ from agents.feedback_configs import RLHFConfig
 from agents.rewards import full_stops, token_reward
 from agents.tokenizer import encode_prompt
 from agents.transformer import load_model
+from arena.memory import keep_freed_memory
 
 
 def main() -> None:
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bfloat16", action="store_true", help="sample and learn in bfloat16")
     args = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(args.threads)
     policy, reference = load_model(args.model), load_model(args.model)
     prompts = [encode_prompt(policy.tokenizer, line) for line in Path(args.prompts).read_text().splitlines() if line]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.pop("ARENA_DB", None)
+
+
+@pytest.fixture
+def bfloat16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The processor multiplies in bfloat16, if only by imitation."""
+    import torch
+
+    from agents.products import has_bfloat16
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    has_bfloat16.cache_clear()
+    yield
+    has_bfloat16.cache_clear()
 
 
 @pytest.fixture(scope="session")

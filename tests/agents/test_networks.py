@@ -132,6 +132,7 @@ def test_a_stored_policy_plays_as_the_network_did() -> None:
     assert after.probabilities[~mask].eq(0).all()
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_bfloat16_is_near_float32_and_learns_in_float32() -> None:
     game, observation = spec((2, 6, 7), "float32"), torch.rand(64, 2, 6, 7)
     exact, rough = (network(game, PPOConfig(bfloat16=bfloat16, hidden_size=128)) for bfloat16 in (False, True))
@@ -154,6 +155,7 @@ def test_pictures_lie_channels_last_and_look_the_same() -> None:
     assert prepare(pictures[:, :, :7, :7], 1.0).is_contiguous()
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_while_weights_stand_still_each_is_rounded_once() -> None:
     net, observation = network(spec((12,), "float32"), PPOConfig(bfloat16=True)), torch.rand(4, 12)
     plain = net(observation)[0]

@@ -44,6 +44,7 @@ def test_values_are_discounted_distances_where_walls_let_nothing_pass() -> None:
     assert int((values > 0).sum()) == int((~walls).sum())  # every open cell is reached
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("config", [DQNConfig(network="planner"), VPGConfig(network="planner", bfloat16=True)])
 def test_every_weight_learns(config: DQNConfig | VPGConfig) -> None:
     trunk, features = build_trunk(SPEC, config, torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agents.scoring import Scorer, load_model_state, model_state, shared_columns, sharpen
-from agents.sequences import Sequences, make_sequences
+from agents.sequences import Packing, Sequences, make_sequences
 from agents.transformer import TextModel
 from envs.errors import ArenaError, UsageError
 
@@ -118,6 +118,7 @@ def test_weights_go_out_and_come_back(tiny_model: Tiny) -> None:
         load_model_state(target, state)
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_bfloat16_is_near_float32_in_gradients_too(tiny_model: Tiny) -> None:
     exact, rough = tiny_model(0), tiny_model(0)
     found = []
@@ -132,3 +133,27 @@ def test_bfloat16_is_near_float32_in_gradients_too(tiny_model: Tiny) -> None:
         assert b.grad is not None
         assert b.grad.dtype == torch.float32
         assert float((a.grad - b.grad).norm()) < 0.1 * float(a.grad.norm()) + 1e-3, name
+
+
+def test_packing_keeps_the_rows_of_a_mask_and_puts_them_back() -> None:
+    mask = torch.tensor([False, True, True, False, True])
+    packing, x = Packing(mask), torch.arange(10.0).view(5, 2).requires_grad_()
+    kept = packing.pick(x)
+    assert kept.tolist() == [[2, 3], [4, 5], [8, 9]]
+    wide = packing.spread(kept)
+    assert wide.tolist() == [[0, 0], [2, 3], [4, 5], [0, 0], [8, 9]]
+    (wide * torch.arange(1.0, 11).view(5, 2)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[0, 0], [3, 4], [5, 6], [0, 0], [9, 10]]
+
+
+def test_padding_changes_neither_log_probs_nor_gradients(tiny_model: Tiny) -> None:
+    """All but attention leaves padding out: a batch against its sequences one by one."""
+    together, apart = tiny_model(0), tiny_model(0)
+    Scorer(together).log_probs(sequences(), 1.0).sum().backward()
+    for prompt, completion in zip(PROMPTS, COMPLETIONS, strict=True):
+        Scorer(apart).log_probs(make_sequences([prompt], [completion], fill=2), 1.0).sum().backward()
+    for (name, a), (_, b) in zip(together.named_parameters(), apart.named_parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-4, rtol=1e-4, msg=name)
