@@ -12,8 +12,8 @@ _LARGEST_KEPT = 32 * 2**20  # more, glibc does not take
 def keep_freed_memory() -> None:
     """Let glibc keep what is freed for the next allocation, instead of giving it back to the system.
 
-    Batches of games or texts allocate and free the same few megabytes at every step; fetched anew each time, zeroed page by
-    page, they cost up to 40 % of it. Elsewhere than on glibc this does nothing.
+    Batches of games or texts allocate and free the same few megabytes at every step; fetched anew each time, zeroed
+    page by page, they cost up to 40 % of it. Elsewhere than on glibc this does nothing.
     """
     if sys.platform != "linux":
         return
