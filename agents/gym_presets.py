@@ -126,8 +126,9 @@ GYM_PRESETS: dict[str, Presets] = {
         "gym/HalfCheetah": _MUJOCO,
         # Few and large steps, unclipped: solved in the fewest seconds, mostly within 16,000 steps.
         "cartpole": {
-            "num_envs": 32,
-            "num_steps": 32,
+            "num_envs": 64,
+            "num_steps": 16,
+            "normalise_observations": True,
             "num_epochs": 10,
             "num_minibatches": 2,
             "gamma": 0.98,

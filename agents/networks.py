@@ -34,13 +34,17 @@ CONVOLUTIONS = {
 }
 
 
+_ONE = torch.tensor(1.0)  # numbers of Python's become a tensor at each use, which takes as long as a small sum
+
+
 class Tanh(nn.Module):
     """tanh x = 2 σ(2 x) − 1: torch's σ takes a fifth of the time of its tanh on a CPU. Exact to 2e-7 in float32."""
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != torch.float32 or x.device.type != "cpu":
             return torch.tanh(x)
-        return torch.sigmoid(2 * x).mul(2).sub_(1)
+        share = torch.sigmoid(x + x)
+        return (share + share).sub_(_ONE)
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": Tanh, "relu": nn.ReLU}

@@ -31,12 +31,14 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from agents.decoder import Decoder
 from agents.packed import Matrix, can_pack
+from agents.products import has_bfloat16
 from agents.tokenizer import train_tokenizer
 from agents.transformer import TextModel, TransformerConfig, load_model, new_model, save_model
 from envs import helpdesk
 
 CPU_CLOCK = False
 PROMPT_TOKENS = 16
+DTYPES = ("float32", "bfloat16") if has_bfloat16("cpu") else ("float32",)
 SHAPES = {
     "default": {"name": "4 layers, d = 128", "rows": 64, "tokens": 32, "float32": 2.0, "bfloat16": 3.0},
     "gpt2-small": {
@@ -130,9 +132,9 @@ def measure(shape: str, repeats: int, tokens: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         model = build(shape, folder)
         prompts = torch.randint(3, 1000, (rows, PROMPT_TOKENS), generator=torch.Generator().manual_seed(0))
-        sides = {
-            ("ours", dtype): ours(model, getattr(torch, dtype), prompts, tokens) for dtype in ("float32", "bfloat16")
-        } | {("peer", dtype): peer(folder, getattr(torch, dtype), prompts, tokens) for dtype in ("float32", "bfloat16")}
+        sides = {("ours", dtype): ours(model, getattr(torch, dtype), prompts, tokens) for dtype in DTYPES} | {
+            ("peer", dtype): peer(folder, getattr(torch, dtype), prompts, tokens) for dtype in DTYPES
+        }
         seconds: dict[tuple[str, str], list[float]] = {key: [] for key in sides}
         for round_number in range(repeats + 1):
             for key, side in sides.items():
@@ -140,7 +142,7 @@ def measure(shape: str, repeats: int, tokens: int) -> list[dict[str, Any]]:
                 if round_number:  # the first one warms up
                     seconds[key].append(took)
         speed = {key: rows * tokens / statistics.median(times) for key, times in seconds.items()}
-        for dtype in ("float32", "bfloat16"):
+        for dtype in DTYPES:
             products = product_rates(model, rows, getattr(torch, dtype))
             results.append(
                 {

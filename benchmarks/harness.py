@@ -77,11 +77,18 @@ def shown(command: list[str]) -> str:
     return shlex.join(word.removeprefix(f"{ROOT}/") for word in command)
 
 
+INSTRUCTIONS = {"avx512_bf16": "AVX-512 with bfloat16", "avx512f": "AVX-512", "avx2": "AVX2"}
+"""What a processor's flags say about its widest products, the widest first."""
+
+
 def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    about = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = about.get("flags", "").split()
+    widest = [name for flag, name in INSTRUCTIONS.items() if flag in flags][:1]
+    processor = ", ".join([about.get("model name", platform.processor()), *widest])
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def peer_versions() -> dict[str, str]:

@@ -59,6 +59,8 @@ def to(module: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     for part in module.modules():
         for name, parameter in part._parameters.items():
             part._parameters[name] = None if parameter is None else torch.nn.Parameter(parameter.to(device))
+        for name, buffer in part._buffers.items():
+            part._buffers[name] = None if buffer is None else buffer.to(device)
     return module
 
 
