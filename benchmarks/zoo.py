@@ -123,9 +123,7 @@ def binned(points: Sequence[Sequence[float]], steps: int) -> list[tuple[float, f
 
 
 def half_width(values: Sequence[float]) -> float:
-    """Of the 95 % interval of the mean."""
-    if len(values) < 2:
-        return math.inf
+    """Of the 95 % interval of the mean of two values or more."""
     return quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
@@ -175,8 +173,13 @@ def write(about: dict[str, Any], runs: list[Run]) -> None:
     (RESULTS / "zoo.svg").write_text(draw(panels))
 
 
+def mean_of(values: Sequence[float]) -> str:
+    interval = f" ± {half_width(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{interval} ({len(values)})"
+
+
 def table_line(name: str, steps: int, values: dict[str, list[float]]) -> str:
-    cells = [f"{statistics.fmean(v):.1f} ± {half_width(v):.1f} ({len(v)})" if v else "–" for v in values.values()]
+    cells = [mean_of(v) if v else "–" for v in values.values()]
     if min(map(len, values.values())) < 2:
         return f"| {name} | {steps:,} | {' | '.join(cells)} | – | – |"
     change, half = difference(values["ours"], values["sb3"])
