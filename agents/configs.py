@@ -64,8 +64,7 @@ class LearnerConfig(Config):
     )
     activation: str = setting("tanh", "between layers", choices=("tanh", "relu"))
     bfloat16: bool = setting(
-        False,
-        "compute all layers but the last in bfloat16, where the processor has it; weights stay float32",
+        False, "compute all layers but the last in bfloat16, where the processor has it; weights stay float32"
     )
     compile: bool = setting(False, "let torch.compile build the layers in training; needs a C++ compiler on the CPU")
     reward_scale: float = setting(1.0, "rewards are divided by this for the network", min=1e-6, max=1e6)

@@ -68,10 +68,7 @@ class RLHFConfig(Config):
     frozen_layers: int = setting(
         0, "lowest layers that stay the reference's (with the embeddings), computed once for both", min=0, max=256
     )
-    bfloat16: bool = setting(
-        False,
-        "sample and multiply in bfloat16, where the processor has it; weights stay float32",
-    )
+    bfloat16: bool = setting(False, "sample and multiply in bfloat16, where the processor has it; weights stay float32")
 
 
 @dataclass(frozen=True)

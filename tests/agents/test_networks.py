@@ -147,6 +147,14 @@ def test_bfloat16_is_near_float32_and_learns_in_float32() -> None:
     assert rough.value_trunk[1].weight.grad.abs().sum() > 0
 
 
+def test_where_bfloat16_is_only_imitated_float32_is_used(monkeypatch: pytest.MonkeyPatch, bfloat16: None) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False, "avx2": True})
+    game, observation = spec((2, 6, 7), "float32"), torch.rand(8, 2, 6, 7)
+    exact, asked = (network(game, PPOConfig(bfloat16=wanted)) for wanted in (False, True))
+    for ours, theirs in zip(asked(observation), exact(observation), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_pictures_lie_channels_last_and_look_the_same() -> None:
     pictures = torch.randint(0, 256, (3, 4, 84, 84), dtype=torch.uint8)
     prepared = prepare(pictures, 255.0)
