@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agents.attention import attend, gelu
-from agents.products import linear
 from agents.sequences import Packing
 
 if TYPE_CHECKING:
@@ -191,7 +190,7 @@ def residual(
     layers = weights.layers[start:stop]
     for number, layer in enumerate(layers, 1):
         y = _normed(x, layer.norm1, weights.eps)
-        qkv = packing.spread(linear(y, *layer.qkv()))
+        qkv = packing.spread(F.linear(y, *layer.qkv()))
         q, k, v = qkv.view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
@@ -199,11 +198,11 @@ def residual(
             x = Packing(wanted[real]).pick(x)
             packing = Packing(wanted.flatten())
         mixed = packing.pick(attend(q, k, v, mask).transpose(1, 2).flatten(2).flatten(0, 1))
-        attended = linear(mixed, *layer.out)
+        attended = F.linear(mixed, *layer.out)
         if not weights.parallel:
             x = x + attended
-        y = gelu(linear(_normed(x, layer.norm2, weights.eps), *layer.up), weights.gelu)
-        x = x + linear(y, *layer.down)
+        y = gelu(F.linear(_normed(x, layer.norm2, weights.eps), *layer.up), weights.gelu)
+        x = x + F.linear(y, *layer.down)
         if weights.parallel:
             x = x + attended
     return x if wanted is not None else packing.spread(x).view(rows, length, -1)
@@ -222,7 +221,7 @@ def final_norm(weights: Weights, residual: Tensor) -> Tensor:
 
 def logits(weights: Weights, hidden: Tensor) -> Tensor:
     """[…, V] from [..., d]."""
-    return linear(hidden, *weights.unembed)
+    return F.linear(hidden, *weights.unembed)
 
 
 def rotation(weights: Weights, places: Tensor) -> tuple[Tensor, Tensor]:

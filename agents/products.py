@@ -1,4 +1,4 @@
-"""Matrix products: by oneDNN, faster than torch's default on many x86 CPUs, and where bfloat16 pays."""
+"""Which matrix products this processor and this torch have."""
 
 from __future__ import annotations
 
@@ -7,42 +7,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
-
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """[..., out]: x Wᵀ + b of x [..., in], W [out, in], b [out], with gradient; as `F.linear`.
-
-    In float32 on the CPU product and gradient of x are oneDNN's, where it has them.
-    """
-    float32 = x.dtype == weight.dtype == torch.float32 and x.device.type == "cpu"
-    if not float32 or torch.is_autocast_enabled("cpu") or not can_pack(torch.float32):
-        return F.linear(x, weight, bias)
-    product: Tensor = _Linear.apply(x, weight, bias)
-    return product
-
-
-class _Linear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return _multiply(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        for_x, for_weight, for_bias = ctx.needs_input_grad
-        flat = gradient.reshape(-1, gradient.shape[-1])
-        return (
-            _multiply(gradient, weight.T, None) if for_x else None,
-            flat.T @ x.reshape(-1, x.shape[-1]) if for_weight else None,
-            flat.sum(0) if for_bias else None,
-        )
-
-
-def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x.contiguous(), weight.contiguous(), bias, "none", [], "")
-    return product
 
 
 @functools.cache
