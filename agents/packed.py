@@ -1,7 +1,7 @@
 """Weights laid out for inference: matrices that multiply fast and carry no gradient.
 
-On x86 CPUs oneDNN multiplies a few rows with a reordered matrix about twice as fast as with one stored row by row, and
-applies GELU on the way out. Elsewhere these are plain products.
+On x86 CPUs oneDNN multiplies a few rows with a large reordered matrix about twice as fast as with one stored row by
+row, and applies GELU on the way out. Elsewhere, and without AVX-512 for small ones, these are plain products.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from agents import gpt
-from agents.products import can_pack
+from agents.products import can_pack, has_avx512
+
+LARGE = 2**18
+"""Numbers from which a matrix is better reordered on any CPU: it is then too large for the fastest caches."""
 
 
 class Matrix:
@@ -20,7 +23,8 @@ class Matrix:
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
         self.weight = weight.detach().to(dtype, copy=True).contiguous()
         self.bias = None if bias is None else bias.detach().to(dtype, copy=True)
-        self.packed = self.weight.device.type == "cpu" and can_pack(dtype)
+        pays = has_avx512() or self.weight.numel() >= LARGE
+        self.packed = self.weight.device.type == "cpu" and pays and can_pack(dtype)
         if self.packed:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight, None)
 

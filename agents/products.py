@@ -20,6 +20,12 @@ def has_bfloat16(device: str) -> bool:
 
 
 @functools.cache
+def has_avx512() -> bool:
+    """Whether this torch uses vectors of 512 bits on this CPU."""
+    return bool(torch.backends.cpu.get_cpu_capability() == "AVX512")
+
+
+@functools.cache
 def can_pack(dtype: torch.dtype) -> bool:
     """Whether this torch multiplies by oneDNN, reordered matrices too, rightly in this type on this CPU."""
     weight = torch.linspace(-1, 1, 48 * 32).view(48, 32).to(dtype)

@@ -30,7 +30,7 @@ from harness import RESULTS, ROOT, machine, version
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from agents.decoder import Decoder
-from agents.packed import Matrix, can_pack
+from agents.packed import Matrix
 from agents.products import has_bfloat16
 from agents.tokenizer import train_tokenizer
 from agents.transformer import TextModel, TransformerConfig, load_model, new_model, save_model
@@ -157,7 +157,6 @@ def measure(shape: str, repeats: int, tokens: int) -> list[dict[str, Any]]:
                     "target": entry[dtype],
                     "gflops": speed["ours", dtype] * products["per_token"],
                     "products": products,
-                    "reordered": can_pack(getattr(torch, dtype)),
                     "seconds": {side: seconds[side, dtype] for side in ("ours", "peer")},
                 }
             )

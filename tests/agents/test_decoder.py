@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM
 from agents import decoder as decoder_module
 from agents import packed
 from agents.decoder import Decoder, Sample, draw, filtered, left_pad
+from agents.products import can_pack
 from agents.tokenizer import encode_prompt, train_tokenizer
 from agents.transformer import TextModel, TransformerConfig, load_model, new_model, save_model
 from envs import helpdesk
@@ -244,8 +245,10 @@ def test_left_padding() -> None:
 def test_packed_products_are_plain_products(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     weight, bias, x = torch.randn(70, 33), torch.randn(70), torch.randn(9, 33).to(dtype)
+    monkeypatch.setattr(packed, "LARGE", 0)
     with torch.no_grad():
         fast = packed.Matrix(weight, bias, dtype)
+        assert fast.packed == can_pack(dtype)
         monkeypatch.setattr(packed, "can_pack", lambda dtype: False)
         plain = packed.Matrix(weight, bias, dtype)
         assert not plain.packed
