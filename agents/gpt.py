@@ -185,7 +185,10 @@ def residual(
         real = real | wanted
     places, mask = position_ids(real), None if attention_mask is None else visible(real)
     packing = Packing(real.flatten())
-    x = embedded(weights, tokens[real], places[real]) if given is None else packing.pick(given.flatten(0, 1))
+    if given is None:
+        x = embedded(weights, *(ids.flatten()[packing.picked] for ids in (tokens, places)))
+    else:
+        x = packing.pick(given.flatten(0, 1))
     turn = rotation(weights, places) if weights.rotary else None
     layers = weights.layers[start:stop]
     for number, layer in enumerate(layers, 1):
@@ -195,7 +198,7 @@ def residual(
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
         if wanted is not None and number == len(layers):
-            x = Packing(wanted[real]).pick(x)
+            x = Packing(F.pad(wanted[real], (0, len(x) - packing.count))).pick(x)
             packing = Packing(wanted.flatten())
         mixed = packing.pick(attend(q, k, v, mask).transpose(1, 2).flatten(2).flatten(0, 1))
         attended = F.linear(mixed, *layer.out)
@@ -205,7 +208,7 @@ def residual(
         x = x + F.linear(y, *layer.down)
         if weights.parallel:
             x = x + attended
-    return x if wanted is not None else packing.spread(x).view(rows, length, -1)
+    return x[: packing.count] if wanted is not None else packing.spread(x).view(rows, length, -1)
 
 
 def embedded(weights: Weights, tokens: Tensor, places: Tensor) -> Tensor:

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+ROWS = 64
+"""Many packed rows come in multiples of it."""
 
 
 @dataclass(frozen=True)
@@ -95,26 +99,31 @@ def make_sequences(
 class Packing:
     """Which of S rows are kept, M of them: what lies between them need not be computed.
 
-    Whole rows are copied, forward and backward, where torch's own indexing goes number by number.
+    Many rows are filled up with copies of the first to R, a multiple of `ROWS`, so that products see few different
+    sizes: oneDNN, by which bfloat16 is multiplied, makes code for each. Whole rows are copied, forward and backward,
+    where torch's own indexing goes number by number.
 
     Attributes:
-        kept: [M] int64, ascending; gaps: [S − M] int64, the rest.
-        place: [S] int64, where each kept row lies among them.
+        count: M. picked: [R] int64, the rows kept and then the copies; of few, or without a gap, R is M.
+        gaps: [S − M] int64, the rest. place: [S] int64, where each kept row lies among the picked.
     """
 
     def __init__(self, mask: Tensor) -> None:
         """Keep the rows where `mask` [S] is True."""
-        self.kept = mask.nonzero().squeeze(1)
+        kept = mask.nonzero().squeeze(1)
+        self.count = len(kept)
         self.gaps = (~mask).nonzero().squeeze(1)
+        copies = -self.count % ROWS if len(self.gaps) and self.count > 8 * ROWS else 0
+        self.picked = F.pad(kept, (0, copies), value=int(kept[0]) if copies else 0)
         self.place = (mask.cumsum(0) - 1).clamp_(min=0)
 
     def pick(self, x: Tensor) -> Tensor:
-        """[S, …] → [M, …], with gradient."""
+        """[S, …] → [R, …], with gradient from the first M."""
         picked: Tensor = _Pick.apply(x, self) if len(self.gaps) else x
         return picked
 
     def spread(self, x: Tensor) -> Tensor:
-        """[M, …] → [S, …], zeros in between, with gradient."""
+        """[R, …] → [S, …], zeros in between, with gradient to the first M."""
         wide: Tensor = _Spread.apply(x, self) if len(self.gaps) else x
         return wide
 
@@ -126,7 +135,7 @@ class _Pick(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, packing: Packing) -> Tensor:
         ctx.packing = packing
-        return x.index_select(0, packing.kept)
+        return x.index_select(0, packing.picked)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
@@ -141,4 +150,6 @@ class _Spread(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient.index_select(0, ctx.packing.kept), None
+        packed = gradient.index_select(0, ctx.packing.picked)
+        packed[ctx.packing.count :] = 0
+        return packed, None

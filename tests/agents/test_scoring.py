@@ -147,10 +147,26 @@ def test_packing_keeps_the_rows_of_a_mask_and_puts_them_back() -> None:
     assert x.grad.tolist() == [[0, 0], [3, 4], [5, 6], [0, 0], [9, 10]]
 
 
-def test_padding_changes_neither_log_probs_nor_gradients(tiny_model: Tiny) -> None:
+def test_many_packed_rows_come_in_multiples() -> None:
+    mask = torch.ones(600, dtype=torch.bool)
+    mask[0] = False
+    packing, x = Packing(mask), torch.randn(600, 2, requires_grad=True)
+    kept = packing.pick(x)
+    assert kept.shape == (640, 2)
+    assert torch.equal(kept[:599], x[1:])
+    wide = packing.spread(kept * torch.arange(640.0)[:, None])
+    wide.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad[1:], torch.arange(599.0)[:, None].expand(-1, 2))
+    assert torch.equal(x.grad[0], torch.zeros(2))
+
+
+@pytest.mark.parametrize("times", [1, 60])
+def test_padding_changes_neither_log_probs_nor_gradients(tiny_model: Tiny, times: int) -> None:
     """All but attention leaves padding out: a batch against its sequences one by one."""
     together, apart = tiny_model(0), tiny_model(0)
-    Scorer(together).log_probs(sequences(), 1.0).sum().backward()
+    batch = make_sequences(PROMPTS * times, COMPLETIONS * times, fill=2)
+    (Scorer(together).log_probs(batch, 1.0).sum() / times).backward()
     for prompt, completion in zip(PROMPTS, COMPLETIONS, strict=True):
         Scorer(apart).log_probs(make_sequences([prompt], [completion], fill=2), 1.0).sum().backward()
     for (name, a), (_, b) in zip(together.named_parameters(), apart.named_parameters(), strict=True):
