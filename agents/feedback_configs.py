@@ -13,7 +13,7 @@ class RewardConfig(Config):
 
     members: int = setting(4, "heads on the trunk, each with its own weighting of the training prompts", min=1, max=64)
     readout: str = setting(
-        "last",
+        "mean",
         "where the heads read the trunk: at the completion's last token, or its mean over all of them",
         choices=("last", "mean"),
     )
@@ -24,7 +24,7 @@ class RewardConfig(Config):
         max=1000.0,
     )
     num_epochs: int = setting(5, "passes over the training labels", min=1, max=1000)
-    prompts_per_batch: int = setting(8, "prompts per gradient step, each with all its pairs", min=1, max=4096)
+    prompts_per_batch: int = setting(2, "prompts per gradient step, each with all its pairs", min=1, max=4096)
     learning_rate: float = setting(5e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
     weight_decay: float = setting(0.01, "AdamW's weight decay", min=0.0, max=10.0)
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm; 0: never", min=0.0)
