@@ -10,7 +10,7 @@ import numpy as np
 
 from agents import calibration
 from agents.reward_model import Comparison, RewardModel
-from arena.agreement import Report, report
+from arena.agreement import Report, report, wilson
 from arena.comparisons import Gathered
 from arena.records_text import LabelledPair
 
@@ -28,9 +28,10 @@ def held_out_report(
 ) -> dict[str, Any]:
     """Figures as plain values, and `warnings`: sentences for a person.
 
-    Keys: labels, held_out, accuracy, ceiling, share_of_ceiling, log_loss, brier, ece, bins, learnt_accuracy,
-    length_correlation (of reward and words), longer_preferred (share of decided labels), longer_rule (accuracy on
-    held-out labels of the better of "the longer one" and "the shorter one"), ensemble_spread.
+    Keys: labels, held_out, accuracy (ties left out; accuracy_low, accuracy_high: Wilson's 95 % interval), ceiling,
+    share_of_ceiling, log_loss, brier, ece, bins, learnt_accuracy, length_correlation (of reward and words),
+    longer_preferred (share of decided labels), longer_rule (accuracy on held-out labels of the better of "the longer
+    one" and "the shorter one"), ensemble_spread.
     """
     rewards = rewarder.scores(found.sequences).double().cpu().numpy()
     reward = rewards.mean(1)
@@ -52,6 +53,9 @@ def held_out_report(
         longer = calibration.accuracy(*_arrays(held_out, words))
         values |= dataclasses.asdict(fit) | {"longer_rule": max(longer, 1 - longer)}
         values["bins"] = [dataclasses.asdict(each) for each in fit.bins]
+        if decided := fit.comparisons - fit.ties:
+            share = wilson(round(fit.accuracy * decided), decided)
+            values |= {"accuracy_low": share.low, "accuracy_high": share.high}
         if agreement.ceiling:
             values["share_of_ceiling"] = fit.accuracy / agreement.ceiling
     values["warnings"] = warnings(values, agreement)

@@ -16,6 +16,7 @@ from arena.cli.options import DEFAULT_DB, Db, Json, Seed
 from arena.cli.output import clean, duration, number, print_json, print_table, say, when
 from arena.cli.progress import Meter
 from arena.cli.rlhf import Tokens, app, newest
+from arena.cli.rlhf_text import accuracy
 from arena.store import Store
 from envs.errors import UsageError
 
@@ -232,8 +233,8 @@ def demo(
         print(f"pre-trained: {mine:.3f} bits per byte of new posts; no model can have fewer than {floor:.3f}")
     share = found.reward.get("share_of_ceiling")
     print(
-        f"reward model: {number(found.reward.get('accuracy'), 3)} right on {found.reward['held_out']} held-out labels"
-        + (f", {share:.0%} of what the labels allow" if share is not None else "")
+        f"reward model: {accuracy(found.reward)} right on {found.reward['held_out'] - found.reward.get('ties', 0)} "
+        "held-out decisions" + (f", {share:.0%} of what the labels allow" if share is not None else "")
     )
     print()
     print_evaluations(found.evaluations)

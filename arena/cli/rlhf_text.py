@@ -12,7 +12,7 @@ def print_reward(name: str, report: dict[str, Any]) -> None:
     rows = [
         ("labels learnt from", f"{report['labels']:,}"),
         ("labels held out", f"{report['held_out']:,}, {report.get('ties', 0)} of them ties"),
-        ("accuracy", number(report.get("accuracy"), 3)),
+        ("accuracy", accuracy(report)),
         ("agreement ceiling", f"{number(report['ceiling'], 3)} (from {report['ceiling_basis'] or 'nothing yet'})"),
         ("share of the ceiling", number(report.get("share_of_ceiling"), 3)),
         ("log-loss", f"{number(report.get('log_loss'), 3)} nats (a coin: 0.693)"),
@@ -33,3 +33,10 @@ def print_reward(name: str, report: dict[str, Any]) -> None:
     )
     for line in report["warnings"]:
         say(f"warning: {clean(str(line))}")
+
+
+def accuracy(report: dict[str, Any]) -> str:
+    """ "0.836 (0.717–0.911)", with the 95 % interval where it is known."""
+    interval = (report.get(key) for key in ("accuracy_low", "accuracy_high"))
+    low, high = (number(value, 3) if value is not None else "" for value in interval)
+    return number(report.get("accuracy"), 3) + (f" ({low}–{high})" if low else "")

@@ -91,6 +91,9 @@ def test_reward_then_ppo_and_dpo_from_the_stores_labels(store: Store) -> None:
     report = reward_report(store, "judge")
     assert report["labels"] + report["held_out"] == 16
     assert report["held_out"] == 4
+    assert report["accuracy_low"] < report["accuracy"] + 1e-9
+    assert report["accuracy_high"] > report["accuracy"] - 1e-9
+    assert report["accuracy_high"] - report["accuracy_low"] > 0.3
     assert any("few" in warning for warning in report["warnings"])
     config = feedback.rlhf_config(store, PPO, "sft", 24, reward_model="judge", gold="agents.rewards:full_stops")
     done = finish(feedback.train_text(store, "better", "rlhf", config))
