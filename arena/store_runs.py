@@ -125,6 +125,12 @@ class RunStore:
         rows = self._file.rows(f"{sql}{chosen} ORDER BY name", run, *(keys or ()))
         return {row["name"]: math.nan if row["value"] is None else row["value"] for row in rows}
 
+    def newest_step(self, run: int) -> int:
+        """The step of the last metrics of a run; 0 before there are any."""
+        sql = """SELECT max((SELECT max(step) FROM metrics WHERE run = ? AND key = metric_keys.id)) AS step
+            FROM metric_keys"""
+        return int(self._file.rows(sql, run)[0]["step"] or 0)
+
     def metrics(self, run: int, key: str, points: int | None = None) -> list[tuple[int, float]]:
         """(step, value) of one series, thinned evenly to at most `points` (the last one always among them)."""
         sql = """SELECT step, value FROM metrics WHERE run = ?

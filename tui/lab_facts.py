@@ -140,7 +140,8 @@ def read_lab(db: Path, jobs: Jobs, chosen: str | None) -> Lab:
             model = models.get(run.name)
             parent = names.get(model.parent or 0, "") if model else str(run.config.get("parent", ""))
             kind = {"pretrain": "pretrained"}.get(run.algorithm, run.algorithm)
-            rows.append(LabRow(run.name, kind, parent, model is not None, run_row(db, run, by_run.get(run.name), {})))
+            row = run_row(store, run, by_run.get(run.name), {})
+            rows.append(LabRow(run.name, kind, parent, model is not None, row))
         curves = _curves(store, runs, chosen)
         sampled = _sampled(store, curves.run) if any(run.name == curves.run for run in runs) else Sampled("", [])
     kinds = {model.kind for model in models.values()}

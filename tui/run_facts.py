@@ -9,9 +9,9 @@ from pathlib import Path
 
 from agents.configs import CONFIGS, SEARCHABLE, LearnerConfig
 from arena.jobs import Job, Jobs
-from arena.locks import is_held
 from arena.records import Run
 from arena.run_names import free_name
+from arena.run_standing import standing
 from arena.store import Store
 from envs.errors import UnknownNameError
 from envs.specs import find_game
@@ -83,16 +83,17 @@ def read_runs(db: Path, jobs: Jobs) -> list[RunRow]:
         with Store(db, create=False) as store:
             for run in reversed(store.runs(newest=MAX_RUNS)):
                 values = store.newest_metrics(run.id, (RETURN, RATE, "charts/score_vs_pool"))
-                rows.append(run_row(db, run, at_work.pop(run.name, None), values))
+                rows.append(run_row(store, run, at_work.pop(run.name, None), values))
             known = {run.name for run in store.runs()} if at_work else set()
     else:
         known = set()
     return [_unborn(name, job) for name, job in at_work.items() if name not in known] + rows
 
 
-def run_row(db: Path, run: Run, job: Job | None, values: Mapping[str, float]) -> RunRow:
+def run_row(store: Store, run: Run, job: Job | None, values: Mapping[str, float]) -> RunRow:
     """A run as it stands: what its job and its lock say counts before what it says of itself."""
-    state, why, step, left = str(run.state), run.error or "", run.step, ""
+    state, step = standing(store, run)
+    why, left = run.error or "", ""
     if job is not None and job.state == "running":
         over = run.state != "running" and run.updated_at > job.started_at  # its process tidies up
         state = run.state if over or run.state == "running" else "starting"
@@ -100,8 +101,8 @@ def run_row(db: Path, run: Run, job: Job | None, values: Mapping[str, float]) ->
             step = max(step, job.progress.done)
             left = job.progress.words.rpartition(" · ")[2]
             left = left if left.endswith(" left") else ""
-    elif run.state == "running" and not is_held(db, f"run-{run.id}"):
-        state, why = "killed", f"its process is gone; it can go on from step {run.step:,}"
+    elif state == "killed":
+        why = f"its process is gone; it can go on from step {run.step:,}"
     elif job is not None and job.state == "failed" and job.started_at > run.updated_at:
         why = job.why
     return RunRow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from arena.cli.options import DEFAULT_DB, Db, Json, SomeGame, group
 from arena.cli.output import clean, duration, number, print_json, print_table, say, when
+from arena.run_standing import standing
 from arena.store import Store
 from envs.errors import UsageError
 
@@ -27,21 +29,21 @@ def list_runs(game: SomeGame = None, db: Db = DEFAULT_DB, json: Json = False) ->
       arena runs list
     """
     with Store(db, create=False) as store:
-        runs = store.runs(game)
+        runs = [(run, *standing(store, run)) for run in store.runs(game)]
     if json:
-        print_json(runs)
+        print_json([asdict(run) | {"state": state, "step": step} for run, state, step in runs])
         return
     rows = [
         (
             run.name,
             run.game,
             run.algorithm,
-            run.state,
-            f"{run.step:,}/{run.total_steps:,}",
+            state,
+            f"{step:,}/{run.total_steps:,}",
             duration(run.seconds),
             when(run.created_at),
         )
-        for run in runs
+        for run, state, step in runs
     ]
     columns = ("run", "game", "by", "state", "steps", "time", "since")
     print_table(columns, rows, "no runs yet; `arena train GAME` begins one", left=4)
@@ -57,15 +59,16 @@ def show(name: RunName, db: Db = DEFAULT_DB, json: Json = False) -> None:
     """
     with Store(db, create=False) as store:
         run = store.run(name)
+        state, step = standing(store, run)
         metrics = store.newest_metrics(run.id)
         agents = [agent for agent in store.agents(run.game, retired=True) if agent.run == run.id]
     if json:
-        print_json({"run": run, "metrics": metrics, "agents": agents})
+        print_json({"run": asdict(run) | {"state": state, "step": step}, "metrics": metrics, "agents": agents})
         return
     facts: dict[str, object] = {
         "run": f"{run.name} · {run.algorithm} on {run.game}",
-        "state": run.state if run.error is None else f"{run.state}: {run.error}",
-        "step": f"{run.step:,} of {run.total_steps:,} in {duration(run.seconds)} on {run.device}",
+        "state": state if run.error is None else f"{state}: {run.error}",
+        "step": f"{step:,} of {run.total_steps:,} in {duration(run.seconds)} on {run.device}",
         "seed": run.seed,
         "began": when(run.created_at),
         "commit": run.commit_hash[:12] or "–",

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from arena import roster
 from arena.cli.app import app
+from arena.locks import hold
 from arena.migrations import APPLICATION_ID
 from arena.records import Run
 from arena.store import Store
@@ -110,6 +111,26 @@ def test_train_reports_and_leaves_agents(ask_json: Any) -> None:
     agents = ask_json("agents", "list", "tic_tac_toe")
     assert agents[0]["name"].startswith("tiny@")
     assert {agent["kind"] for agent in agents} >= {"checkpoint", "scripted"}
+
+
+def test_a_run_at_work_is_where_its_metrics_are_and_without_its_process_it_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "league.db"
+    with Store(path) as store:
+        run = store.create_run(Run("busy", "tic_tac_toe", "ppo", {}, 0, 1_000_000))
+        store.add_metrics(run, [(4_000, {"charts/SPS": 100.0}), (5_000, {"losses/entropy": 1.0})])
+
+    def listed() -> tuple[str, int]:
+        run, shown = (
+            json.loads(CliRunner().invoke(app, [*words, "--db", str(path), "--json"]).stdout)
+            for words in (["runs", "list"], ["runs", "show", "busy"])
+        )
+        assert run[0] == shown["run"]
+        return run[0]["state"], run[0]["step"]
+
+    assert listed() == ("killed", 0)
+    with hold(path, f"run-{run}", "run busy"):
+        assert listed() == ("running", 5_000)
+        assert "5,000/1,000,000" in CliRunner().invoke(app, ["runs", "list", "--db", str(path)]).stdout
 
 
 def test_train_resumes_and_shows_progress(tmp_path: Path) -> None:
