@@ -36,7 +36,7 @@ def print_reward(name: str, report: dict[str, Any]) -> None:
 
 
 def accuracy(report: dict[str, Any]) -> str:
-    """ "0.836 (0.717–0.911)", with the 95 % interval where it is known."""
+    """Such as 0.836 (0.717–0.911), with the 95 % interval where it is known."""
     interval = (report.get(key) for key in ("accuracy_low", "accuracy_high"))
     low, high = (number(value, 3) if value is not None else "" for value in interval)
     return number(report.get("accuracy"), 3) + (f" ({low}–{high})" if low else "")
