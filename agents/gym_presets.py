@@ -158,11 +158,12 @@ GYM_PRESETS: dict[str, Presets] = {
         },
         "gym/Pendulum": _PENDULUM
         | {
-            "num_steps": 16,
+            "num_envs": 32,
+            "num_steps": 8,
             "learning_rate": 1e-2,
             "value_learning_rate": 3e-3,
-            "value_steps": 32,
-            "value_minibatches": 8,
+            "value_steps": 16,
+            "value_minibatches": 4,
         },
     },
     "dqn": {
