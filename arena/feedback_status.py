@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from arena.records_text import TextModel, TextModelKind
+from arena.run_standing import standing
 from arena.store import Store
 
 ALGORITHMS = {
@@ -32,9 +33,16 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class FeedbackStatus:
-    """What there is, by kind, and the command that comes next (`words`: without the leading `arena`), and why."""
+    """What there is, by kind, and the command that comes next, and why.
+
+    Attributes:
+        at_work: names of the trainings that go on now.
+        words: what does the next step, without the leading `arena`; empty while a training is at work.
+        next: the command to type: that, or what shows the training at work.
+    """
 
     counts: dict[str, int]
+    at_work: list[str]
     unfinished: list[Unfinished]
     words: list[str]
     why: str
@@ -47,11 +55,14 @@ def feedback_status(store: Store) -> FeedbackStatus:
     newest = {model.kind: model for model in models}
     labels, last_label = store.count_labels()
     counts = store.count_texts() | {"labels": labels, "models": len(models)}
+    states = [(run, standing(store, run)[0]) for run in store.runs("text") if run.algorithm in ALGORITHMS]
+    at_work = [run.name for run, state in states if state == "running"]
     unfinished = [
-        Unfinished(run.name, ALGORITHMS[run.algorithm])
-        for run in store.runs("text")
-        if run.algorithm in ALGORITHMS and run.state != "finished"
+        Unfinished(run.name, ALGORITHMS[run.algorithm]) for run, state in states if state not in ("running", "finished")
     ]
+    if at_work:
+        look = shlex.join(["arena", "runs", "show", at_work[-1]])
+        return FeedbackStatus(counts, at_work, unfinished, [], f"{at_work[-1]} is at work", look)
     improved = max((m for m in models if m.kind in ("rlhf", "dpo")), key=lambda m: m.id, default=None)
     reward = newest.get("reward")
     start = newest.get("sft") or newest.get("imported")
@@ -79,7 +90,7 @@ def feedback_status(store: Store) -> FeedbackStatus:
         step = (["rlhf", "pairs", "--by", "uncertainty"], "there are new completions to compare")
     else:
         step = (["label"], "there are pairs that nobody has labelled")
-    return FeedbackStatus(counts, unfinished, *step, shlex.join(["arena", *step[0]]))
+    return FeedbackStatus(counts, at_work, unfinished, *step, shlex.join(["arena", *step[0]]))
 
 
 def free_name(store: Store, algorithm: str, taken: Iterable[str] = ()) -> str:

@@ -160,7 +160,7 @@ def _stages(counts: dict[str, int], kinds: Iterable[str], following: Sequence[st
         "ppo": int("rlhf" in kinds),
         "dpo": int("dpo" in kinds),
     }
-    word = following[1] if following[0] == "rlhf" else following[0]
+    word = next((word for word in following if word != "rlhf"), "")
     return [Stage(name, words, amounts.get(name, 0), name == word) for name, words in _HELP.items()]
 
 

@@ -336,6 +336,8 @@ def status(db: Db = DEFAULT_DB, json: Json = False) -> None:
         return
     for what, amount in found.counts.items():
         print(f"{what:<16} {amount:>8,}")
+    for name in found.at_work:
+        say(f"at work: {clean(name)}")
     for run in found.unfinished:
         say(f"unfinished: arena rlhf {run.command} --name {shlex.quote(clean(run.name))} --resume")
     print(f"\nnext: {clean(found.next)}\n      {clean(found.why)}")

@@ -337,8 +337,14 @@ def test_status_leads_round_by_round(tmp_path: Path, tiny_model: Tiny, store: St
     finish(feedback.train_text(store, "judge", "reward", feedback.reward_config(store, REWARD, "sft", None, 8)))
     assert feedback_status(store).next == "arena rlhf ppo"
     config = feedback.rlhf_config(store, PPO, "sft", 16, reward_model="judge")
-    finish(feedback.train_text(store, "better", "rlhf", config, should_stop=lambda: True))
+    reports = feedback.train_text(store, "better", "rlhf", config)
+    next(reports)
     found = feedback_status(store)
+    assert (found.at_work, found.unfinished, found.words) == (["better"], [], [])
+    assert (found.next, found.why) == ("arena runs show better", "better is at work")
+    reports.close()
+    found = feedback_status(store)
+    assert found.at_work == []
     assert found.next == "arena rlhf ppo --name better --resume"
     finish(feedback.resume_text(store, "better"))
     assert feedback_status(store).next == "arena rlhf eval better"

@@ -278,7 +278,11 @@ class LabScreen(LiveScreen):
             stop, new = key_of(self, "stop"), key_of(self, "new")
             self._say(f"{self._lab.jobs[0].title} is at work; {stop} stops it, {new} starts something beside it")
             return
-        words = self._lab.status.words if self._lab.status else ["rlhf", "pretrain"]
+        status = self._lab.status
+        words = status.words if status else ["rlhf", "pretrain"]
+        if status and not words:
+            self._say(f"{status.why}, started elsewhere; {key_of(self, 'new')} starts something beside it")
+            return
         self._go(words)
 
     def action_new(self) -> None:
