@@ -13,9 +13,9 @@ class RewardConfig(Config):
 
     members: int = setting(4, "heads on the trunk, each with its own weighting of the training prompts", min=1, max=64)
     readout: str = setting(
-        "mean",
-        "where the heads read the trunk: at the completion's last token, or its mean over all of them",
-        choices=("last", "mean"),
+        "mean+sum",
+        "where the heads read the trunk: at the completion's last token, in the mean of all, or in mean and sum",
+        choices=("last", "mean", "mean+sum"),
     )
     match_passes: float = setting(
         0.0,

@@ -89,10 +89,10 @@ def attribute_reward(rewarder: RewardModel, prompt: list[int], completion: list[
     tokens = prompt + completion
     _, cache = model.bridge.run_with_cache(torch.tensor([tokens], device=model.device))
     layers = len(weights.layers)
-    first = len(prompt) if rewarder.readout == "mean" and completion else len(tokens) - 1
+    first = len(prompt) if rewarder.readout != "last" and completion else len(tokens) - 1
     stream = cache[f"blocks.{layers - 1}.hook_resid_post"][0, first:]  # [R, d]
     gain, bias = weights.norm
-    head = rewarder.heads.weight.mean(0)
+    head = rewarder.direction(len(completion))
     deviation = (stream.var(1, correction=0, keepdim=True) + weights.eps).sqrt()
     direction = (head * gain - (head * gain).mean()) / deviation / rewarder.scale / len(stream)  # [R, d]
     heads = torch.zeros(layers, weights.heads, len(tokens))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from agents.metrics import Metrics, TrainingState
+from agents.muon import Muon
 from agents.resume import pack, pack_optimizer, unpack, unpack_optimizer
 from agents.text_configs import LanguageModelConfig
 from agents.tokenizer import encode_completion, encode_prompt, encode_texts, pad_id
 from agents.transformer import TextModel
 from envs.errors import UsageError
+
+_NUMBERED = re.compile(r"\.\d+\.")
+"""What the name of a parameter inside one of the layers has, whatever the architecture."""
 
 
 @dataclass
@@ -112,14 +117,15 @@ def train(
         raise UsageError("there is no text to learn from")
     total_steps = total_steps or num_steps(config, rows)
     named = dict(model.named_parameters())
-    optimizer = _optimizer(config, named)
+    optimizers = _optimizers(config, named)
     step = 0
     if resume is not None:
         stored = unpack("model", resume.tensors)
         with torch.no_grad():
             for name, parameter in named.items():
                 parameter.copy_(stored[name])
-        unpack_optimizer("optimizer", optimizer, resume.tensors)
+        for name, optimizer in optimizers.items():
+            unpack_optimizer(name, optimizer, resume.tensors)
         step = int(resume.meta["step"])
     per_epoch = len(_batches(rows, config.batch_tokens, np.random.default_rng(0)))
     batches = itertools.islice(_stream(config, rows, seed, step // per_epoch), step % per_epoch, None)
@@ -128,13 +134,15 @@ def train(
     while not done:
         batch = next(batches)
         rate = _learning_rate(config, step / total_steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         loss = next_token_loss(model, *_tensors(rows, batch, model.device))
-        optimizer.zero_grad()
+        for parameter in named.values():
+            parameter.grad = None
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(list(named.values()), config.max_grad_norm or math.inf)
-        optimizer.step()
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
         step += 1
         sums += torch.stack([loss.detach(), norm]).cpu()
         tokens += sum(len(rows.tokens[index]) for index in batch)
@@ -153,7 +161,10 @@ def train(
             sums, tokens, started, reported = torch.zeros(2), 0, now, step
             state = None
             if checkpoint:
-                state = TrainingState(pack("model", named) | pack_optimizer("optimizer", optimizer), {"step": step})
+                tensors = pack("model", named)
+                for name, optimizer in optimizers.items():
+                    tensors |= pack_optimizer(name, optimizer)
+                state = TrainingState(tensors, {"step": step})
             yield Metrics(step, values, state=state)
 
 
@@ -185,13 +196,20 @@ def bits_per_byte(model: TextModel, texts: Sequence[str]) -> float:
     return nats / math.log(2) / size
 
 
-def _optimizer(config: LanguageModelConfig, named: dict[str, torch.nn.Parameter]) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019) that decays matrices alone."""
+def _optimizers(config: LanguageModelConfig, named: dict[str, torch.nn.Parameter]) -> dict[str, torch.optim.Optimizer]:
+    """AdamW (Loshchilov and Hutter 2019) that decays matrices alone; with `muon`, Muon for those inside the layers."""
+    inner = {name for name, p in named.items() if config.muon and p.ndim == 2 and _NUMBERED.search(name)}
+    outer = [p for name, p in named.items() if name not in inner]
     groups = [
-        {"params": [p for p in named.values() if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in named.values() if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in outer if p.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in outer if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=True)
+    found: dict[str, torch.optim.Optimizer] = {
+        "optimizer": torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=True)
+    }
+    if inner:
+        found["muon"] = Muon([named[name] for name in sorted(inner)], config.learning_rate, config.weight_decay)
+    return found
 
 
 def _learning_rate(config: LanguageModelConfig, progress: float) -> float:

@@ -1,7 +1,8 @@
 """A reward model from pairwise preferences: a language model's trunk with scalar heads.
 
-The heads are linear in the final layer norm's output, at the completion's last token or in its mean over all of them.
-A small trunk has had little reason to gather at the end what it noticed on the way.
+The heads are linear in the final layer norm's output: at the completion's last token, in its mean over all of them, or
+in their mean and their sum. A small trunk has had little reason to gather at the end what it noticed on the way; the
+mean tells what kind of tokens there are, the sum also how many.
 
 Bradley and Terry 1952: the first of two completions is preferred with probability σ(r₁ − r₂). All pairs of a prompt
 are in one batch, each completion scored once (Ouyang et al. 2022, "Training language models to follow instructions
@@ -39,8 +40,11 @@ from agents.transformer import TextModel
 from envs.errors import ArenaError
 
 HEAD_TENSORS = {"weight", "bias", "shift", "scale"}
-"""A stored reward model's heads: `weight` [K, d], `bias` [K], `shift` [1], `scale` [1]; `mean` [1] says with 1 that
-they read the mean; where it is absent or 0, they read the last token."""
+"""A stored reward model's heads: `weight` [K, d], or [K, 2 d] where they read mean and sum, `bias` [K], `shift` [1],
+`scale` [1]; `mean` [1] says with 1 that they read the mean; where it is absent or 0, they read the last token."""
+
+SUM_UNIT = 16
+"""A sum is counted in so many tokens: then it is about as large as the mean."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,9 @@ class RewardModel:
     """A trunk and K heads.
 
     Attributes:
-        model: the trunk. `heads`: linear, d → K.
+        model: the trunk. `heads`: linear, d → K, or 2 d → K for mean and sum.
         shift, scale: what normalises the heads' mean.
-        readout: "mean" over the completion's tokens, or "last" of them.
+        readout: "mean" over the completion's tokens, "mean+sum", or "last" of them.
     """
 
     def __init__(
@@ -74,11 +78,12 @@ class RewardModel:
 
     @classmethod
     def fresh(cls, model: TextModel, members: int, generator: torch.Generator, readout: str = "last") -> RewardModel:
-        """New heads N(0, 1/(d+1)) on a trunk that is trained further in place."""
-        size = model.d_model
+        """New heads N(0, 1/(n+1)) over n inputs, on a trunk that is trained further in place."""
+        size = model.d_model * (2 if readout == "mean+sum" else 1)
         heads = torch.nn.Linear(size, members)
         with torch.no_grad():
             heads.weight.normal_(0.0, 1 / math.sqrt(size + 1), generator=generator)
+            heads.weight[:, model.d_model :] = 0
             heads.bias.zero_()
         return cls(model, heads.to(model.device), readout=readout)
 
@@ -87,18 +92,20 @@ class RewardModel:
         """Put stored heads on their trunk. Raises ArenaError where they do not fit."""
         size = model.d_model
         weight = head.get("weight", torch.zeros(0))
-        if set(head) - {"mean"} != HEAD_TENSORS or weight.ndim != 2 or weight.shape[1] != size:
+        mean = "mean" in head and bool(head["mean"])
+        known = {size: "mean", 2 * size: "mean+sum"} if mean else {size: "last"}
+        if set(head) - {"mean"} != HEAD_TENSORS or weight.ndim != 2 or weight.shape[1] not in known:
             raise ArenaError("the reward model's heads do not fit its trunk")
-        heads = torch.nn.Linear(size, weight.shape[0])
+        heads = torch.nn.Linear(weight.shape[1], weight.shape[0])
         heads.load_state_dict({"weight": weight, "bias": head["bias"]})
-        readout = "mean" if "mean" in head and bool(head["mean"]) else "last"
+        readout = known[weight.shape[1]]
         return cls(model, heads.to(model.device), float(head["shift"]), float(head["scale"]), readout)
 
     def head(self) -> dict[str, Tensor]:
         """What `load` takes."""
         own = {"weight": self.heads.weight, "bias": self.heads.bias}
         own |= {"shift": torch.tensor([self.shift]), "scale": torch.tensor([self.scale])}
-        own["mean"] = torch.tensor([float(self.readout == "mean")])
+        own["mean"] = torch.tensor([float(self.readout != "last")])
         return {name: tensor.detach().cpu().clone() for name, tensor in own.items()}
 
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -112,7 +119,18 @@ class RewardModel:
             return self.heads(last)
         lengths = sequences.lengths.unsqueeze(1)
         own = hidden[:, sequences.prompt.shape[1] :] * sequences.mask.unsqueeze(2)
-        return self.heads(torch.where(lengths > 0, own.sum(1) / lengths.clamp(min=1), last))
+        mean = torch.where(lengths > 0, own.sum(1) / lengths.clamp(min=1), last)
+        if self.readout == "mean":
+            return self.heads(mean)
+        return self.heads(torch.cat([mean, mean * (lengths / SUM_UNIT)], 1))
+
+    def direction(self, length: int) -> Tensor:
+        """[d]: what the heads, in their mean, read from the mean over a completion of `length` tokens, or the last."""
+        weight = self.heads.weight.mean(0)
+        if self.readout != "mean+sum":
+            return weight
+        mean, total = weight.chunk(2)
+        return mean + total * (length / SUM_UNIT)
 
     @torch.no_grad()
     def scores(self, sequences: Sequences, batch_size: int = 256) -> Tensor:

@@ -96,7 +96,8 @@ def build(store: Store, algorithm: str, config: Mapping[str, Any], seed: int, de
         "online_dpo": _online_dpo,
     }
     keep_freed_memory()
-    return builders[algorithm](store, config, CONFIGS[algorithm](**config["settings"]), seed, device)
+    begun = {"muon": False} if algorithm == "pretrain" else {}  # what runs had that were begun before the setting was
+    return builders[algorithm](store, config, CONFIGS[algorithm](**(begun | config["settings"])), seed, device)
 
 
 def corpus_texts(paths: Sequence[str], sha256: str | None = None) -> tuple[list[str], str]:

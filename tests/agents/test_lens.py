@@ -39,7 +39,7 @@ def test_the_last_layer_of_the_lens_is_the_model(tiny_model: Tiny) -> None:
     assert layers[0].probability != layers[-1].probability
 
 
-@pytest.mark.parametrize("readout", ["mean", "last"])
+@pytest.mark.parametrize("readout", ["mean+sum", "mean", "last"])
 def test_parts_add_up_to_the_reward(tiny_model: Tiny, readout: str) -> None:
     model = tiny_model(0)
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -165,3 +166,30 @@ def test_a_model_learns_to_answer(tokenizer: PreTrainedTokenizerFast) -> None:
     sample = Decoder(model).sample([encode_prompt(tokenizer, prompt) for prompt, _ in pairs], 96, greedy=True)
     answers = [decode_completion(tokenizer, row.tolist()) for row in sample.tokens]
     assert sum(answer == expected for answer, (_, expected) in zip(answers, pairs, strict=True)) >= 10
+
+
+def test_the_matrices_of_the_layers_are_its_own(tokenizer: PreTrainedTokenizerFast) -> None:
+    model = new_model(TransformerConfig(n_layer=2, n_head=2, d_model=32, n_ctx=64), tokenizer, 0)
+    named = dict(model.named_parameters())
+    found = lm._optimizers(PretrainConfig(), named)
+    sizes = {name: [p.shape for group in own.param_groups for p in group["params"]] for name, own in found.items()}
+    assert len(sizes["muon"]) == 2 * 6
+    assert all(min(shape) >= 32 and len(shape) == 2 for shape in sizes["muon"])
+    assert (len(tokenizer), 32) in sizes["optimizer"]
+    assert len(sizes["optimizer"]) + len(sizes["muon"]) == len(named)
+    assert set(lm._optimizers(PretrainConfig(muon=False), named)) == {"optimizer"}
+
+
+@pytest.mark.slow
+def test_a_language_is_learnt_in_fewer_steps(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Nats per token at the end of the same short run, less than by AdamW at the step size that is best for that."""
+    config = PretrainConfig(batch_tokens=1024)
+    found = []
+    for chosen in (config, dataclasses.replace(config, muon=False, learning_rate=3e-3)):
+        model = new_model(TransformerConfig(n_layer=2, n_head=2, d_model=64, n_ctx=128), tokenizer, 0)
+        rows = lm.text_rows(model, helpdesk.sample_posts(3000, seed=0))
+        for _ in lm.train(chosen, model, rows, seed=0):
+            pass
+        nats, tokens = lm.evaluate(model, lm.text_rows(model, helpdesk.sample_posts(300, seed=1)))
+        found.append(nats / tokens)
+    assert found[0] < found[1] - 0.05

@@ -58,7 +58,7 @@ def test_new_heads_have_the_stated_spread(tiny_model: Tiny) -> None:
     assert not heads.bias.any()
 
 
-@pytest.mark.parametrize("readout", ["mean", "last"])
+@pytest.mark.parametrize("readout", ["mean+sum", "mean", "last"])
 def test_it_learns_a_planted_preference_of_prompts_it_has_not_seen(tiny_model: Tiny, readout: str) -> None:
     sequences, comparisons = planted(48)
     rewarder = fresh(tiny_model(0), readout=readout)
@@ -71,7 +71,7 @@ def test_it_learns_a_planted_preference_of_prompts_it_has_not_seen(tiny_model: T
     assert calibration.accuracy(difference, np.array([c.target for c in unseen])) > 0.9
 
 
-@pytest.mark.parametrize("readout", ["mean", "last"])
+@pytest.mark.parametrize("readout", ["mean+sum", "mean", "last"])
 def test_reward_is_the_same_whatever_the_padding(tiny_model: Tiny, readout: str) -> None:
     rewarder = fresh(tiny_model(0), 3, readout)
     heads, tails = [[0, 40], [0, 41, 42, 43]], [[70, 71, 72, 1], [73, 1]]
@@ -81,10 +81,12 @@ def test_reward_is_the_same_whatever_the_padding(tiny_model: Tiny, readout: str)
         assert torch.allclose(both[row], alone[0], atol=1e-5)
         tokens = torch.tensor([heads[row] + tails[row]])
         hidden = rewarder.model.hidden(tokens, torch.ones_like(tokens, dtype=torch.bool))[0]
-        read = hidden[len(heads[row]) :].mean(0) if readout == "mean" else hidden[-1]
-        assert torch.allclose(both[row], rewarder.heads(read), atol=1e-5)
-    nothing = make_sequences(heads, [[], []], fill=2)
-    assert torch.equal(rewarder.scores(nothing), fresh(rewarder.model, 3, "last").scores(nothing))
+        own = hidden[len(heads[row]) :]
+        reads = {"last": hidden[-1], "mean": own.mean(0), "mean+sum": torch.cat([own.mean(0), own.sum(0) / 16])}
+        assert torch.allclose(both[row], rewarder.heads(reads[readout]), atol=1e-5)
+    nothing = rewarder.scores(make_sequences(heads, [[], []], fill=2))
+    ends = torch.stack([rewarder.model.hidden(torch.tensor([head]))[0, -1] for head in heads])
+    assert torch.allclose(nothing, ends @ rewarder.heads.weight[:, :32].T + rewarder.heads.bias, atol=1e-5)
 
 
 def test_normalised_on_the_reference(tiny_model: Tiny) -> None:
@@ -96,6 +98,8 @@ def test_normalised_on_the_reference(tiny_model: Tiny) -> None:
     assert float(rewards.std()) == pytest.approx(1, abs=1e-5)
     again = RewardModel.load(rewarder.model, rewarder.head())
     assert torch.equal(again.reward(sequences), rewards)
+    for readout in ("mean", "mean+sum"):
+        assert RewardModel.load(rewarder.model, fresh(rewarder.model, readout=readout).head()).readout == readout
     old = {name: tensor for name, tensor in rewarder.head().items() if name != "mean"}
     assert RewardModel.load(rewarder.model, old).readout == "last"
     with pytest.raises(ArenaError, match="do not fit"):
