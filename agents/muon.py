@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,17 +43,18 @@ class Muon(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closures here
         for group in self.param_groups:
-            alike: dict[torch.Size, list[torch.nn.Parameter]] = defaultdict(list)
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:
-                if parameter.grad is not None:
-                    alike[parameter.shape].append(parameter)
+                if parameter.grad is None:
+                    continue
+                alike[parameter.shape].append(parameter)
+                if not self.state[parameter]:
+                    self.state[parameter]["momentum"] = torch.zeros_like(parameter, dtype=torch.float32)
             for shape, parameters in alike.items():
                 gradients = torch.stack([p.grad.float() for p in parameters if p.grad is not None])
-                means = [
-                    self.state[p].setdefault("momentum", torch.zeros_like(p, dtype=torch.float32)) for p in parameters
-                ]
+                means = [self.state[p]["momentum"] for p in parameters]
                 torch._foreach_lerp_(means, list(gradients), 1 - group["momentum"])
                 ahead = gradients.lerp(torch.stack(means), group["momentum"])  # Nesterov's
                 # entries of an orthogonal A × B matrix have deviation 1 / √max(A, B); AdamW's steps have about 0.2
