@@ -78,11 +78,11 @@ class RewardModel:
 
     @classmethod
     def fresh(cls, model: TextModel, members: int, generator: torch.Generator, readout: str = "last") -> RewardModel:
-        """New heads N(0, 1/(n+1)) over n inputs, on a trunk that is trained further in place."""
+        """New heads on a trunk that is trained further in place: N(0, 1/(d+1)), 0 for a sum."""
         size = model.d_model * (2 if readout == "mean+sum" else 1)
         heads = torch.nn.Linear(size, members)
         with torch.no_grad():
-            heads.weight.normal_(0.0, 1 / math.sqrt(size + 1), generator=generator)
+            heads.weight.normal_(0.0, 1 / math.sqrt(model.d_model + 1), generator=generator)
             heads.weight[:, model.d_model :] = 0
             heads.bias.zero_()
         return cls(model, heads.to(model.device), readout=readout)

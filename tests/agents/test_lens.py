@@ -47,6 +47,7 @@ def test_parts_add_up_to_the_reward(tiny_model: Tiny, readout: str) -> None:
             if "ln_" in name or name.endswith("bias"):  # new models have no biases and unit gains: nothing to get wrong
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name))))
     rewarder = RewardModel.fresh(model, 3, torch.Generator().manual_seed(0), readout)
+    torch.nn.init.normal_(rewarder.heads.weight, 0.0, 0.2, torch.Generator().manual_seed(1))
     torch.nn.init.constant_(rewarder.heads.bias, 0.4)
     rewarder.shift, rewarder.scale = 0.7, 2.5
     found = lens.attribute_reward(rewarder, PROMPT, COMPLETION)

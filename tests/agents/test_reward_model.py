@@ -56,6 +56,7 @@ def test_new_heads_have_the_stated_spread(tiny_model: Tiny) -> None:
     heads = fresh(tiny_model(0), 64).heads
     assert float(heads.weight.detach().std()) == pytest.approx(1 / math.sqrt(33), rel=0.1)
     assert not heads.bias.any()
+    assert not fresh(tiny_model(0), 64, "mean+sum").heads.weight[:, 32:].any()
 
 
 @pytest.mark.parametrize("readout", ["mean+sum", "mean", "last"])
@@ -74,6 +75,7 @@ def test_it_learns_a_planted_preference_of_prompts_it_has_not_seen(tiny_model: T
 @pytest.mark.parametrize("readout", ["mean+sum", "mean", "last"])
 def test_reward_is_the_same_whatever_the_padding(tiny_model: Tiny, readout: str) -> None:
     rewarder = fresh(tiny_model(0), 3, readout)
+    torch.nn.init.normal_(rewarder.heads.weight, 0.0, 0.2, torch.Generator().manual_seed(1))
     heads, tails = [[0, 40], [0, 41, 42, 43]], [[70, 71, 72, 1], [73, 1]]
     both = rewarder.scores(make_sequences(heads, tails, fill=2))
     for row in range(2):
