@@ -1,7 +1,8 @@
 """Language modelling: one loss and one loop for pre-training on texts and for fine-tuning on demonstrations.
 
 `train` is a generator of Metrics like the game learners' (`agents/ppo.py`): step counts optimizer steps, closing it
-stops it, and a run resumed from a report's state equals one that never stopped.
+stops it, and a run resumed from a report's state equals one that never stopped. The optimizer is AdamW; where models
+begin anew, Muon for the layers' matrices.
 
 Rows are whole texts, each beginning at position 0, batched with others of about its length, so that hardly any padding
 is computed and no text sees another. Texts longer than the context are cut into windows.
@@ -135,8 +136,8 @@ def train(
         batch = next(batches)
         rate = _learning_rate(config, step / total_steps)
         loss = next_token_loss(model, *_tensors(rows, batch, model.device))
-        for parameter in named.values():
-            parameter.grad = None
+        for optimizer in optimizers.values():
+            optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(list(named.values()), config.max_grad_norm or math.inf)
         for optimizer in optimizers.values():

@@ -78,7 +78,10 @@ class RewardModel:
 
     @classmethod
     def fresh(cls, model: TextModel, members: int, generator: torch.Generator, readout: str = "last") -> RewardModel:
-        """New heads on a trunk that is trained further in place: N(0, 1/(d+1)), 0 for a sum."""
+        """New heads on a trunk that is trained further in place: N(0, 1/(d+1)).
+
+        0 for a sum: by chance weights, length alone would decide what a new model says.
+        """
         size = model.d_model * (2 if readout == "mean+sum" else 1)
         heads = torch.nn.Linear(size, members)
         with torch.no_grad():
@@ -125,7 +128,7 @@ class RewardModel:
         return self.heads(torch.cat([mean, mean * (lengths / SUM_UNIT)], 1))
 
     def direction(self, length: int) -> Tensor:
-        """[d]: what the heads, in their mean, read from the mean over a completion of `length` tokens, or the last."""
+        """[d]: the heads' mean, as one reading of the mean over a completion's `length` tokens (or of the last one)."""
         weight = self.heads.weight.mean(0)
         if self.readout != "mean+sum":
             return weight

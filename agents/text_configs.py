@@ -15,7 +15,7 @@ class LanguageModelConfig(Config):
     """What pre-training and fine-tuning on demonstrations have in common: next-token prediction."""
 
     learning_rate: float = setting(1e-3, "step size after the warm-up", min=0.0, max=1.0)
-    muon: bool = setting(False, "step the layers' matrices by Muon in place of AdamW; for models that begin anew")
+    muon: bool = setting(False, "step the layers' matrices by Muon in place of AdamW; not for fine-tuning")
     warmup: float = setting(0.05, "share of the run in which the step size rises to that", min=0.0, max=1.0)
     final_learning_rate: float = setting(0.05, "share of the step size that is left at the end", min=0.0, max=1.0)
     weight_decay: float = setting(0.1, "decay of matrices", min=0.0, max=10.0)
@@ -30,8 +30,8 @@ class LanguageModelConfig(Config):
 class PretrainConfig(LanguageModelConfig):
     """Pre-training: every token of every text."""
 
-    learning_rate: float = setting(1e-2, "step size after the warm-up", min=0.0, max=1.0)
-    muon: bool = setting(True, "step the layers' matrices by Muon in place of AdamW")
+    learning_rate: float = setting(1e-2, "step size after the warm-up, of both optimizers", min=0.0, max=1.0)
+    muon: bool = setting(True, "step the layers' matrices by Muon in place of AdamW, which wants 3e-3")
     epochs: float = setting(
         1.0, "passes over the texts; a corpus of one's own that is small takes more", min=0.0, max=1000.0
     )

@@ -54,6 +54,8 @@ CONFIGS: dict[str, type[Config]] = {
     "dpo": DPOConfig,
     "online_dpo": OnlineDPOConfig,
 }
+BEFORE: dict[str, dict[str, Any]] = {"pretrain": {"muon": False}, "reward": {"readout": "last"}}
+"""Settings that a run's row may lack because they came later, as runs had them then."""
 MAX_CORPUS_BYTES = 512 * 2**20
 HELD_OUT_POSTS, HELD_OUT_SEED = 200, 900_001
 REFERENCE_SAMPLES = 256
@@ -96,8 +98,8 @@ def build(store: Store, algorithm: str, config: Mapping[str, Any], seed: int, de
         "online_dpo": _online_dpo,
     }
     keep_freed_memory()
-    begun = {"muon": False} if algorithm == "pretrain" else {}  # what runs had that were begun before the setting was
-    return builders[algorithm](store, config, CONFIGS[algorithm](**(begun | config["settings"])), seed, device)
+    settings = CONFIGS[algorithm](**(BEFORE.get(algorithm, {}) | config["settings"]))
+    return builders[algorithm](store, config, settings, seed, device)
 
 
 def corpus_texts(paths: Sequence[str], sha256: str | None = None) -> tuple[list[str], str]:

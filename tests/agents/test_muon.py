@@ -1,4 +1,4 @@
-"""Muon: what its iterations make of a matrix, and two steps by hand."""
+"""Muon: what its iterations make of a matrix, and its steps beside torch's own."""
 
 from __future__ import annotations
 
@@ -17,20 +17,26 @@ def test_singular_values_become_one_and_vectors_stay(shape: tuple[int, int]) -> 
     assert values.min() > 0.5
     assert values.max() < 1.3
     assert torch.allclose(found, torch.diag_embed(values), atol=1e-4)
-    assert torch.equal(orthogonal(torch.zeros(1, *shape)), torch.zeros(1, *shape))
 
 
-def test_two_steps_by_hand() -> None:
-    weight = torch.nn.Parameter(torch.eye(2, 8))
-    alone = torch.nn.Parameter(torch.ones(3, 3))  # never has a gradient: never moves
-    optimizer = Muon([weight, alone], lr=0.1, weight_decay=0.5)
-    expected, mean = torch.eye(2, 8), torch.zeros(2, 8)
-    for number in range(2):
-        gradient = torch.randn(2, 8, generator=torch.Generator().manual_seed(number))
-        weight.grad = gradient
+def test_it_steps_as_torchs_own_does() -> None:
+    """torch's computes in bfloat16, so steps (entries of about 0.02) agree to some per cent."""
+    chance = torch.Generator().manual_seed(0)
+    shapes, scales = ((6, 24), (24, 6), (6, 24), (5, 5)), (1.0, 10.0, 0.1, 3.0)
+    ours = [torch.nn.Parameter(torch.randn(shape, generator=chance)) for shape in shapes]
+    theirs = [torch.nn.Parameter(own.detach().clone()) for own in ours]
+    beside = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.5, adjust_lr_fn="match_rms_adamw")
+    optimizer = Muon(ours, lr=0.1, weight_decay=0.5)
+    for number in range(3):
+        for place, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+            own.grad = other.grad = None
+            if number or place != 2:  # one of two alike has no gradient at first
+                own.grad = scales[place] * torch.randn(own.shape, generator=chance)
+                other.grad = own.grad.clone()
+        before = [own.detach().clone() for own in ours]
         optimizer.step()
-        mean = 0.95 * mean + 0.05 * gradient
-        step = orthogonal((0.05 * gradient + 0.95 * mean).unsqueeze(0))[0]
-        expected = expected * (1 - 0.1 * 0.5) - 0.1 * 0.2 * 8**0.5 * step
-        assert torch.allclose(weight, expected, atol=1e-6)
-    assert torch.equal(alone, torch.ones(3, 3))
+        beside.step()
+        for own, other, old in zip(ours, theirs, before, strict=True):
+            assert torch.allclose(own, other, atol=4e-3)
+            assert own.grad is None or float((own - 0.95 * old).detach().std()) == pytest.approx(0.02, rel=0.3)
+    assert torch.equal(orthogonal(torch.zeros(1, 2, 3)), torch.zeros(1, 2, 3))

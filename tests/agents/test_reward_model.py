@@ -72,6 +72,26 @@ def test_it_learns_a_planted_preference_of_prompts_it_has_not_seen(tiny_model: T
     assert calibration.accuracy(difference, np.array([c.target for c in unseen])) > 0.9
 
 
+def test_a_sum_tells_how_often(tiny_model: Tiny) -> None:
+    """Of two answers with the same share of a token, the one that has it oftener is preferred."""
+    rng = np.random.default_rng(0)
+    heads, tails, comparisons = [], [], []
+    for prompt in range(40):
+        for times in (1, 3):
+            heads.append([0, *rng.integers(40, 60, 3).tolist()])
+            tails.append([70, 71] * times)
+        comparisons.append(Comparison(prompt, 2 * prompt, 2 * prompt + 1, 0.0))
+    sequences = make_sequences(heads, tails, fill=2)
+    rewarder = fresh(tiny_model(0), readout="mean+sum")
+    for parameter in rewarder.model.parameters():
+        parameter.requires_grad_(False)
+    list(reward_model.train(REWARD, rewarder, sequences, comparisons, seed=0))
+    total = rewarder.heads.weight.detach()[:, 32:]
+    assert total.norm() > 0.1
+    rewards = rewarder.reward(sequences)
+    assert bool((rewards[1::2] > rewards[::2]).all())
+
+
 @pytest.mark.parametrize("readout", ["mean+sum", "mean", "last"])
 def test_reward_is_the_same_whatever_the_padding(tiny_model: Tiny, readout: str) -> None:
     rewarder = fresh(tiny_model(0), 3, readout)
@@ -101,11 +121,18 @@ def test_normalised_on_the_reference(tiny_model: Tiny) -> None:
     again = RewardModel.load(rewarder.model, rewarder.head())
     assert torch.equal(again.reward(sequences), rewards)
     for readout in ("mean", "mean+sum"):
-        assert RewardModel.load(rewarder.model, fresh(rewarder.model, readout=readout).head()).readout == readout
+        made = fresh(rewarder.model, readout=readout)
+        torch.nn.init.normal_(made.heads.weight, 0.0, 0.2, torch.Generator().manual_seed(1))
+        kept = RewardModel.load(rewarder.model, made.head())
+        assert kept.readout == readout
+        assert torch.equal(kept.reward(sequences), made.reward(sequences))
     old = {name: tensor for name, tensor in rewarder.head().items() if name != "mean"}
     assert RewardModel.load(rewarder.model, old).readout == "last"
-    with pytest.raises(ArenaError, match="do not fit"):
-        RewardModel.load(rewarder.model, {"weight": torch.zeros(2, 5)})
+    wide = rewarder.head() | {"weight": torch.zeros(2, 64)}  # as of mean and sum, but `mean` is 0
+    narrow = rewarder.head() | {"weight": torch.zeros(2, 5), "mean": torch.ones(1)}
+    for wrong in ({"weight": torch.zeros(2, 5)}, wide, narrow):
+        with pytest.raises(ArenaError, match="do not fit"):
+            RewardModel.load(rewarder.model, wrong)
 
 
 def test_reward_training_resumes_exactly(tiny_model: Tiny) -> None:

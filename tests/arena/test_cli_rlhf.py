@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 
 from agents.transformer import TextModel, save_model
 from arena.cli.app import app
+from arena.locks import hold
+from arena.records import Run
 from arena.store import Store
 
 Tiny = Callable[[int], TextModel]
@@ -134,3 +136,16 @@ def test_a_killed_training_goes_on(tmp_path: Path, tiny_model: Tiny) -> None:
     with Store(db) as store:
         cut, whole = (store.text_model_files(name)["model.safetensors"] for name in ("cut", "whole"))
     assert cut == whole
+
+
+def test_a_training_at_work_is_not_one_to_resume(tmp_path: Path) -> None:
+    db = tmp_path / "league.db"
+    with Store(db) as store:
+        number = store.create_run(Run("ppo-9", "text", "rlhf", {}, 1, 400))
+    with hold(db, f"run-{number}", "ppo-9"):
+        printed = run(db, "status")
+        assert "at work: ppo-9" in printed
+        assert "next: arena runs show ppo-9" in printed
+        assert "--resume" not in printed
+        assert json.loads(run(db, "status", "--json"))["at_work"] == ["ppo-9"]
+    assert "next: arena rlhf ppo --name ppo-9 --resume" in run(db, "status")

@@ -17,7 +17,7 @@ from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RL
 from agents.scoring import model_state, sharpen
 from agents.text_configs import PretrainConfig, SFTConfig
 from agents.transformer import TextModel, model_files
-from arena import feedback, feedback_eval
+from arena import feedback, feedback_eval, feedback_stages
 from arena.annotators import Simulation, annotate, scorer
 from arena.comparisons import gather, selected, selection, soft_target
 from arena.curve_points import kept_curves
@@ -151,6 +151,23 @@ def test_a_stopped_run_resumed_equals_one_that_was_not(store: Store, algorithm: 
     assert weights(store, "cut") == weights(store, "whole")
     with pytest.raises(UsageError, match="has finished"):
         finish(feedback.resume_text(store, "cut"))
+
+
+@pytest.mark.slow
+def test_a_run_from_before_a_setting_was_goes_on_as_it_began(store: Store) -> None:
+    explicit = {
+        "reward": feedback.reward_config(store, dataclasses.replace(REWARD, readout="last"), "sft", None, 8),
+        "pretrain": feedback.pretrain_config(
+            PretrainConfig(muon=False), posts=40, shape={"n_layer": 1, "n_head": 1, "d_model": 16}
+        ),
+    }
+    for algorithm, config in explicit.items():
+        finish(feedback.train_text(store, f"new-{algorithm}", algorithm, config))
+        (later,) = feedback_stages.BEFORE[algorithm]
+        settings = {name: value for name, value in config["settings"].items() if name != later}
+        finish(feedback.train_text(store, f"old-{algorithm}", algorithm, config | {"settings": settings}))
+        assert weights(store, f"old-{algorithm}") == weights(store, f"new-{algorithm}")
+    assert load_reward_model(store, "old-reward").readout == "last"
 
 
 def test_policy_and_reference_are_the_parent_at_the_reference_temperature(store: Store) -> None:

@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Input, Static
 from agents.lens_layer import LensLayer
 from arena.curve_points import keep_point
 from arena.jobs import Job, Jobs
+from arena.locks import hold
 from arena.records import Run
 from arena.records_lens import LayerTable, Look, RewardParts
 from arena.records_text import Completion, Pair
@@ -342,3 +343,17 @@ async def test_the_curve(app: ArenaApp) -> None:
         await pilot.press("s")
         assert (await job_is(pilot, app, "running")).command == ("rlhf", "curve")
         assert "started" in str(app.screen.query_one("#note", Static).content)
+
+
+async def test_a_training_started_elsewhere_is_waited_for(app: ArenaApp, lab: Path) -> None:
+    with Store(lab) as store:
+        run = add_run(store, "ppo-9", "rlhf", "running")
+    async with app.run_test(size=(160, 50)) as pilot:
+        await ready(pilot)
+        with hold(lab, f"run-{run}", "ppo-9"):
+            await pilot.press("f8")
+            await until(pilot, lambda: "at work: ppo-9 is at work, started elsewhere" in shown(app))
+            assert "▸" not in shown(app).split("at work:")[0]
+            await pilot.press("s")
+            await until(pilot, lambda: "n starts something beside it" in shown(app))
+            assert app.jobs.all() == []

@@ -186,6 +186,8 @@ class LabScreen(LiveScreen):
         if lab.jobs:
             parts = [f"{job.title}{_progress(job)}" for job in lab.jobs]
             return Content.assemble(("▶ at work: ", "bold $primary"), inert(" · ".join(parts)))
+        if lab.status is not None and lab.status.at_work:
+            return Content.assemble(("▶ at work: ", "bold $primary"), inert(f"{lab.status.why}, started elsewhere"))
         if lab.status is None:
             return Content.assemble(
                 ("▸ next: arena rlhf pretrain", "bold $primary"), f" · {key_of(self, 'start')} starts it"
@@ -280,7 +282,7 @@ class LabScreen(LiveScreen):
             return
         status = self._lab.status
         words = status.words if status else ["rlhf", "pretrain"]
-        if status and not words:
+        if status and status.at_work:
             self._say(f"{status.why}, started elsewhere; {key_of(self, 'new')} starts something beside it")
             return
         self._go(words)
