@@ -25,7 +25,7 @@ ENOUGH_LABELS = 200
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A training that was stopped, failed or killed."""
+    """A training that was stopped, failed or killed, and the command that goes on with it."""
 
     name: str
     command: str
@@ -50,7 +50,7 @@ class FeedbackStatus:
 
 
 def feedback_status(store: Store) -> FeedbackStatus:
-    """Read off the Store alone, so that it holds whoever did what."""
+    """Read off the Store and the locks of its runs alone, so that it holds whoever did what."""
     models = store.text_models()
     newest = {model.kind: model for model in models}
     labels, last_label = store.count_labels()
