@@ -9,7 +9,7 @@ from typing import Any
 from harness import RESULTS, ROOT, TABLE_HEAD, table_line
 
 NAMES = ("games", "solve", "rates", "atari", "rlhf")
-ALONE = ("selfplay", "selfplay_strength", "curve", "startup", "zoo")
+ALONE = ("selfplay", "selfplay_strength", "curve", "startup", "zoo", "mujoco")
 """Results that have pages of their own and no place among the ratios."""
 BEGIN, END = "<!-- benchmarks: written by make bench-table -->", "<!-- end of benchmarks -->"
 

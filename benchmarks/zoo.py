@@ -72,7 +72,7 @@ def main() -> None:
                     if (side, game, algorithm, seed) in done and not args.steps:
                         continue
                     steps = args.steps or BUDGETS[algorithm][game]
-                    found = (ours if side == "ours" else theirs)(game, algorithm, steps, seed)
+                    found = (ours if side == "ours" else theirs)(GAMES[game], algorithm, steps, seed)
                     print(f"{SIDES[side]} {algorithm} {game} seed {seed}: {found['value']:.1f}", flush=True)
                     if not args.steps:
                         about = facts("Final returns", "python benchmarks/zoo.py")
@@ -95,7 +95,7 @@ def command(words: Sequence[str]) -> Any:
 
 def ours(game: str, algorithm: str, steps: int, seed: int) -> Run:
     """Train by the preset in a league of its own, and evaluate the last agent."""
-    variant = f"gym/{GAMES[game]}"
+    variant = f"gym/{game}"
     with tempfile.TemporaryDirectory() as folder:
         db = ["--db", str(Path(folder) / "zoo.db"), "--json"]
         train = [ARENA, "train", variant, "--algo", algorithm, "--steps", str(steps), "--seed", str(seed)]
@@ -108,7 +108,7 @@ def ours(game: str, algorithm: str, steps: int, seed: int) -> Run:
 
 def theirs(game: str, algorithm: str, steps: int, seed: int) -> Run:
     script = str(ROOT / "benchmarks/peers/sb3_zoo.py")
-    words = [PEERS_PYTHON, script, "--game", GAMES[game], "--algo", algorithm]
+    words = [PEERS_PYTHON, script, "--game", game, "--algo", algorithm]
     found = command([*words, "--steps", str(steps), "--seed", str(seed)])
     return {"value": found["value"], "seconds": found["cpu_seconds"], "curve": binned(found["curve"], steps)}
 

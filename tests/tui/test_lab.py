@@ -352,7 +352,7 @@ async def test_a_training_started_elsewhere_is_waited_for(app: ArenaApp, lab: Pa
         await ready(pilot)
         with hold(lab, f"run-{run}", "ppo-9"):
             await pilot.press("f8")
-            await until(pilot, lambda: "at work: ppo-9 is at work, started elsewhere" in shown(app))
+            await until(pilot, lambda: "at work: ppo-9, started elsewhere" in shown(app))
             assert "▸" not in shown(app).split("at work:")[0]
             await pilot.press("s")
             await until(pilot, lambda: "n starts something beside it" in shown(app))

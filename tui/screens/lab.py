@@ -187,7 +187,8 @@ class LabScreen(LiveScreen):
             parts = [f"{job.title}{_progress(job)}" for job in lab.jobs]
             return Content.assemble(("▶ at work: ", "bold $primary"), inert(" · ".join(parts)))
         if lab.status is not None and lab.status.at_work:
-            return Content.assemble(("▶ at work: ", "bold $primary"), inert(f"{lab.status.why}, started elsewhere"))
+            names = ", ".join(lab.status.at_work)
+            return Content.assemble(("▶ at work: ", "bold $primary"), inert(f"{names}, started elsewhere"))
         if lab.status is None:
             return Content.assemble(
                 ("▸ next: arena rlhf pretrain", "bold $primary"), f" · {key_of(self, 'start')} starts it"
