@@ -314,6 +314,8 @@ def observe(learner: Learner) -> None:
     learner.buffer.add(pending.ended(step.terminated))
     kept_final = learner.buffer.keep(step.final.observation, step.truncated)
     learner.buffer.add(pending.followed_by(step.final, kept_final, step.truncated))
+    if learner.env.spec.num_slots == learner.env.spec.num_players:  # who has no slot where all others have one is out
+        learner.buffer.add(pending.ended(step.truncated))
     ended = step.terminated | step.truncated
     pending.waiting &= ~ended.view(-1, 1, 1)
     learner.tally.count(step.rewards, ended)

@@ -79,9 +79,10 @@ class Pending:
             self.discounts[self.age[at]],
         )
 
-    def ended(self, terminated: Tensor) -> Transitions:
-        """The transitions of all decisions that wait in the games that the rules ended [N]; they wait no longer."""
-        at = (self.waiting & terminated.view(-1, 1, 1)).nonzero(as_tuple=True)
+    def ended(self, games: Tensor) -> Transitions:
+        """The transitions of all decisions that wait in these games [N] bool, for which nothing is left to come; they
+        wait no longer."""
+        at = (self.waiting & games.view(-1, 1, 1)).nonzero(as_tuple=True)
         self.waiting[at] = False
         observation, reward = self.observation[at], self.reward[at]
         mask = self.all_legal.expand(len(reward), -1)

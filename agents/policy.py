@@ -28,6 +28,15 @@ class Normal(NamedTuple):
         return action.clamp(self.low, self.high)
 
 
+class Uniform(Normal):
+    """Uniform between the game's bounds; the noise is normal all the same."""
+
+    def action(self, noise: Tensor | None = None) -> Tensor:
+        if noise is None:
+            return self.mean
+        return self.low + (self.high - self.low) * torch.special.ndtr(noise)
+
+
 class Decision(NamedTuple):
     """What a policy thinks of B decisions.
 

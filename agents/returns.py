@@ -75,7 +75,8 @@ def seat_gae(
         rewards, values, deciding: [T, N, P]; values are read where `deciding` only.
         terminated, truncated: [T, N].
         final_values, final_known: [T, N, P], of the states in which truncated games ended, for each seat.
-        last_values, last_known: [N, P], of the states after the last step.
+        last_values, last_known: [N, P], of the states after the last step. In both a seat that is out has the known
+            value 0.
     """
     assert rewards.ndim == 3
     _check(rewards, values, deciding, final_values, final_known)

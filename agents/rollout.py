@@ -294,8 +294,10 @@ def advantages(games: Games, network: ActorCritic, rollout: Rollout, bootstrap: 
             zero_sum = spec.zero_sum and num_slots == 1 and spec.perfect_information
             value, deciding = _by_seat(rollout.value, rollout.player, players)
             final, final_known = _by_seat(final_value, rollout.final_player, players, zero_sum)
-            final_known &= rollout.final_observation is not None
             last, last_known = _by_seat(rollout.last_value, rollout.last_player, players, zero_sum)
+            if num_slots == players:  # who has no slot where all others have one is out, and nothing is left to come
+                final_known, last_known = torch.ones_like(final_known), torch.ones_like(last_known)
+            final_known &= rollout.final_observation is not None
             advantage, valid = returns.seat_gae(
                 rewards, value, deciding, rollout.terminated, rollout.truncated,
                 final, final_known, last, last_known, gamma, lam,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -15,7 +16,7 @@ from agents.configs import PlanningConfig, default_config
 from agents.greedy import uniform
 from agents.infighter import Infighter, boxes
 from agents.planning import storable, value_iteration
-from agents.policy import Decision, Policy, act
+from agents.policy import Decision, Policy, Uniform, act
 from agents.tabular import TabularPolicy
 from envs.boards import connect_four, tic_tac_toe
 from envs.errors import UnknownNameError, UsageError
@@ -27,6 +28,22 @@ from envs.specs import GameSpec
 def random_policy(observation: Tensor, legal_action_mask: Tensor) -> Decision:
     """Uniform over the legal actions."""
     return Decision(uniform(legal_action_mask))
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomNumbers:
+    """Uniform over continuous actions: `count` numbers between `low` and `high`."""
+
+    count: int
+    low: float
+    high: float
+
+    def __call__(self, observation: Tensor, legal_action_mask: Tensor) -> Decision:
+        mean = legal_action_mask.new_full(
+            (len(observation), self.count), (self.low + self.high) / 2, dtype=torch.float32
+        )
+        deviation = torch.full_like(mean, (self.high - self.low) / 12**0.5)
+        return Decision(mean[:, :0], normal=Uniform(mean, deviation, self.low, self.high))
 
 
 def first_legal_policy(observation: Tensor, legal_action_mask: Tensor) -> Decision:
@@ -229,7 +246,7 @@ _EVERYWHERE: dict[str, Policy] = {"random": random_policy, "first-legal": first_
 def scripted_policies(spec: GameSpec) -> tuple[str, ...]:
     """The names of the scripted players of this game."""
     if spec.num_actions is None:
-        return ()
+        return ("random",)
     planner = ("value-iteration",) if _can_plan(spec) else ()
     searchers = _SEARCHERS if _game_id(spec) in _SEARCHED else ()
     seeing = (*((FOLLOWER,) if follows(spec) else ()), *((INFIGHTER,) if boxes(spec) else ()))
@@ -240,6 +257,8 @@ def make_scripted(name: str, spec: GameSpec) -> Policy:
     """The scripted player of this name; raises UnknownNameError where this game has none."""
     if name not in scripted_policies(spec):
         raise UnknownNameError(f"scripted player of {spec.game}", name, scripted_policies(spec))
+    if spec.num_actions is None:
+        return RandomNumbers(math.prod(spec.action_shape), spec.action_low, spec.action_high)
     if name == "value-iteration":
         return _plan(spec)
     if name == FOLLOWER:

@@ -24,7 +24,7 @@ from agents.scripted import THINKERS, scripted_policies
 from agents.search import searchable
 from arena import matchmaking
 from arena.checkpoints import SIDECAR_BYTES, pack_state, state_bytes, state_of, unpack_state
-from arena.league_config import LeagueConfig, default_league, from_json, to_json
+from arena.league_config import ANY_GAME, LeagueConfig, default_league, from_json, to_json
 from arena.league_gate import conclude, trials
 from arena.league_past import DRAW, LEARNER, MATCH, VETERANS, Past, league_seed, look_back
 from arena.league_work import MatchJob, Played, Player, Report, Trained, TrainJob
@@ -126,6 +126,11 @@ def run_league(
         yield LeagueEvent(name, league.round, "end")
 
 
+def default_learners(spec: GameSpec) -> list[str]:
+    """Who learns this game where nobody says who shall."""
+    return [name for name in ANY_GAME if name != "dqn" or spec.num_actions is not None]
+
+
 def begin_league(store: Store, game: str, name: str, config: LeagueConfig) -> League:
     """Write a new league down. Another process that begins the same one first is as good."""
     if config.games < 1 or any(member.steps < 1 for member in config.members):
@@ -152,9 +157,7 @@ def _simple(
     seed: int,
     device: str,
 ) -> LeagueConfig:
-    if learners is None:
-        learners = [name for name in ("dqn", "vpg", "ppo") if name != "dqn" or spec.num_actions is not None]
-    config = default_league(spec.game, learners)
+    config = default_league(spec.game, default_learners(spec) if learners is None else learners)
     members = tuple(
         dataclasses.replace(member, steps=slice_steps.get(member.algorithm, member.steps)) for member in config.members
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ EPOCHS = 10
 """Passes over recorded games where nothing says how long to learn from them."""
 CHECKPOINTS = 10
 """Checkpoints of a run whose interval is not given."""
+CORES = os.cpu_count() or 1
 METRICS_SECONDS = 2.0
 """How often a run's metrics are written between its checkpoints, for whoever watches."""
 
@@ -69,6 +71,7 @@ class TrainRequest:
         config: the algorithm's settings; None: what suits the game.
         steps: env steps in all. With `minutes` alone as many as a short trial says will fit; else what ends first.
         device: "cpu", "cuda", "cuda:1", "mps" or "auto".
+        threads: how many a network on the CPU has; 0: one per core. More than one pay for wide networks and pixels.
         checkpoint_steps: env steps between checkpoints; None: a tenth of the run.
         opponents: names of agents to play against, besides the learner itself and its snapshots.
         init: the trained agent to start from, as `warm_start.find_start` takes it; "": from fresh weights. Without a
@@ -89,6 +92,7 @@ class TrainRequest:
     minutes: float | None = None
     seed: int = 0
     device: str = "auto"
+    threads: int = 1
     checkpoint_steps: int | None = None
     opponents: tuple[str, ...] = ()
     init: str = ""
@@ -146,7 +150,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
     """Check the request and create its run in the Store. Raises UsageError for what cannot be trained."""
     game = str(parse_variant(request.game))
     config = request.config or starting_config(store, request.algorithm, game, request.init)
-    _check_lengths(request)
+    _check_numbers(request)
     spec = game_spec(game)
     env = make(training_game(game, config))
     try:
@@ -161,6 +165,8 @@ def start_run(store: Store, request: TrainRequest) -> Run:
     taught = _lessons(store, request, game)
     begun = start_facts(store, request.algorithm, config, spec, request.init) if request.init else {}
     device = resolve_device(request.device, config, spec.scale)
+    threads = request.threads or CORES
+    _use_threads(device, threads)
     for opponent in request.opponents:
         resolve(store, game, opponent, join=False)
     steps = request.steps or (
@@ -183,6 +189,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
         }
         | ({} if taught is None else {"lessons": request.lessons, "lessons_digest": digest(taught)})
         | begun
+        | ({} if threads == 1 else {"threads": threads})
         | ({} if request.learner is None else {"learner": request.learner}),
         seed=request.seed,
         total_steps=steps,
@@ -194,11 +201,19 @@ def start_run(store: Store, request: TrainRequest) -> Run:
     return dataclasses.replace(run, id=store.create_run(run))
 
 
-def _check_lengths(request: TrainRequest) -> None:
+def _check_numbers(request: TrainRequest) -> None:
     for name in ("steps", "minutes", "checkpoint_steps"):
         value = getattr(request, name)
         if value is not None and not 0 < value < math.inf:
             raise UsageError(f"{name}={value} must be more than 0" + " and have an end" * (value > 0))
+    if not 0 <= request.threads <= CORES:
+        raise UsageError(f"threads={request.threads} must be 0 to {CORES}, the cores of this machine")
+
+
+def _use_threads(device: str, threads: int) -> None:
+    """In small networks several threads wait for each other longer than they save; wide ones and pixels gain."""
+    if device == "cpu":
+        torch.set_num_threads(threads)
 
 
 def continue_run(
@@ -252,9 +267,7 @@ class _Drive:
         elif draw is not None:
             opponents = Opponents(draw=draw)
         keep_freed_memory()
-        if run.device == "cpu":
-            # These networks are small: threads that wait for each other cost more than they gain.
-            torch.set_num_threads(1)
+        _use_threads(run.device, settings.get("threads", 1))
         self.random_plies = getattr(config, "random_plies", 0)
         self.env = make(training_game(run.game, config), getattr(config, "num_envs", 1), run.device)
         self.recording: RecordingEnv | None = None
@@ -395,7 +408,7 @@ def _allowed(reward: str, run: Run, allow_code: bool) -> str:
 
 def _resumed(store: Store, request: TrainRequest) -> Run:
     """The run of this name, set going again; raises UsageError where nothing is left to do."""
-    _check_lengths(request)
+    _check_numbers(request)
     run = store.run(request.name or "")
     if request.game and str(parse_variant(request.game)) != run.game:
         raise UsageError(f"run {run.name} trains on {run.game}, not on {request.game}")

@@ -25,7 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 # Peers on the CPU; what Jax compiles is kept, so that a repetition does not compile again.
 PEER_SETTINGS = {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".venv-peers/jax-cache")}
 PACKAGES = ("torch", "numpy", "gymnasium", "pettingzoo")
-PEER_PACKAGES = ("pgx", "jax", "stable-baselines3", "pettingzoo", "torch", "trl")
+PEER_PACKAGES = ("pgx", "jax", "open-spiel", "stable-baselines3", "pettingzoo", "ale-py", "torch", "trl")
 
 
 @dataclass(frozen=True)

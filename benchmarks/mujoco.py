@@ -11,7 +11,7 @@ import argparse
 import json
 
 from harness import RESULTS, facts, save
-from zoo import Run, mean_of, ours
+from zoo import Run, mean_of, ours, sources
 
 GAMES = {"Hopper": "Hopper-v5", "HalfCheetah": "HalfCheetah-v5"}
 PUBLISHED = {"Hopper": "2,383 ± 272", "HalfCheetah": "1,443 ± 46"}
@@ -35,7 +35,7 @@ def main() -> None:
                 about = facts("MuJoCo", "python benchmarks/mujoco.py")
                 key = {"game": game, "seed": seed, "commit": about["commit"], "machine": about["machine"]}
                 runs.append(key | found)
-                save("mujoco", about | {"runs": runs}, page(runs))
+                save("mujoco", about | sources(runs) | {"runs": runs}, page(runs))
 
 
 def page(runs: list[Run]) -> list[str]:

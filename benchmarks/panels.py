@@ -11,7 +11,17 @@ from html import escape
 COLOURS, DASHES = ("#0072b2", "#d55e00"), ("", ' stroke-dasharray="6 3"')
 WIDTH, HEIGHT, LEFT, TOP, COLUMNS = 300, 200, 56, 28, 4
 TICKS = 4
-Z = 1.96
+T = (math.inf, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
+"""Student's 97.5 % quantile by degrees of freedom; 1.96 beyond these."""
+
+
+def quantile(freedom: float) -> float:
+    return T[int(freedom)] if freedom < len(T) else 1.96
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Of the 95 % interval of the mean of two values or more."""
+    return quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 @dataclass(frozen=True)
@@ -28,8 +38,7 @@ class Line:
             for step, value in run:
                 by_step.setdefault(step, []).append(value)
         return [
-            (step, statistics.fmean(v), Z * statistics.stdev(v) / math.sqrt(len(v)) if len(v) > 1 else 0.0)
-            for step, v in sorted(by_step.items())
+            (step, statistics.fmean(v), half_width(v) if len(v) > 1 else 0.0) for step, v in sorted(by_step.items())
         ]
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import PEER_SETTINGS, PEERS_PYTHON, RESULTS, ROOT, facts, save
-from panels import Line, draw
+from panels import Line, draw, half_width, quantile
 
 GAMES = {
     "CartPole": "CartPole-v1",
@@ -47,8 +47,6 @@ SIDES = {"ours": "Arena", "sb3": "Stable-Baselines3"}
 EPISODES = 100
 BINS = 25
 """Points of a learning curve."""
-T = (math.inf, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
-"""Student's 97.5 % quantile by degrees of freedom; 1.96 beyond these."""
 RETURN = "charts/episodic_return"
 ARENA = str(ROOT / ".venv/bin/arena")
 FILE = RESULTS / "zoo.json"
@@ -122,15 +120,6 @@ def binned(points: Sequence[Sequence[float]], steps: int) -> list[tuple[float, f
     return [((index + 0.5) * steps / BINS, statistics.fmean(values)) for index, values in sorted(bins.items())]
 
 
-def half_width(values: Sequence[float]) -> float:
-    """Of the 95 % interval of the mean of two values or more."""
-    return quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-
-
-def quantile(freedom: float) -> float:
-    return T[int(freedom)] if freedom < len(T) else 1.96
-
-
 def difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float]:
     """Ours less theirs, and half of Welch's 95 % interval."""
     parts = [statistics.variance(side) / len(side) for side in (ours, theirs)]
@@ -169,8 +158,13 @@ def write(about: dict[str, Any], runs: list[Run]) -> None:
         "",
         "Returns of the episodes in training, exploration included; the mean over seeds and its 95 % interval.",
     ]
-    save("zoo", about | {"runs": runs}, lines)
+    save("zoo", about | sources(runs) | {"runs": runs}, lines)
     (RESULTS / "zoo.svg").write_text(draw(panels))
+
+
+def sources(runs: list[Run]) -> dict[str, str]:
+    """The commits and machines that runs made in pieces are from."""
+    return {key: "; ".join(dict.fromkeys(run[key] for run in runs)) for key in ("commit", "machine")}
 
 
 def mean_of(values: Sequence[float]) -> str:

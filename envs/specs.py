@@ -207,7 +207,7 @@ GAMES: tuple[Game, ...] = (
         ),
     ),
     Game("kuhn_poker", 1, 2, "turn-based", "6 bits", "pass, bet", "poker with three cards", "envs.cards.kuhn"),
-    Game("cartpole", 1, 1, "one player", "4 numbers", "left, right", "keep the pole upright", "envs.cartpole"),
+    Game("cartpole", 2, 1, "one player", "4 numbers", "left, right", "keep the pole upright", "envs.cartpole"),
     Game(
         "gridworld/recycling",
         1,

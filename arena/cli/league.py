@@ -67,7 +67,13 @@ def new(
     """
     from arena.league_config import default_league, load_league, to_toml
 
-    chosen = default_league(game) if config is None else load_league(config, game)
+    if config is None:
+        from arena.league import default_learners
+        from arena.roster import game_spec
+
+        chosen = default_league(game, default_learners(game_spec(game)))
+    else:
+        chosen = load_league(config, game)
     if show_config:
         print_json(chosen) if json else print(to_toml(chosen, game), end="")
         return

@@ -30,6 +30,12 @@ def train(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="The run's name; its agents are NAME@STEPS.")] = None,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="Threads of a network on the CPU: more pay for wide ones and pixels. 0: all cores."
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting of the algorithm; may be repeated."),
@@ -87,9 +93,10 @@ def train(
         raise UsageError("--resume needs the --name of the run to go on with; `arena runs list` shows them")
     settings = [*(["compile=true"] if compile else []), *(settings or [])]
     chosen = None if resume else configure(algo, game, config, settings, init, db)
-    if resume and (settings or config or record or lessons or init):
+    if resume and (settings or config or record or lessons or init or threads is not None):
         raise UsageError(
-            "a resumed run keeps its settings; leave out --set, --compile, --config, --record, --from and --init"
+            "a resumed run keeps its settings; "
+            "leave out --set, --compile, --config, --threads, --record, --from and --init"
         )
     if show_settings and chosen is not None:
         from arena.config import to_toml
@@ -112,6 +119,7 @@ def train(
                 minutes=minutes,
                 seed=seed,
                 device=device,
+                threads=1 if threads is None else threads,
                 checkpoint_steps=checkpoint_steps,
                 opponents=tuple(opponent or ()),
                 init=init,

@@ -146,7 +146,7 @@ def main() -> None:
     env: VecEnv = make_vec_env(args.game, n_envs=count, seed=args.seed)
     evaluation: VecEnv = make_vec_env(args.game, n_envs=1, seed=10_000 + args.seed)
     if normalised:
-        env = VecNormalize(env)
+        env = VecNormalize(env, gamma=settings.get("gamma", 0.99))  # as the Zoo does
         evaluation = VecNormalize(evaluation, training=False, norm_reward=False)
         evaluation.obs_rms = env.obs_rms
     model = ALGORITHMS[args.algo]("MlpPolicy", env, seed=args.seed, device="cpu", **settings)

@@ -122,6 +122,7 @@ def expected_transitions(env: Script, length: int, n: int, gamma: float) -> dict
     Every seat's decisions and rewards are written down until the game ends; then each decision's sum is taken.
     """
     found: dict[tuple[Any, ...], tuple[float, float]] = {}
+    together = env.spec.num_slots == env.spec.num_players
     for game in range(env.num_envs):
         record: dict[int, list[Any]] = {seat: [] for seat in range(env.spec.num_players)}
         fresh = 1
@@ -147,7 +148,7 @@ def expected_transitions(env: Script, length: int, n: int, gamma: float) -> dict
                     rewards = [gamma**k * decision[2] for k, decision in enumerate(decisions[i : i + n])]
                     if i + n < len(decisions):
                         found[game, when, seat, *decisions[i + n][:2]] = sum(rewards), gamma**n
-                    elif kind == 1:
+                    elif kind == 1 or (kind == 2 and together and not end):  # the rules ended it, or the seat was out
                         found[game, when, seat, None, None] = sum(rewards), 0.0
                     elif end:
                         found[game, when, seat, *end] = sum(rewards), gamma ** len(rewards)

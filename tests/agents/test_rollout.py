@@ -126,6 +126,38 @@ def test_a_parallel_game_of_pettingzoo_cut_by_its_limit_goes_on_with_the_value_o
     torch.testing.assert_close(samples.returns.view(2, 2, 2)[1], rollout.rewards[1] + 4.0)
 
 
+class Knockout(Walk):
+    """Three play together, cut after three steps; the first is out after one, for which it pays 1."""
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs)
+        self.spec = GameSpec("knockout", 1, 3, 3, 2, (1,), "float32", max_steps=3)
+
+    def turn(self, ply: int) -> Turn:
+        seats = torch.tensor([-1 if ply else 0, 1, 2]).expand(self.num_envs, 3)
+        ones = torch.ones(self.num_envs, 3, 2, dtype=torch.bool)
+        return Turn(torch.full((self.num_envs, 3, 1), float(ply)), ones, seats)
+
+    def step(self, action: Tensor) -> Step:
+        self.ply += 1
+        final, cut = self.turn(self.ply), torch.full((self.num_envs,), self.ply == 3)
+        rewards = torch.tensor([-1.0 if self.ply == 1 else 0.0, 0.0, 0.0]).expand(self.num_envs, 3)
+        self.ply %= 3
+        return Step(rewards, torch.zeros_like(cut), cut, final, self.turn(self.ply))
+
+
+@pytest.mark.parametrize("num_steps", [2, 3])
+def test_who_is_out_learns_it_wherever_the_rollout_ends_and_the_game_is_cut(num_steps: int) -> None:
+    config = PPOConfig(num_envs=1, num_steps=num_steps, hidden_layers=0, gamma=0.5, gae_lambda=1.0, pool_share=0.0)
+    games, network = play(Knockout(1), config)
+    with torch.no_grad():
+        network.value_head.weight.zero_()
+        network.value_head.bias.fill_(8.0)
+    samples = advantages(games, network, collect_rollout(games, network))
+    staying = [8 * 0.5 ** (num_steps - t) for t in range(num_steps)]
+    assert samples.returns.tolist() == [-1.0, staying[0], staying[0], *(x for x in staying[1:] for _ in range(2))]
+
+
 def test_only_native_games_without_a_limit_keep_no_final_observations() -> None:
     for game, kept in (("tic_tac_toe", False), ("gridworld/tiny", True), ("pettingzoo/classic/tictactoe_v3", True)):
         assert may_truncate(make(game)) is kept

@@ -9,12 +9,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from agents.scripted import make_scripted
 from arena.cli.app import app
 from arena.episodes import verify
 from arena.league import run_league
 from arena.match import evaluate
 from arena.openings import normal_draws
-from arena.roster import resolve
+from arena.roster import game_spec, resolve
 from arena.standings import score_table
 from arena.store import Store
 
@@ -73,6 +74,22 @@ def test_ask(db: Path) -> None:
         assert "between -2 and 2" in run("ask", GAME, "--agent", "p", "--moves", moves, "--db", str(db), code=2)
 
 
+def test_random_play_is_uniform_between_the_bounds(tmp_path: Path) -> None:
+    turn = torch.zeros(20_000, 3), torch.ones(20_000, 0, dtype=torch.bool)
+    normal = make_scripted("random", game_spec(GAME))(*turn).normal
+    assert normal is not None
+    numbers = normal.action(torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))).sort(0).values
+    torch.testing.assert_close(numbers[:, 0], torch.linspace(-2, 2, 20_000), atol=0.05, rtol=0.0)
+    assert normal.action().unique().tolist() == [0.0]
+    result = json.loads(run("evaluate", GAME, "random", "--episodes", "3", "--json", "--db", str(tmp_path / "l.db")))
+    assert result["mean"] < -500
+
+
+def test_a_new_league_has_only_those_that_learn_them(tmp_path: Path) -> None:
+    told = json.loads(run("league", "new", "p", GAME, "--show-config", "--json"))
+    assert [member["algorithm"] for member in told["members"]] == ["vpg", "ppo"]
+
+
 def test_who_cannot_learn_them_says_so(db: Path) -> None:
     assert "ppo and vpg learn them, dqn does not" in run("train", GAME, "--algo", "dqn", "--db", str(db), code=2)
 
@@ -83,7 +100,7 @@ def test_a_league_of_its_own_trains_those_that_can(tmp_path: Path) -> None:
         *_, end = run_league(store, GAME, rounds=1, games=2, slice_steps={"ppo": 2048, "vpg": 2048})
         assert (end.kind, end.round) == ("end", 1)
         assert {run.algorithm for run in store.runs()} == {"ppo", "vpg"}
-        assert len(store.scores(GAME)) == 2
+        assert len(store.scores(GAME)) == 3  # and random play
         assert all(verdict.ok for verdict in verify(store))
 
 

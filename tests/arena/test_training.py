@@ -55,6 +55,22 @@ def checkpoints(store: Store, run: str) -> dict[int | None, str | None]:
     return {agent.step: agent.checkpoint for agent in store.agents("tic_tac_toe") if agent.run == number}
 
 
+def test_a_run_has_the_threads_it_asks_for_and_keeps_them(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arena.training.CORES", 2)
+    used = []
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    train(store, request())
+    assert set(used) == {1}
+    used.clear()
+    train(store, request(name="two", threads=2), stop_after(1))
+    train(store, request(name="two", resume=True))
+    train(store, request(name="all", threads=0))
+    assert set(used) == {2}
+    with pytest.raises(UsageError, match="threads=3 must be 0 to 2, the cores of this machine"):
+        train(store, request(name="three", threads=3))
+    assert [run.name for run in store.runs()] == ["x", "two", "all"]
+
+
 def test_a_run_is_kept_with_all_it_depends_on(store: Store) -> None:
     reports = list(train_agent(store, request()))
     run = store.run("x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -114,6 +115,7 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
             Field("minutes", "", "how long to train at most; empty: until the steps are done"),
             Field("seed", "0", "where all chance comes from"),
             Field("device", "auto", "auto, cpu, cuda, cuda:1 …", choices=("auto", "cpu", "cuda")),
+            Field("threads", "1", "of a network on the CPU; more pay for wide ones and pixels; 0: one per core"),
             Field("opponents", "", "agents to learn against besides itself, separated by commas"),
         ):
             self.fields[field.name] = field
@@ -280,6 +282,12 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
                 text.partition(":")[0] in ("auto", "cpu", "cuda", "mps"),
                 f"device is auto, cpu, cuda or mps, not {text!r}",
             )
+        elif name == "threads":
+            most = os.cpu_count() or 1
+            _need(
+                text.isascii() and text.isdigit() and int(text) <= most,
+                f"threads is a number of 0 to {most}, not {text!r}",
+            )
 
     @property
     def problem(self) -> str:
@@ -308,7 +316,7 @@ class TrainForm(Screen[tuple[str, list[str]] | None]):
         words = ["train", self._game, "--algo", self._algorithm, "--name", said["name"]]
         if steps := _number(said["steps"]):
             words += ["--steps", str(int(steps))]
-        for name, usual in (("minutes", ""), ("seed", "0"), ("device", "auto")):
+        for name, usual in (("minutes", ""), ("seed", "0"), ("device", "auto"), ("threads", "1")):
             words += [f"--{name}", said[name]] if said[name] != usual else []
         for agent in said["opponents"].split(","):
             words += ["--opponent", agent.strip()] if agent.strip() else []
