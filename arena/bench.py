@@ -31,7 +31,8 @@ WARM_UP_STEPS = 16
 
 
 def random_play(game: str, num_games: int, seconds: float, device: str = "cpu") -> dict[str, Any]:
-    """Moves a second of `num_games` games side by side, sampling legal actions and writing observations included.
+    """Steps a second of `num_games` games side by side, sampling legal actions and writing observations included: moves
+    in turn-based games; where several decide together a step is one move of each.
 
     `bytes` is what a game holds: its state, and what its players see.
     """
@@ -53,8 +54,8 @@ def random_play(game: str, num_games: int, seconds: float, device: str = "cpu") 
         steps(WARM_UP_STEPS)
         count += WARM_UP_STEPS
     return {
-        "value": count * num_games * env.spec.num_slots / elapsed,
-        "unit": "moves/s",
+        "value": count * num_games / elapsed,
+        "unit": "steps/s",
         "game": game,
         "games": num_games,
         "bytes": game_bytes(env, turn),

@@ -56,8 +56,10 @@ def measure(command: list[str], opening: str = "{", run: int = 0) -> Any:
 
 
 def compare(row: Row, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The medians of both sides' runs; the ratio is how far ours is ahead, whichever way is better."""
+    """The medians of both sides' runs; the ratio is how far ours is ahead, whichever way is better: the median of the
+    pairs' ratios, since a machine's load changes from pair to pair."""
     mine, other = (statistics.median(run["value"] for run in side) for side in (ours, theirs))
+    ahead = statistics.median(a["value"] / b["value"] for a, b in zip(ours, theirs, strict=True))
     return {
         "name": row.name,
         "note": row.note,
@@ -65,7 +67,7 @@ def compare(row: Row, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) 
         "unit": ours[0]["unit"],
         "ours": mine,
         "theirs": other,
-        "ratio": mine / other if row.higher else other / mine,
+        "ratio": ahead if row.higher else 1 / ahead,
         "target": row.target,
         "runs": {"ours": ours, "theirs": theirs},
         "commands": {"ours": shown(row.ours), "theirs": shown(row.theirs)},
@@ -141,7 +143,13 @@ def write(name: str, title: str, command: str, rows: list[Row], repeats: int) ->
 
 
 def page(peers: dict[str, str], repeats: int, results: list[dict[str, Any]]) -> list[str]:
-    lines = [f"Medians of alternating runs, {repeats} a side.", "", *TABLE_HEAD, *map(table_line, results), ""]
+    lines = [
+        f"Medians of alternating runs, {repeats} a side; a ratio is the median of the pairs'.",
+        "",
+        *TABLE_HEAD,
+        *map(table_line, results),
+        "",
+    ]
     lines += [f"- {result['name']}: {result['note']}" for result in results if result["note"]]
     lines += ["", "Commands:", ""]
     for result in results:

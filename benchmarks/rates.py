@@ -42,7 +42,8 @@ def main() -> None:
                 "Stable-Baselines3",
                 peer("sb3_dqn.py", "--game", id, "--steps", "6000"),
                 target=2,
-                note="batches of 128, half a gradient step an env step, 2×64 units (its default), one thread",
+                note="batches of 128, half a gradient step an env step, 2×64 units (its default), one thread; ours "
+                "plays 16 games side by side, native ones where there are any, Stable-Baselines3 one of Gymnasium's",
             )
         )
     for game, steps in (("cartpole", 40_000), ("connect_four", 60_000)):
@@ -56,7 +57,7 @@ def main() -> None:
                 note="each with its preset, one thread",
             )
         )
-    write("rates", "Training rates", "python benchmarks/rates.py", rows, repeats=3)
+    write("rates", "Training rates", "python benchmarks/rates.py", rows, repeats=5)
 
 
 if __name__ == "__main__":

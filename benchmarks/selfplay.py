@@ -1,6 +1,6 @@
 """Self-play PPO on connect four, learning included, with a 3×256 MLP: moves a second, and where the time goes:
 `.venv/bin/python benchmarks/selfplay.py`. With `--strength` the same settings learn for some minutes, through the
-command line and on one thread, and their moves are compared with the solver's.
+command line, and their moves are compared with the solver's.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ SETTINGS = {
     "hidden_layers": 3,
     "bfloat16": "true",
     "random_plies": 12,
+    "gamma": 0.97,
 }
 SETS = [f"--set={key}={value}" for key, value in SETTINGS.items()]
 STATED = ", ".join(f"{key} {value}" for key, value in SETTINGS.items())
@@ -31,12 +32,12 @@ ARENA = str(ROOT / ".venv/bin/arena")
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--threads", type=int, default=2, help="of the rate; a run of the command line has one")
+    parser.add_argument("--threads", type=int, default=2, help="of the network")
     parser.add_argument("--strength", action="store_true", help="learn, and compare with the solver, instead")
     parser.add_argument("--steps", type=int, default=24_000_000, help="moves of the run that is compared")
     args = parser.parse_args()
     if args.strength:
-        strength(args.steps)
+        strength(args.steps, args.threads)
     else:
         rate(args.threads)
 
@@ -65,19 +66,19 @@ def rate(threads: int) -> None:
     save("selfplay", about | {"runs": runs, "rate": moves, "outside": outside}, lines)
 
 
-def strength(steps: int) -> None:
+def strength(steps: int, threads: int) -> None:
     about = facts("Strength after self-play on connect four", "python benchmarks/selfplay.py --strength")
     with tempfile.TemporaryDirectory() as folder:
         db = ["--db", str(Path(folder) / "league.db"), "--json"]
         train = [ARENA, "train", "connect_four", "--algo", "ppo", "--name", "selfplay", "--device", "cpu"]
-        train += ["--steps", str(steps), "--checkpoint-steps", str(steps), *SETS]
+        train += ["--steps", str(steps), "--checkpoint-steps", str(steps), "--threads", str(threads), *SETS]
         run = measure([*train, *db])["run"]
         found = measure([ARENA, "strength", "connect_four", "selfplay@latest", *db])
     seconds = run["seconds"]
     lines = [
         f"**{found['preserved']:.1%}** of the moves keep the result (target {TARGET_PRESERVED:.0%} within {MINUTES} "
         f"minutes; at random {found['by_chance']:.1%}), in {found['positions']} solved positions, after {steps:,} "
-        f"moves in {seconds:.0f} s: {figure(steps / seconds, 'moves/s')} on one thread. A move loses "
+        f"moves in {seconds:.0f} s: {figure(steps / seconds, 'moves/s')}, threads: {threads}. A move loses "
         f"{found['value_loss']:.2f} of the score. Settings beside the preset's: {STATED}.",
         "",
         f"`{shown(train)}`, then `arena strength connect_four selfplay@latest`",

@@ -66,7 +66,7 @@ def games(
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Random play: moves a second.
+    """Random play: steps a second.
 
     \b
     Example:
@@ -80,7 +80,7 @@ def games(
 
 @app.command()
 def curve(game: Game = "connect_four", seconds: Seconds = 1.0, threads: Threads = 1, json: Json = False) -> None:
-    """Random play with 1, 64, 1,024 and 16,384 games side by side: what a move costs, what a game weighs.
+    """Random play with 1, 64, 1,024 and 16,384 games side by side: what a step costs, what a game weighs.
 
     \b
     Example:
@@ -94,7 +94,7 @@ def curve(game: Game = "connect_four", seconds: Seconds = 1.0, threads: Threads 
         print_json(results)
         return
     rows = [(f"{r['games']:,}", f"{r['value']:,.0f}", f"{1e9 / r['value']:,.0f}", f"{r['bytes']:,}") for r in results]
-    print_table(("games", "moves/s", "ns a move", "bytes a game"), rows, "", left=0)
+    print_table(("games", "steps/s", "ns a step", "bytes a game"), rows, "", left=0)
 
 
 @app.command()
