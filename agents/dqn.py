@@ -27,7 +27,8 @@ Metrics, one report per `report_steps` env steps (keys without a value in it are
     charts/score_vs_random     self-play: the same against random moves
     losses/td_loss             as minimised
     losses/bellman_residual    mean |target − q| over the memory, estimated from the batches (priorities weighted back),
-                               in the game's units: 0 where the values satisfy the Bellman equation they are learnt by
+                               in the game's units: 0 where the values satisfy the Bellman equation they are learnt by;
+                               not with n_steps > 1, whose targets hold what exploration cost on the way
 """
 
 from __future__ import annotations
