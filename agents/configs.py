@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from agents.presets import BUDGETS, EVERY_ALGORITHM, PRESETS
 from envs.errors import UnknownNameError, UsageError
+from envs.specs import parse_variant
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
@@ -316,8 +317,10 @@ def default_steps(algorithm: str, game: str) -> int:
 
 def training_game(game: str, config: Config) -> str:
     """The variant that `config` learns on, where agents of `game` are made: with its `training_options`."""
+    variant = parse_variant(game)
     options = config.training_options if isinstance(config, LearnerConfig) else ""
-    return f"{game}{'&' if '?' in game else '?'}{options}" if options else game
+    extra = parse_variant(f"{variant.id}?{options}").options if options else {}
+    return str(replace(variant, options={**variant.options, **extra}))
 
 
 def config_from(algorithm: str, values: dict[str, Any]) -> Config:

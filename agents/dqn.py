@@ -228,6 +228,9 @@ class Learner:
         self.rng = unpack_rng(meta["rng"])
         self.self_play.load(self.network, tensors, meta["pool"])
         self.turn = self.env.load(unpack("env", tensors))
+        if not self.env.exact:  # which begins new games
+            self.tally.restart()
+            self.pending.waiting.zero_()
 
 
 def train(

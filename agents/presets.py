@@ -330,7 +330,7 @@ PRESETS: dict[str, Presets] = {
         "tic_tac_toe": _DQN_BOARDS,
         "connect_four": _DQN_BOARDS | {"num_envs": 128, "train_ratio": 1 / 64, "buffer_size": 200_000},
     },
-    "bc": {"go": _GO_NETWORK | {"learning_rate": 2e-3, "mirrored": True}},
+    "bc": GYM_PRESETS["bc"] | {"go": _GO_NETWORK | {"learning_rate": 2e-3, "mirrored": True}},
     "az": {
         "go": _GO_NETWORK | {"num_steps": 32, "simulations": 16, "considered": 8, "random_plies": 12},
         "tic_tac_toe": {

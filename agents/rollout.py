@@ -210,6 +210,9 @@ class Games:
         self.sample_size = meta.get("sample_size", self.sample_size)
         self.self_play.load(network, tensors, meta["pool"])
         self.turn = self.env.load(unpack("env", tensors))
+        if not self.env.exact:  # which begins new games
+            self.tally.restart()
+            self.discounted_return.zero_()
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import json
 import os
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 REPLAY_PREFIX = "memory/"
 """A training state's tensors that are replay memory: they may move to a sidecar file, and be lost with it."""
 SIDECAR_BYTES = 256 * 2**20
+DTYPES = {
+    "torch.float64": "F64",
+    "torch.float32": "F32",
+    "torch.float16": "F16",
+    "torch.bfloat16": "BF16",
+    "torch.int64": "I64",
+    "torch.int32": "I32",
+    "torch.int16": "I16",
+    "torch.uint8": "U8",
+    "torch.bool": "BOOL",
+}
+"""torch's names of types → those of safetensors files."""
 
 
 def pack_policy(weights: PolicyWeights) -> PackedPolicy:
@@ -76,7 +88,7 @@ def pack_state(store: Store, run: Run, step: int, state: TrainingState) -> bytes
     replay = {name: tensor for name, tensor in state.tensors.items() if name.startswith(REPLAY_PREFIX)}
     if size <= SIDECAR_BYTES or not replay:
         return state_bytes(state)
-    write_file(sidecar_path(store.path, run.id, step), _save(replay, {"run": run.name, "step": step}))
+    write_file(sidecar_path(store.path, run.id, step), *_parts(replay, {"run": run.name, "step": step}))
     rest = {name: tensor for name, tensor in state.tensors.items() if name not in replay}
     return _save(rest, {"meta": state.meta, "sidecar": True})
 
@@ -89,7 +101,7 @@ def unpack_state(store: Store, run: Run, row: RunState) -> TrainingState:
     if meta.get("sidecar"):
         path = sidecar_path(store.path, run.id, row.step)
         try:
-            replay, origin = _load(path.read_bytes(), str(path))
+            replay, origin = _load_file(path)
             if origin != {"run": run.name, "step": row.step}:
                 raise ArenaError(f"{path} belongs to another run or step")
             tensors |= {name: tensor for name, tensor in replay.items() if name.startswith(REPLAY_PREFIX)}
@@ -104,6 +116,39 @@ def _save(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
 
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     return save(copies, metadata={METADATA_KEY: json.dumps(meta, sort_keys=True, separators=(",", ":"))})
+
+
+def _parts(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Iterator[bytes | memoryview]:
+    """The safetensors file that `_save` makes, piece by piece: of a memory of gigabytes no copy is made."""
+    import torch
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = dict(sorted(plain.items(), key=lambda item: -item[1].element_size()))  # so that each is aligned
+    header: dict[str, Any] = {"__metadata__": {METADATA_KEY: json.dumps(meta, sort_keys=True, separators=(",", ":"))}}
+    end = 0
+    for name, tensor in plain.items():
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": DTYPES[str(tensor.dtype)], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    yield struct.pack("<Q", len(text)) + text
+    for tensor in plain.values():
+        yield tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _load_file(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `_parts` made, as the file lies on the disk: read where it is needed. Raises OSError where it is missing."""
+    from safetensors import SafetensorError, safe_open
+
+    path.open("rb").close()
+    try:
+        with safe_open(str(path), "pt") as file:
+            meta = json.loads(file.metadata()[METADATA_KEY])
+            if not isinstance(meta, dict):
+                raise ValueError
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        raise ArenaError(f"{path} is corrupt: it is no safetensors file of Arena's") from None
 
 
 def _load(data: bytes, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -121,13 +166,13 @@ def _load(data: bytes, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, meta
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, even after a power cut."""
+def write_file(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file of these parts so that it is there whole or not at all, even after a power cut."""
     partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
     try:
         path.parent.mkdir(exist_ok=True)
         with partial.open("wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

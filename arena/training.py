@@ -49,8 +49,8 @@ from envs.errors import ArenaError, UsageError
 from envs.registry import make
 from envs.specs import GameSpec, parse_variant
 
-EPOCHS = 10
-"""Passes over recorded games where nothing says how long to learn from them."""
+EPOCHS, FEWEST = 10, 40_000
+"""Passes over recorded games where nothing says how long to learn from them, and the fewest decisions that makes."""
 CHECKPOINTS = 10
 """Checkpoints of a run whose interval is not given."""
 CORES = os.cpu_count() or 1
@@ -170,7 +170,7 @@ def start_run(store: Store, request: TrainRequest) -> Run:
     for opponent in request.opponents:
         resolve(store, game, opponent, join=False)
     steps = request.steps or (
-        EPOCHS * len(taught.action)
+        max(EPOCHS * len(taught.action), FEWEST)
         if taught is not None
         else default_steps(request.algorithm, game)
         if request.minutes is None

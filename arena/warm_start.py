@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from agents.configs import Config, default_config
+from agents.configs import Config, DQNConfig, default_config
 from arena import starters
 from arena.checkpoints import load_weights, unpack_policy
 from arena.records import Agent
@@ -56,7 +57,7 @@ def _newest(store: Store, agents: Iterable[Agent], name: str) -> list[Agent]:
 
 
 def starting_config(store: Store, algorithm: str, game: str, init: str) -> Config:
-    """What suits the game; with a network of the shape of the agent `init`'s, where one is named."""
+    """What suits the game; where an agent `init` is named, with a network of its shape, and followed from the start."""
     config = default_config(algorithm, game)
     if not init:
         return config
@@ -65,7 +66,10 @@ def starting_config(store: Store, algorithm: str, game: str, init: str) -> Confi
     agent = find_start(store, game, init)
     starter = starters.starter_of(agent.checkpoint)
     theirs = store.checkpoint(agent.checkpoint or "") if starter is None else starters.packed(starter)
-    return shaped_alike(config, theirs.config)
+    config = shaped_alike(config, theirs.config)
+    if isinstance(config, DQNConfig):  # random moves would not follow the agent that it starts from
+        config = dataclasses.replace(config, epsilon=config.final_epsilon)
+    return config
 
 
 def start_facts(store: Store, algorithm: str, config: Config, spec: GameSpec, init: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What random play and a human tester score in Atari games, as a scale for agents: torch-free.
 
-The figures are those of Mnih et al. 2015, "Human-level control through deep reinforcement learning", with the further
-games of Wang et al. 2016, "Dueling network architectures": games without sticky actions that begin with up to 30 idle
-frames. With other settings a score says less; so it is never shown without them.
+The figures are those of Wang et al. 2016, "Dueling network architectures for deep reinforcement learning": games
+without sticky actions that begin with up to 30 idle frames. With other settings a score says less; so it is never shown
+without them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def scale(game: str) -> str:
     options = parse_variant(game).all_options()
     sticky = f"sticky actions {options['sticky']:g}" if options["sticky"] else "no sticky actions"
     own = f"{sticky}, frame skip {options['frame_skip']}, fewer than {options['idle_frames']} idle frames"
-    return f"human: 0 % is random play, 100 % a tester's without sticky actions (Mnih et al. 2015); here: {own}"
+    own += ", one life" if options["life_loss"] else ""
+    return f"human: 0 % is random play, 100 % a tester's without sticky actions (Wang et al. 2016); here: {own}"
 
 
 def _name(variant: Variant) -> str:

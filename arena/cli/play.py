@@ -83,7 +83,10 @@ def play(
         play_text(str(db), game, seats, seed, None, input, start=start)
     else:
         from arena.cli.app import open_app
+        from arena.realtime_client import in_real_time
 
+        if in_real_time(game) and (moves or episode is not None or ply or temperature is not None):
+            raise UsageError(f"{game} runs by the clock; leave out --moves, --from, --ply and --temperature")
         open_app(db, name, game=game, opponents=opponents, seat=seat, seed=seed, start=start)
 
 

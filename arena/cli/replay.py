@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +97,7 @@ def show(
         raise UsageError(f"episode {found.id} has {found.length} steps; --ply is at most that")
     from arena.episodes import frames
 
-    positions = list(frames(found))
+    positions = list(itertools.islice(frames(found), None if ply is None else ply + 1))
     if json:
         chosen = positions if ply is None else [positions[ply]]
         print_json(summary(found, names) | {"positions": [_position(frame) for frame in chosen]})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from arena.skills import SkillRow
 
 NOTHING = "no rated games yet; `arena match GAME A B` or `arena league run GAME` plays some"
+NO_SCORES = "no games yet; `arena evaluate GAME AGENT` or `arena play GAME` plays some"
 RATINGS = ("", "agent", "kind", "Elo ± 95 %", "games", "W/D/L", "1st", "2nd", "online")
 """1st and 2nd: the share of points in either seat of two. Narrow terminals leave out the running Elo at the end."""
 NARROW = 100
@@ -85,7 +86,7 @@ def table(
             print_matrix(matrix(store, game, retired))
         else:
             rows = score_table(store, game, retired) if alone else standings(store, game, retired)
-            print_standings(rows)
+            print_standings(rows, NO_SCORES if alone else NOTHING)
             if any(isinstance(row, ScoreRow) and row.human is not None for row in rows):
                 print(scale(game))
 
@@ -125,8 +126,8 @@ def print_matrix(found: Matrix) -> None:
     print_table(("", "agent", *numbers, "Nash", "α-rank"), lines, NOTHING, left=2)
 
 
-def print_standings(rows: Sequence[Standing | ScoreRow]) -> None:
-    """A rating table or a score table for people."""
+def print_standings(rows: Sequence[Standing | ScoreRow], nothing: str = NOTHING) -> None:
+    """A rating table or a score table for people; `nothing` is said where there are no rows."""
     if rows and isinstance(rows[0], ScoreRow):
         scores = [row for row in rows if isinstance(row, ScoreRow)]
         known = any(row.human is not None for row in scores)
@@ -140,7 +141,7 @@ def print_standings(rows: Sequence[Standing | ScoreRow]) -> None:
     if width() < NARROW:
         shown.pop()
     lines = [_rating_line(row) for row in found]
-    print_table([RATINGS[c] for c in shown], [[line[c] for c in shown] for line in lines], NOTHING, left=3)
+    print_table([RATINGS[c] for c in shown], [[line[c] for c in shown] for line in lines], nothing, left=3)
 
 
 def print_skills(rows: Sequence[SkillRow]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from agents.configs import CONFIGS, PPOConfig, config_from, default_config, default_steps
+from agents.configs import CONFIGS, PPOConfig, config_from, default_config, default_steps, training_game
 from agents.presets import EVERY_ALGORITHM, PRESETS
 from agents.registry import ALGORITHMS, find_algorithm
 from envs.errors import UnknownNameError, UsageError
@@ -42,6 +42,21 @@ def test_a_longer_prefix_wins_and_other_games_keep_the_defaults() -> None:
 def test_steps_of_a_run_are_the_preset_s() -> None:
     assert default_steps("ppo", "gridworld/maze") > default_steps("ppo", "gridworld/maze?level=3")
     assert default_steps("monte_carlo", "gridworld/rooms") == default_steps("ppo", "some/other_game") == 200_000
+
+
+def test_training_options_go_before_those_of_the_variant() -> None:
+    config = default_config("ppo", "ALE/Breakout-v5")
+    for game in ("ALE/Breakout-v5", "ALE/Breakout-v5?life_loss=true"):
+        assert training_game(game, config) == "ALE/Breakout-v5?life_loss=true"
+    assert training_game("ALE/Breakout-v5?sticky=0", config) == "ALE/Breakout-v5?life_loss=true&sticky=0.0"
+    assert training_game("gym/CartPole-v1", default_config("ppo", "gym/CartPole-v1")) == "gym/CartPole-v1"
+
+
+@pytest.mark.parametrize("algorithm", ["dqn", "vpg", "ppo"])
+def test_pictures_of_two_players_are_learnt_from_like_those_of_one(algorithm: str) -> None:
+    one, two = (asdict(default_config(algorithm, game)) for game in ("ALE/Pong-v5", "pettingzoo/atari/pong_v3"))
+    differs = {name for name in one if one[name] != two[name]}
+    assert {"training_options"} <= differs <= {"training_options", "buffer_size", "pool_share", "random_plies"}
 
 
 def test_lunar_lander_has_the_course_s_recipe() -> None:

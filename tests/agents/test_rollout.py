@@ -158,6 +158,19 @@ def test_who_is_out_learns_it_wherever_the_rollout_ends_and_the_game_is_cut(num_
     assert samples.returns.tolist() == [-1.0, staying[0], staying[0], *(x for x in staying[1:] for _ in range(2))]
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_where_a_resumed_run_begins_new_games_nothing_of_the_old_ones_is_counted(exact: bool) -> None:
+    config = PPOConfig(num_envs=1, num_steps=1, hidden_layers=0)
+    games, network = play(Walk(1), config)
+    collect_rollout(games, network)
+    tensors, meta = games.state()
+    again, _ = play(Walk(1), config)
+    again.env.exact = exact
+    again.load(network, tensors, meta)
+    assert again.tally.return_so_far.sum() == (1.0 if exact else 0.0)
+    assert again.tally.ply.tolist() == [1 if exact else 0]
+
+
 def test_only_native_games_without_a_limit_keep_no_final_observations() -> None:
     for game, kept in (("tic_tac_toe", False), ("gridworld/tiny", True), ("pettingzoo/classic/tictactoe_v3", True)):
         assert may_truncate(make(game)) is kept

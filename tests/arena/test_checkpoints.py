@@ -154,6 +154,23 @@ def test_a_large_replay_memory_lies_beside_the_file(store: Store, run: Run, monk
     assert (list(lost.tensors), lost.meta) == (["weight"], {"step": 20})
 
 
+def test_a_file_written_in_parts_is_read_by_safetensors_and_copies_nothing(tmp_path: Path) -> None:
+    kinds = (torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.int16, torch.uint8, torch.bool)
+    tensors = {f"memory/{kind}": torch.arange(7).to(kind) for kind in kinds}
+    tensors |= {"memory/number": torch.tensor(3.5), "memory/none": torch.zeros(0, 4), "memory/view": torch.ones(9)[2:5]}
+    head, *parts = checkpoints._parts(tensors, {"run": "dqn-1", "step": 3})
+    assert sum(map(len, parts)) == sum(tensor.nbytes for tensor in tensors.values())
+    tensors["memory/view"][0] = 7.0
+    checkpoints.write_file(tmp_path / "file", head, *parts)
+    found, meta = checkpoints._load_file(tmp_path / "file")
+    assert meta == {"run": "dqn-1", "step": 3}
+    assert equal(found, tensors)
+    assert equal(checkpoints._load((tmp_path / "file").read_bytes(), "it")[0], tensors)
+    (tmp_path / "file").write_bytes((tmp_path / "file").read_bytes()[:-1])
+    with pytest.raises(ArenaError, match="is corrupt"):
+        checkpoints._load_file(tmp_path / "file")
+
+
 def test_a_sidecar_that_cannot_be_written_leaves_nothing(store: Store, run: Run, monkeypatch) -> None:
     monkeypatch.setattr(checkpoints, "SIDECAR_BYTES", 0)
     store.path.with_name("league.db.runs").touch()

@@ -179,3 +179,11 @@ def test_a_real_game_is_recorded(tmp_path: Path) -> None:
 def test_a_race_is_an_atari_game_of_one_player_in_the_app(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, ["play", *arguments, "--race", "random"])
     assert (result.exit_code, result.stderr[:29]) == (2, "Error: --race is for Atari ga")
+
+
+@pytest.mark.parametrize("words", [["--temperature", "0"], ["--from", "1"], ["--moves", "noop"], ["--ply", "2"]])
+def test_games_by_the_clock_have_no_position_to_begin_from(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arena.cli.play._in_lines", lambda text: text)
+    done = CliRunner().invoke(app, ["play", "gridworld/sumo", "--vs", "random", *words])
+    assert done.exit_code == 2
+    assert "gridworld/sumo runs by the clock; leave out --moves, --from, --ply and --temperature" in done.output

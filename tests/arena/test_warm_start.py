@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from agents.configs import BCConfig, PPOConfig
+from agents.configs import BCConfig, DQNConfig, PPOConfig
 from arena.checkpoints import load_weights
 from arena.cli.app import app
 from arena.match import evaluate
@@ -81,6 +81,9 @@ def test_which_agent_is_meant(store: Store) -> None:
 def test_the_command_line_takes_the_agents_shape(store: Store) -> None:
     first(store)
     assert starting_config(store, "ppo", GAME, "first").hidden_size == 8  # type: ignore[attr-defined]
+    follower = starting_config(store, "dqn", GAME, "first")
+    assert isinstance(follower, DQNConfig)
+    assert follower.epsilon == follower.final_epsilon < 0.2
 
     def run(*words: object) -> tuple[int, str]:
         done = CliRunner().invoke(app, ["train", *map(str, words), "--db", str(store.path)])

@@ -96,8 +96,8 @@ async def test_zooms_fill_what_they_should(zoom: Any, cells: tuple[int, int]) ->
 
 
 async def test_without_colours_things_stand_out_by_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
     app = Painter()
-    app.no_color = True
     async with app.run_test(size=(8, 4)):
         app.view.zoom = "native"
         shown = picture((144, 72, 17), (8, 8))

@@ -170,7 +170,7 @@ def _strip(row: bytes) -> Strip:
 def _segment(cell: int, width: int) -> Segment:
     upper, lower = cell >> 32, cell & 0xFFFFFFFF
     if upper >= _UNLIT:
-        return Segment(" ▄▀█"[2 * (upper == _LIT) + (lower == _LIT)] * width)
+        return Segment(" ▄▀█"[2 * (upper == _LIT) + (lower == _LIT)] * width, Style())
     if upper == lower:
         return Segment(" " * width, Style(bgcolor=f"#{lower:06x}"))
     return Segment("▀" * width, Style(color=f"#{upper:06x}", bgcolor=f"#{lower:06x}"))
