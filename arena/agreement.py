@@ -18,6 +18,8 @@ from arena.records_text import Choice, LabelledPair
 
 Level = Literal["nominal", "ordinal", "interval"]
 Z95 = 1.959963984540054
+BOTH = (1, -1)
+"""Every pair counts with either text first: which of them is called a is an accident, or the habit of a file."""
 MIN_CEILING = 20
 """Comparisons that an agreement must rest on before a ceiling is derived from it."""
 _SIGNS: dict[Choice, int] = {"a": 1, "b": -1, "tie": 0, "both_bad": 0, "skip": 0}
@@ -207,10 +209,13 @@ def report(rows: Sequence[LabelledPair]) -> Report:
         agreement=_agree(both),
         decisive_agreement=decisive,
         decisive_consistency=decisive_again,
-        fleiss=fleiss_kappa([[found[sign] for sign in (-1, 0, 1)] for found in signs]),
-        alpha=krippendorff_alpha([[_sign(row) for row in item.values()] for item in shared]),
+        fleiss=fleiss_kappa([[found[turned * sign] for sign in (-1, 0, 1)] for found in signs for turned in BOTH]),
+        alpha=krippendorff_alpha(
+            [[turned * _sign(row) for row in item.values()] for item in shared for turned in BOTH]
+        ),
         alpha_ordinal=krippendorff_alpha(
-            [[_sign(row) * row.strength for row in item.values()] for item in shared], "ordinal"
+            [[turned * _sign(row) * row.strength for row in item.values()] for item in shared for turned in BOTH],
+            "ordinal",
         ),
         ceiling=None if rate is None else ceiling(rate),
         ceiling_basis=basis,
@@ -251,7 +256,13 @@ def _between(items: Iterable[Mapping[str, LabelledPair]]) -> list[PairReport]:
         for one, other in itertools.combinations(sorted(item), 2):
             shared[one, other].append((item[one], item[other]))
     return [
-        PairReport(names, _agree(rows), cohen_kappa([_sign(row) for row, _ in rows], [_sign(row) for _, row in rows]))
+        PairReport(
+            names,
+            _agree(rows),
+            cohen_kappa(
+                *([turned * _sign(row) for turned in BOTH for row in side] for side in zip(*rows, strict=True))
+            ),
+        )
         for names, rows in sorted(shared.items())
     ]
 

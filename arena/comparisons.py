@@ -11,6 +11,7 @@ from typing import Any
 from agents.reward_model import Comparison
 from agents.sequences import Sequences
 from agents.transformer import TextModel
+from arena.curve_points import for_a_curve
 from arena.records_text import Choice, LabelledPair, ScoredCompletion
 from arena.store import Store
 from arena.text_models import encode
@@ -36,13 +37,14 @@ class Gathered:
 
 
 def training_labels(store: Store, annotators: Sequence[str] | None, until: int | None = None) -> list[LabelledPair]:
-    """The labels on training prompts, of these annotators (None: all), with ids up to `until`."""
+    """The labels on training prompts, of these annotators (None: all but those of curves), with ids up to `until`."""
     for name in annotators or ():
         store.annotator(name)
     return [
         row
         for row in store.labels(split="train")
-        if (until is None or row.label <= until) and (annotators is None or row.annotator in annotators)
+        if (until is None or row.label <= until)
+        and (not for_a_curve(row.annotator) if annotators is None else row.annotator in annotators)
     ]
 
 

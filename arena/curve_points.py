@@ -17,6 +17,11 @@ PARTS = ("kl", "gold", "proxy")
 _NAME = re.compile(r"curve-(?P<method>ppo|dpo|reward)-(?P<labels>\d+)-(?:[\d.e+-]+-)?\d+")
 
 
+def for_a_curve(name: str) -> bool:
+    """Whether a model or annotator of this name was made for a curve: nothing else takes it unless it is named."""
+    return name.startswith("curve-")
+
+
 @dataclass(frozen=True)
 class CurvePoint:
     """One measurement.

@@ -9,6 +9,7 @@ training prompts, the others on test prompts, which are about what no model has 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from arena.asking import ask_for
 from arena.curve_points import CurvePoint, keep_point, ppo_points
 from arena.feedback_eval import evaluate
 from arena.store import Store
-from envs.errors import MissingPackageError
+from envs.errors import MissingPackageError, UsageError
 
 BEST_OF = (2, 4, 8, 16, 32)
 BETAS = (0.5, 0.1, 0.02)
+SETTLED = ("settings", "parent", "completions", "max_new_tokens")
+"""What a training that is used again must have had."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -75,6 +78,9 @@ def label_some(
 ) -> str:
     """A simulated annotator with `count` labels of completions of `sft`; its name."""
     name = f"curve-{count}-{seed}"
+    simulation = Simulation(rubric, noise=noise, seed=seed)
+    if any(each.name == name and each.config != asdict(simulation) for each in store.annotators()):
+        raise UsageError(f"this league has a curve of another rubric or noise under {name}; give another --seed")
     done = len(store.labels(name)) if name in {annotator.name for annotator in store.annotators()} else 0
     if done >= count:
         return name
@@ -84,15 +90,18 @@ def label_some(
         for number, total in feedback.sample_completions(store, sft, ids, sampling):
             progress("sample", number, total)
         ask_for(store, count, models=[sft], repeat_share=0.0, seed=seed)
-    annotate(store, name, Simulation(rubric, noise=noise, seed=seed), count - done, ("random",), "train")
+    annotate(store, name, simulation, count - done, ("random",), "train")
     return name
 
 
 def train(store: Store, name: str, algorithm: str, config: dict[str, object], seed: int, progress: Progress) -> None:
     """Train under a fixed name what is not trained yet."""
+    begun = name in {run.name for run in store.runs()}
+    if begun and any(store.run(name).config.get(key) != config[key] for key in SETTLED if key in config):
+        raise UsageError(f"{name} of this league was trained with other settings; give another --seed")
     if name in {model.name for model in store.text_models()}:
         return
-    if name in {run.name for run in store.runs()}:
+    if begun:
         reports = feedback.resume_text(store, name, allow_code=True)
     else:
         reports = feedback.train_text(store, name, algorithm, config, seed=seed)

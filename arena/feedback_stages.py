@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ from agents.transformer import TextModel, TransformerConfig, model_files, new_mo
 from arena.annotators import scorer
 from arena.comparisons import gather, selected
 from arena.memory import keep_freed_memory
+from arena.provenance import there
 from arena.records_text import Completion, TextModelKind
 from arena.reward_reports import held_out_report
 from arena.store import Store
@@ -39,6 +41,7 @@ from arena.text_models import (
     complete,
     encode,
     encode_prompts,
+    fits,
     load_reward_model,
     load_text_model,
     reward_files,
@@ -213,8 +216,9 @@ def _reward(store: Store, config: Mapping[str, Any], settings: RewardConfig, see
         )  # fmt: skip
 
     def measure() -> dict[str, float]:
-        prompts = [prompt.text for prompt in store.prompts("train")][:REFERENCE_SAMPLES]
         reference = load_text_model(store, parent.name, device)
+        prompts = [prompt.text for prompt in store.prompts("train")]
+        prompts = [text for text in prompts if fits(reference, text, config["max_new_tokens"])][:REFERENCE_SAMPLES]
         samples = complete(reference, prompts, config["max_new_tokens"], seed=seed)
         rewarder.normalise(
             encode(rewarder.model, [(prompt, *sample) for prompt, sample in zip(prompts, samples, strict=True)])
@@ -308,16 +312,20 @@ def _policy_and_reference(store: Store, parent: str, temperature: float, device:
 def _training_prompts(
     store: Store, config: Mapping[str, Any], policy: TextModel, max_new_tokens: int
 ) -> list[list[int]]:
-    """The training prompts that were there when the run began, as tokens."""
+    """The training prompts that were there when the run began and leave room for a completion, as tokens."""
     prompts = [prompt.text for prompt in store.prompts("train")][: config["prompts"]]
     if not prompts:
         raise UsageError("there are no prompts to learn on; `arena rlhf sample` brings some")
-    return encode_prompts(policy, prompts, max_new_tokens)
+    short = [prompt for prompt in prompts if fits(policy, prompt, max_new_tokens)]
+    if left_out := len(prompts) - len(short):
+        room = f"{max_new_tokens} new tokens more than the {policy.n_ctx} that the model reads"
+        warnings.warn(f"{left_out:,} of {len(prompts):,} prompts are left out: with {room}", stacklevel=2)
+    return encode_prompts(policy, short or prompts, max_new_tokens)
 
 
 def _watch(store: Store, policy: TextModel, max_new_tokens: int) -> Callable[[int], list[Completion]] | None:
     """What answers the watched test prompts greedily at a step; None where there are none."""
-    test = store.prompts("test", limit=WATCHED)
+    test = [prompt for prompt in store.prompts("test", limit=WATCHED) if fits(policy, prompt.text, max_new_tokens)]
 
     def watch(step: int) -> list[Completion]:
         answers = complete(policy, [prompt.text for prompt in test], max_new_tokens, greedy=True)
@@ -344,7 +352,7 @@ def named_rng(seed: int) -> Any:
 
 
 def device_of(name: str) -> str:
-    """ "auto" is a GPU where there is one."""
+    """ "auto" is a GPU where there is one. Raises UsageError for a device that is not there."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
+    return there(name)

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from arena.curve_points import for_a_curve
 from arena.records_text import TextModel, TextModelKind
 from arena.run_standing import standing
 from arena.store import Store
@@ -51,7 +52,7 @@ class FeedbackStatus:
 
 def feedback_status(store: Store) -> FeedbackStatus:
     """Read off the Store and the locks of its runs alone, so that it holds whoever did what."""
-    models = store.text_models()
+    models = [model for model in store.text_models() if not for_a_curve(model.name)]
     newest = {model.kind: model for model in models}
     labels, last_label = store.count_labels()
     counts = store.count_texts() | {"labels": labels, "models": len(models)}
@@ -108,7 +109,7 @@ def newest_of_each(store: Store) -> list[TextModel]:
 
 def newest_model(store: Store, *kinds: TextModelKind) -> str | None:
     """The newest model of the first of these kinds that there is one of."""
-    models = store.text_models()
+    models = [model for model in store.text_models() if not for_a_curve(model.name)]
     return next((model.name for kind in kinds for model in reversed(models) if model.kind == kind), None)
 
 

@@ -23,6 +23,11 @@ def resolve_device(name: str, config: Config, scale: float) -> str:
     pays = scale == 255 or getattr(config, "num_envs", 1) >= 2048
     if name == "auto":
         return "cuda" if pays and torch.cuda.is_available() else "cpu"
+    return there(name)
+
+
+def there(name: str) -> str:
+    """A device's name. Raises UsageError where there is no such device."""
     try:
         torch.zeros(1, device=torch.device(name))
     except (RuntimeError, AssertionError):

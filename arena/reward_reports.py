@@ -37,7 +37,8 @@ def held_out_report(
     reward = rewards.mean(1)
     words = np.array([len(text.split()) for _, text in found.texts], dtype=float)
     agreement = report(labels)
-    learnt_fit = calibration.fit(*_arrays(learnt, reward))
+    log_odds = reward * rewarder.scale
+    learnt_fit = calibration.fit(*_arrays(learnt, log_odds))
     values: dict[str, Any] = {
         "labels": len(learnt),
         "held_out": len(held_out),
@@ -49,7 +50,7 @@ def held_out_report(
         "longer_preferred": calibration.accuracy(*_arrays([*learnt, *held_out], words)),
     }
     if held_out:
-        fit = calibration.fit(*_arrays(held_out, reward))
+        fit = calibration.fit(*_arrays(held_out, log_odds))
         longer = calibration.accuracy(*_arrays(held_out, words))
         values |= dataclasses.asdict(fit) | {"longer_rule": max(longer, 1 - longer)}
         values["bins"] = [dataclasses.asdict(each) for each in fit.bins]
@@ -88,6 +89,7 @@ def warnings(values: dict[str, Any], agreement: Report) -> list[str]:
 
 
 def _arrays(comparisons: Sequence[Comparison], score: calibration.Array) -> tuple[calibration.Array, calibration.Array]:
+    """Differences of the scores, and what the labels say: 1, 0 or ½, however surely it was learnt."""
     a = np.array([comparison.a for comparison in comparisons])
     b = np.array([comparison.b for comparison in comparisons])
-    return score[a] - score[b], np.array([comparison.target for comparison in comparisons])
+    return score[a] - score[b], (1 + np.sign([comparison.target - 0.5 for comparison in comparisons])) / 2

@@ -154,6 +154,11 @@ def encode_prompts(model: TextModel, prompts: Sequence[str], max_new_tokens: int
     return found
 
 
+def fits(model: TextModel, prompt: str, max_new_tokens: int) -> bool:
+    """Whether a prompt leaves room for a completion."""
+    return len(encode_prompt(model.tokenizer, prompt)) + max_new_tokens <= model.n_ctx
+
+
 def complete(
     model: TextModel,
     prompts: Sequence[str],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,15 @@ def app_keys() -> tuple[str, list[dict[str, Any]], str]:
     return keymap.template(own), keymap.rows(own), str(path)
 
 
+def _warn(message: Warning | str, category: type[Warning], *where: Any, **further: Any) -> None:
+    """One line for a person, without the place in the code that it came from."""
+    if category is UserWarning:
+        print(f"Warning: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """The entry point."""
+    warnings.showwarning = _warn
     if sys.argv[1:]:
         from arena.cli.root import app
 

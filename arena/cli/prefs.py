@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
@@ -14,6 +15,7 @@ from arena.agreement import Report, Share
 from arena.cli.label import From, origins
 from arena.cli.options import DEFAULT_DB, Db, Json, Seed, group
 from arena.cli.output import clean, number, print_json, print_table, say, when
+from arena.curve_points import for_a_curve
 from arena.prefs_io import Format
 from arena.records_text import LabelledPair, Split
 from arena.store import Store, valid_name
@@ -88,7 +90,8 @@ def report(
     from arena.agreement import report as make
 
     with Store(db, create=False) as store:
-        found = make(store.labels(annotator, part(split), origins(source), skipped=True))
+        rows = store.labels(annotator, part(split), origins(source), skipped=True)
+        found = make([row for row in rows if annotator or not for_a_curve(row.annotator)])
         scores = len(store.completion_scores(annotator, part(split)))
     if json:
         print_json({"report": found, "scores": scores})
@@ -180,7 +183,9 @@ def annotate(
     count: Annotated[int | None, typer.Option(metavar="N", min=1, help="At most so many pairs; else all.")] = None,
     source: From = None,
     split: SomeSplit = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Where its errors come from; else its name.")
+    ] = None,
     db: Db = DEFAULT_DB,
     json: Json = False,
 ) -> None:
@@ -193,8 +198,8 @@ def annotate(
     """
     from arena.annotators import Simulation, annotate
 
-    simulation = Simulation(rubric, noise, ties, position, seed)
     name = name or f"sim:{rubric}"
+    simulation = Simulation(rubric, noise, ties, position, zlib.crc32(name.encode()) if seed is None else seed)
     with Store(db, create=False) as store:
         labels = annotate(store, name, simulation, count, origins(source), part(split))
     if json:

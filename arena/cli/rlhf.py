@@ -104,13 +104,15 @@ def sft(
     def config(store: Store) -> Mapping[str, Any]:
         from arena.feedback import add_help_desk, sft_config
         from arena.text_files import read_demonstrations
+        from arena.text_models import model_named
 
+        parent = model_named(store, model or newest(store, "pretrained", "imported"))  # before anything is added
         if demonstrations is not None:
             added = store.add_demonstrations(read_demonstrations(demonstrations), demonstrations.name)
             say(f"{added:,} new demonstrations")
         else:
             add_help_desk(store)
-        return sft_config(store, configure("sft", settings), model or newest(store, "pretrained", "imported"))
+        return sft_config(store, configure("sft", settings), parent)
 
     run_training(db, "sft", name, config, seed, device, resume, json)
 
@@ -369,6 +371,10 @@ def run_training(
     """Begin or resume a training, show its progress, print what came of it, leave with 130 where it was stopped."""
     if resume and name is None:
         raise UsageError("--resume needs the --name of the run to go on with; `arena rlhf status` shows them")
+    if not resume:
+        from arena.feedback_stages import device_of
+
+        device_of(device)  # before anything is added
     with Store(db, create=not resume) as store:
         from arena.feedback import resume_text, train_text
         from arena.feedback_demo import training_line

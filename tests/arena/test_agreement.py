@@ -92,12 +92,12 @@ def test_a_report_of_two_annotators() -> None:
     assert (found.decisive_agreement.hits, found.decisive_agreement.of) == (2, 3)
     (between,) = found.between
     assert between.annotators == ("Ann", "Bob")
-    # observed 3/4; expected (2·1 + 1·2 + 1·1) / 16 = 5/16
-    assert between.kappa == pytest.approx((3 / 4 - 5 / 16) / (11 / 16))
+    # observed 3/4; expected, either text first: (3·3 + 3·3 + 2·2) / 64
+    assert between.kappa == pytest.approx((3 / 4 - 22 / 64) / (42 / 64))
     # Fleiss: shares 3/8, 3/8, 2/8 of a, b, tie: expected 22/64
     assert found.fleiss == pytest.approx((3 / 4 - 22 / 64) / (42 / 64))
-    # α: 1 − 7 · observed disagreement 1·(1·1)·2/1 / (64 − 22): coincidences a–b 1 of 8 values
-    assert found.alpha == pytest.approx(1 - 7 * 1 / ((64 - 9 - 9 - 4) / 2))
+    # α: either text first there are 16 values, 6 of a and 6 of b, with 2 coincidences of a and b
+    assert found.alpha == pytest.approx(1 - 15 * 2 / ((256 - 36 - 36 - 16) / 2))
     ann, bob = found.annotators
     assert (ann.labels, ann.decisive, ann.much, bob.much) == (5, 3, 0, 4)
     assert ann.choices == {"a": 2, "b": 1, "tie": 1, "both_bad": 0, "skip": 1}
@@ -105,6 +105,15 @@ def test_a_report_of_two_annotators() -> None:
     assert (ann.longer.hits, ann.longer.of) == (2, 3)
     assert ann.seconds == 1.0
     assert found.ceiling is None, "three comparisons are too few"
+
+
+def test_agreement_beyond_chance_does_not_know_which_text_is_called_a() -> None:
+    """Files put the chosen text first: two that agree on nine of ten pairs would agree by chance as often."""
+    choices = {"Ann": "aaaaaaaaaa", "Bob": "aaaaaaaaab"}
+    found = report([label(n, name, choice) for name, all in choices.items() for n, choice in enumerate(all)])
+    assert found.between[0].kappa == pytest.approx(0.8)
+    assert found.fleiss == pytest.approx(0.8)
+    assert found.alpha == pytest.approx(0.8, abs=0.01)
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -42,15 +42,22 @@ def test_from_completions_to_a_report(db: Path) -> None:
     assert run(db, "pairs", "50", "--repeats", "0.4", "--json") == {"random": 30, "uncertainty": 0, "repeats": 20}
     said = run(db, "annotate", "helpful", "--as", "robot", "--noise", "0.2", "--json")
     assert (said["labels"], said["settings"]["noise"]) == (50, 0.2)
+    other = run(db, "annotate", "helpful", "--as", "other", "--noise", "0.2", "--json")
+    with Store(db) as store:
+        choices = [{row.pair: row.choice for row in store.labels(name)} for name in ("robot", "other")]
+    assert choices[0] != choices[1], f"errors of their own: {other}"
+    run(db, "annotate", "helpful", "--as", "third", "--noise", "0.2", "--seed", str(other["settings"]["seed"]))
+    with Store(db) as store:
+        assert {row.pair: row.choice for row in store.labels("third")} == choices[1]
     assert run(db, "annotate", "helpful+polite").strip() == "sim:helpful+polite: 50 labels"
     found = run(db, "report", "--json")["report"]
-    assert (found["labels"], found["pairs"], len(found["annotators"])) == (100, 30, 2)
+    assert (found["labels"], found["pairs"], len(found["annotators"])) == (200, 30, 4)
     assert found["annotators"][0]["consistency"]["of"] == 20
-    assert found["between"][0]["annotators"] == ["robot", "sim:helpful+polite"]
+    assert ["robot", "sim:helpful+polite"] in [each["annotators"] for each in found["between"]]
     assert 0.5 <= found["ceiling"] <= 1
     assert "30 pairs by 1 annotator; " in run(db, "report", "--as", "robot")
     table = run(db, "report")
-    assert "by 2 annotators; " in table
+    assert "by 4 annotators; " in table
     assert "Cohen's κ" in table
     assert "Krippendorff's α" in table
     assert run(db, "report", "--as", "robot", "--split", "test", "--json")["report"]["labels"] == 0

@@ -101,6 +101,9 @@ def test_errors_are_one_line_and_change_nothing(tmp_path: Path, tiny_model: Tiny
     (tmp_path / "model" / "model.safetensors").unlink()
     (tmp_path / "model" / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     assert "pickle" in run(db, "import", str(tmp_path / "model"), "--name", "other", code=1)
+    (tmp_path / "model").rename(tmp_path / "pickled")
+    assert "pickle" in run(db, "sft", "--model", str(tmp_path / "pickled"), code=1)
+    assert "banana" in run(db, "sft", "--device", "banana", code=2)
     with Store(db) as store:
         assert [model.name for model in store.text_models()] == ["model"]
         assert store.runs() == []

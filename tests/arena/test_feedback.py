@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
 from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RLHFConfig
+from agents.reward_model import Comparison
 from agents.scoring import model_state, sharpen
 from agents.text_configs import PretrainConfig, SFTConfig
 from agents.transformer import TextModel, model_files
 from arena import feedback, feedback_eval, feedback_stages
 from arena.annotators import Simulation, annotate, scorer
-from arena.comparisons import gather, selected, selection, soft_target
+from arena.comparisons import gather, selected, selection, soft_target, training_labels
 from arena.curve_points import kept_curves
 from arena.feedback_curve import BEST_OF, measure
 from arena.feedback_demo import JOBS, DemoStep, Plan, is_complete, results, run_demo, small_plan
 from arena.feedback_lens import look_inside
-from arena.feedback_status import feedback_status
+from arena.feedback_status import feedback_status, newest_model
 from arena.records_text import Completion, Label, Pair
+from arena.reward_reports import held_out_report
 from arena.store import Store
 from arena.text_models import export_model, import_model, load_reward_model, load_text_model, reward_report
 from envs.errors import ArenaError, UnknownNameError, UsageError
@@ -82,6 +86,32 @@ def test_a_reward_model_stopped_while_or_after_it_matches_equals_one_that_was_no
     none = feedback.reward_config(store, dataclasses.replace(REWARD, match_passes=0.0), "sft", None, 8)
     finish(feedback.train_text(store, "none", "reward", none, seed=3))
     assert weights(store, "none") != weights(store, "whole")
+
+
+def test_prompts_that_leave_no_room_are_left_out(store: Store) -> None:
+    (long,) = store.add_prompts(["one two three four five six seven " * 40], "train")
+    store.add_prompts(["seven six five " * 90], "test")
+    stops = "agents.rewards:full_stops"
+    with pytest.warns(UserWarning, match="1 of 9 prompts are left out: with 8 new tokens more than the"):
+        finish(feedback.train_text(store, "p", "rlhf", feedback.rlhf_config(store, PPO, "sft", 8, reward=stops)))
+    sampling = feedback.Sampling(max_new_tokens=8, each=1)
+    with pytest.warns(UserWarning, match="1 of 2 prompts are left out"):
+        (*_, last) = feedback.sample_completions(store, "sft", [1, long], sampling)
+    assert last == (2, 2)
+    assert store.completions(prompt=long) == []
+    judge = dataclasses.replace(REWARD, members=1, num_epochs=1)
+    made = finish(feedback.train_text(store, "j", "reward", feedback.reward_config(store, judge, "sft", None, 8)))
+    assert made.state == "finished"
+
+
+def test_a_report_is_about_log_odds_and_what_was_chosen() -> None:
+    """Rewards in units of 2 log-odds, labels learnt with doubt: predictions are compared with the labels themselves."""
+    rewarder = SimpleNamespace(scale=2.0, scores=lambda sequences: torch.tensor([[1.5], [0.0]]))
+    found = SimpleNamespace(sequences=None, texts=[("p", "a b"), ("p", "a")])
+    learnt = [Comparison(0, 0, 1, 0.9)]
+    values = held_out_report(cast(Any, rewarder), cast(Any, found), learnt, learnt, [])
+    assert values["log_loss"] == pytest.approx(math.log1p(math.exp(-3)))
+    assert [(each["count"], each["observed"]) for each in values["bins"] if each["count"]] == [(1, 1.0)]
 
 
 @pytest.mark.slow
@@ -424,6 +454,19 @@ def test_the_curve_has_every_method_and_is_measured_once(store: Store) -> None:
     kept = kept_curves(store)
     assert list(kept) == ["12 labels"]
     assert set(kept["12 labels"]) == set(found)
+    # Nothing else takes what a curve made, and a curve of other settings does not go on with it.
+    assert (newest_model(store, "rlhf"), newest_model(store, "reward"), newest_model(store, "sft")) == (
+        None,
+        None,
+        "sft",
+    )
+    assert {label.annotator for label in training_labels(store, None)} == {"anna"}
+    assert feedback_status(store).counts["models"] == 1
+    for place, other in ((6, 0.2), (4, 136)):
+        changed = [*arguments]
+        changed[place] = other
+        with pytest.raises(UsageError, match="give another --seed"):
+            measure(*changed)
 
 
 def test_load_refuses_the_wrong_kind(store: Store, tiny_model: Tiny) -> None:
