@@ -23,8 +23,7 @@ def table(measured: dict[str, dict[str, Any]]) -> list[str]:
     commits = ", ".join(dict.fromkeys(result["commit"] for result in results))
     return [
         *lines,
-        f"Medians of alternating runs, a page's on one machine ({'; '.join(machines)}); "
-        f"commits {commits}: {sources}.",
+        f"Medians of alternating runs, a page's on one machine ({'; '.join(machines)}); commits {commits}: {sources}.",
         *further_pages(),
     ]
 
