@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +27,7 @@ from arena.provenance import commit_hash, versions
 from arena.records import Run, RunStatus
 from arena.records_text import Completion
 from arena.store import Store
-from arena.text_models import complete, fits, load_text_model, model_named
+from arena.text_models import complete, load_text_model, model_named, that_fit
 from envs import helpdesk
 from envs.errors import ArenaError, UsageError
 
@@ -322,11 +321,8 @@ def sample_completions(
         return
     model = load_text_model(store, row.name, device_of(device))
     texts = {prompt.id: prompt.text for prompt in store.prompts()}
-    short = [prompt for prompt in left if fits(model, texts[prompt], sampling.max_new_tokens)]
-    if left_out := len(left) - len(short):
-        room = f"{sampling.max_new_tokens} new tokens more than the {model.n_ctx} that the model reads"
-        warnings.warn(f"{left_out:,} of {len(left):,} prompts are left out: with {room}", stacklevel=2)
-    left, done = short, done + left_out
+    short = [left[number] for number in that_fit(model, [texts[prompt] for prompt in left], sampling.max_new_tokens)]
+    left, done = short, done + len(left) - len(short)
     stride = max(1, 256 // sampling.each)
     for start in range(0, len(left), stride):
         if should_stop():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +44,7 @@ from arena.text_models import (
     load_reward_model,
     load_text_model,
     reward_files,
+    that_fit,
 )
 from envs import helpdesk
 from envs.errors import UsageError
@@ -316,10 +316,7 @@ def _training_prompts(
     prompts = [prompt.text for prompt in store.prompts("train")][: config["prompts"]]
     if not prompts:
         raise UsageError("there are no prompts to learn on; `arena rlhf sample` brings some")
-    short = [prompt for prompt in prompts if fits(policy, prompt, max_new_tokens)]
-    if left_out := len(prompts) - len(short):
-        room = f"{max_new_tokens} new tokens more than the {policy.n_ctx} that the model reads"
-        warnings.warn(f"{left_out:,} of {len(prompts):,} prompts are left out: with {room}", stacklevel=2)
+    short = [prompts[number] for number in that_fit(policy, prompts, max_new_tokens)]
     return encode_prompts(policy, short or prompts, max_new_tokens)
 
 

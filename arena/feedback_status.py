@@ -52,7 +52,7 @@ class FeedbackStatus:
 
 def feedback_status(store: Store) -> FeedbackStatus:
     """Read off the Store and the locks of its runs alone, so that it holds whoever did what."""
-    models = [model for model in store.text_models() if not for_a_curve(model.name)]
+    models = _models(store)
     newest = {model.kind: model for model in models}
     labels, last_label = store.count_labels()
     counts = store.count_texts() | {"labels": labels, "models": len(models)}
@@ -103,14 +103,19 @@ def free_name(store: Store, algorithm: str, taken: Iterable[str] = ()) -> str:
 
 def newest_of_each(store: Store) -> list[TextModel]:
     """The newest language model of each kind, from the one that only continues text to the one by PPO."""
-    found = {model.kind: model for model in store.text_models() if model.kind != "reward"}
+    found = {model.kind: model for model in _models(store) if model.kind != "reward"}
     return [found[kind] for kind in ("pretrained", "imported", "sft", "dpo", "rlhf") if kind in found]
 
 
 def newest_model(store: Store, *kinds: TextModelKind) -> str | None:
     """The newest model of the first of these kinds that there is one of."""
-    models = [model for model in store.text_models() if not for_a_curve(model.name)]
+    models = _models(store)
     return next((model.name for kind in kinds for model in reversed(models) if model.kind == kind), None)
+
+
+def _models(store: Store) -> list[TextModel]:
+    """All that were not made for a curve alone."""
+    return [model for model in store.text_models() if not for_a_curve(model.name)]
 
 
 def _all_labelled(store: Store) -> bool:

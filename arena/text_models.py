@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -157,6 +158,15 @@ def encode_prompts(model: TextModel, prompts: Sequence[str], max_new_tokens: int
 def fits(model: TextModel, prompt: str, max_new_tokens: int) -> bool:
     """Whether a prompt leaves room for a completion."""
     return len(encode_prompt(model.tokenizer, prompt)) + max_new_tokens <= model.n_ctx
+
+
+def that_fit(model: TextModel, prompts: Sequence[str], max_new_tokens: int) -> list[int]:
+    """Which prompts leave room for a completion, by number; a warning says how many do not."""
+    found = [number for number, prompt in enumerate(prompts) if fits(model, prompt, max_new_tokens)]
+    if left_out := len(prompts) - len(found):
+        room = f"{max_new_tokens} new tokens more than the {model.n_ctx} that the model reads"
+        warnings.warn(f"{left_out:,} of {len(prompts):,} prompts are left out: with {room}", stacklevel=2)
+    return found
 
 
 def complete(

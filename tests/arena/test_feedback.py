@@ -27,7 +27,7 @@ from arena.curve_points import kept_curves
 from arena.feedback_curve import BEST_OF, measure
 from arena.feedback_demo import JOBS, DemoStep, Plan, is_complete, results, run_demo, small_plan
 from arena.feedback_lens import look_inside
-from arena.feedback_status import feedback_status, newest_model
+from arena.feedback_status import feedback_status, newest_model, newest_of_each
 from arena.records_text import Completion, Label, Pair
 from arena.reward_reports import held_out_report
 from arena.store import Store
@@ -462,6 +462,7 @@ def test_the_curve_has_every_method_and_is_measured_once(store: Store) -> None:
     )
     assert {label.annotator for label in training_labels(store, None)} == {"anna"}
     assert feedback_status(store).counts["models"] == 1
+    assert [model.name for model in newest_of_each(store)] == ["sft"]
     for place, other in ((6, 0.2), (4, 136)):
         changed = [*arguments]
         changed[place] = other
