@@ -37,14 +37,16 @@ class Gathered:
 
 
 def training_labels(store: Store, annotators: Sequence[str] | None, until: int | None = None) -> list[LabelledPair]:
-    """The labels on training prompts, of these annotators (None: all but those of curves), with ids up to `until`."""
+    """The labels on training prompts, of these annotators (None: all but those of curves).
+
+    With `until` they are those that counted when that row (its id) was the newest.
+    """
     for name in annotators or ():
         store.annotator(name)
     return [
         row
-        for row in store.labels(split="train")
-        if (until is None or row.label <= until)
-        and (not for_a_curve(row.annotator) if annotators is None else row.annotator in annotators)
+        for row in store.labels(split="train", until=until)
+        if (not for_a_curve(row.annotator) if annotators is None else row.annotator in annotators)
     ]
 
 
@@ -103,12 +105,13 @@ def soft_target(choice: Choice, strength: int, certainty: float) -> float:
 
 def selection(store: Store, annotators: Sequence[str] | None) -> dict[str, Any]:
     """What a run keeps of the labels and scores that are there when it begins; the annotators' names are checked."""
-    labels = training_labels(store, annotators)
-    scores = store.completion_scores(split="train")
+    for name in annotators or ():
+        store.annotator(name)
+    label, scored = store.newest_judgements()
     return {
         "annotators": None if annotators is None else sorted(annotators),
-        "until": max((label.label for label in labels), default=0),
-        "scored_until": max((score.created_at for score in scores), default=0),
+        "until": label,
+        "scored_until": scored,
     }
 
 
@@ -117,7 +120,7 @@ def selected(store: Store, chosen: dict[str, Any]) -> tuple[list[LabelledPair], 
     annotators = chosen["annotators"]
     scores = [
         score
-        for score in store.completion_scores(split="train")
-        if score.created_at <= chosen["scored_until"] and (annotators is None or score.annotator in annotators)
+        for score in store.completion_scores(split="train", until=chosen["scored_until"])
+        if annotators is None or score.annotator in annotators
     ]
     return training_labels(store, annotators, chosen["until"]), scores

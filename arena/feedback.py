@@ -21,7 +21,7 @@ from arena.annotators import scorer
 from arena.checkpoints import pack_state, unpack_state
 from arena.comparisons import selection
 from arena.feedback_stages import CONFIGS, Stage, build, corpus_texts, device_of
-from arena.feedback_status import free_name
+from arena.feedback_status import code_of, free_name
 from arena.locks import hold
 from arena.provenance import commit_hash, versions
 from arena.records import Run, RunStatus
@@ -34,7 +34,6 @@ from envs.errors import ArenaError, UsageError
 GAME = "text"
 """The `game` of these runs."""
 DEMONSTRATIONS, TRAIN_PROMPTS, TEST_PROMPTS = 3000, 1000, 200
-SHIPPED_REWARDS = "agents.rewards"
 PROMPT_SEED = 11
 METRICS_SECONDS = 2.0
 """How often a run's metrics are written between its checkpoints, for whoever watches."""
@@ -213,8 +212,8 @@ def resume_text(
         raise UsageError(f"run {name} trains no text model; go on with it by `arena train --resume`")
     if run.state == "finished":
         raise UsageError(f"run {name} has finished; its model is {name}")
-    for code in (run.config.get("reward", ""), run.config.get("gold", "")):
-        if ":" in code and not allow_code and code.partition(":")[0] != SHIPPED_REWARDS:
+    for code in code_of(run):
+        if not allow_code:
             raise UsageError(f"run {name} was begun with the code of {code}; --allow-code runs it again")
     yield from _carry_on(store, run, build(store, run.algorithm, run.config, run.seed, run.device), should_stop)
 
@@ -314,7 +313,8 @@ def sample_completions(
         same = (completion.temperature, completion.top_k, completion.top_p, completion.seed)
         if same == (sampling.temperature, sampling.top_k, sampling.top_p, sampling.seed):
             kept[completion.prompt] = kept.get(completion.prompt, 0) + 1
-    left = [prompt for prompt in prompts if kept.get(prompt, 0) < sampling.each]
+    missing = {prompt: sampling.each - kept.get(prompt, 0) for prompt in prompts}
+    left = [prompt for prompt in prompts if missing[prompt] > 0]
     done = len(prompts) - len(left)
     yield done, len(prompts)
     if not left:
@@ -327,7 +327,7 @@ def sample_completions(
     for start in range(0, len(left), stride):
         if should_stop():
             return
-        ids = [prompt for prompt in left[start : start + stride] for _ in range(sampling.each)]
+        ids = [prompt for prompt in left[start : start + stride] for _ in range(missing[prompt])]
         answers = complete(
             model,
             [texts[prompt] for prompt in ids],
@@ -335,7 +335,7 @@ def sample_completions(
             temperature=sampling.temperature,
             top_k=sampling.top_k,
             top_p=sampling.top_p,
-            seed=hash((sampling.seed, ids[0])) & 0x7FFFFFFF,
+            seed=hash((sampling.seed, ids[0], kept.get(ids[0], 0))) & 0x7FFFFFFF,
         )
         store.add_completions(
             [

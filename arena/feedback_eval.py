@@ -17,11 +17,22 @@ import numpy as np
 from agents.dpo import completion_log_probs
 from agents.reward_model import RewardModel
 from agents.scoring import Scorer, sharpen
+from agents.sequences import make_sequences
+from agents.tokenizer import pad_id
 from agents.transformer import TextModel
 from arena.agreement import Z95
 from arena.records_text import Completion, Pair
 from arena.store import Store
-from arena.text_models import complete, encode, load_reward_model, load_text_model
+from arena.text_models import (
+    as_text,
+    complete,
+    complete_tokens,
+    encode,
+    encode_prompts,
+    load_reward_model,
+    load_text_model,
+    same_tokens,
+)
 from envs.errors import UsageError
 
 Gold = Callable[[str, str], float]
@@ -85,14 +96,14 @@ def evaluate(
     prompts: int = 200,
     max_new_tokens: int = 64,
     seed: int = 0,
-    keep: bool = False,
     progress: Callable[[str, int, int], None] = lambda model, done, total: None,
 ) -> list[Evaluation]:
-    """The reference, the models and best-of-n on the same test prompts; `keep` stores the models' answers.
+    """The reference, the models and best-of-n on the same test prompts; the models' answers are kept in the Store.
 
     At each of `temperatures` the reference answers once more: what can be had by writing what is likelier.
 
-    Raises UsageError where there is nothing to ask or nothing to judge by.
+    Raises UsageError where there is nothing to ask or nothing to judge by, and where a model has other tokens than the
+    reference.
     """
     if gold is None and reward_model is None:
         raise UsageError("nothing to judge by: give a --rubric or a reward model")
@@ -107,14 +118,14 @@ def evaluate(
     yardstick = _answers(base, base, questions, gold, rewarder, max_new_tokens, seed)
     found = [_evaluation(reference, yardstick, None)]
     rivals = _answers(base, base, questions, gold, rewarder, max_new_tokens, seed + 1)
-    if keep:
-        _keep(store, reference, [prompt.id for prompt in asked], yardstick, seed)
+    _keep(store, reference, [prompt.id for prompt in asked], rivals, seed + 1)
     for number, name in enumerate(models):
         progress(name, 1 + number, total)
-        answers = _answers(load_text_model(store, name), base, questions, gold, rewarder, max_new_tokens, seed + 2)
+        model = load_text_model(store, name)
+        same_tokens(base, model, reference, name)
+        answers = _answers(model, base, questions, gold, rewarder, max_new_tokens, seed + 2)
         found.append(_evaluation(name, answers, rivals))
-        if keep:
-            _keep(store, name, [prompt.id for prompt in asked], answers, seed)
+        _keep(store, name, [prompt.id for prompt in asked], answers, seed + 2)
     for number, temperature in enumerate(temperatures):
         name = f"{reference} at {temperature:g}"
         progress(name, 1 + len(models) + number, total)
@@ -212,9 +223,12 @@ def _answers(
     max_new_tokens: int,
     seed: int,
 ) -> Answers:
-    samples = complete(model, prompts, max_new_tokens, seed=seed)
+    tokens = complete_tokens(model, prompts, max_new_tokens, seed=seed)
+    samples = as_text(model, tokens)
     rows = [(prompt, *sample) for prompt, sample in zip(prompts, samples, strict=True)]
-    sequences = encode(base, rows)
+    sequences = make_sequences(
+        encode_prompts(base, prompts, max_new_tokens), tokens, pad_id(base.tokenizer), base.device
+    )
     ratio = completion_log_probs(Scorer(model), sequences) - completion_log_probs(Scorer(base), sequences)
     reward = None if rewarder is None else rewarder.reward(encode(rewarder.model, rows)).cpu().numpy()
     return Answers(samples, _gold(gold, prompts, samples), reward, float(ratio.mean()))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from agents import lens
 from agents.tokenizer import encode_completion, encode_prompt
-from arena.feedback_stages import same_tokens
 from arena.records_lens import LayerTable, Look, RewardParts
 from arena.store import Store
-from arena.text_models import Shelf, complete
+from arena.text_models import Shelf, complete, same_tokens
 
 TOP = 8
 
@@ -28,7 +27,7 @@ def look_inside(
     """
     shelf = shelf or Shelf()
     model, reference = shelf.text(store, model_name), shelf.text(store, reference_name)
-    same_tokens(model, reference, reference_name)
+    same_tokens(model, reference, model_name, reference_name)
     text, ended = complete(model, [prompt], max_new_tokens, greedy=True)[0] if answer is None else (answer, True)
     head = encode_prompt(model.tokenizer, prompt)
     tail = encode_completion(model.tokenizer, text, end=ended)[: model.n_ctx - len(head)]
@@ -40,7 +39,7 @@ def look_inside(
     parts = None
     if reward_model is not None:
         rewarder = shelf.reward(store, reward_model)
-        same_tokens(model, rewarder.model, reward_model)
+        same_tokens(model, rewarder.model, model_name, reward_model)
         parts = _parts(reward_model, lens.attribute_reward(rewarder, head, tail))
     words = lens.token_texts(model, tail)
     return Look(prompt, model_name, reference_name, text, list(zip(words, ratios, strict=True)), tables, parts)

@@ -44,6 +44,7 @@ from arena.text_models import (
     load_reward_model,
     load_text_model,
     reward_files,
+    same_tokens,
     that_fit,
 )
 from envs import helpdesk
@@ -240,7 +241,7 @@ def _rlhf(store: Store, config: Mapping[str, Any], settings: RLHFConfig, seed: i
         reward = token_reward(load_text_reward(config["reward"]), policy)
     else:
         rewarder = load_reward_model(store, config["reward_model"], device)
-        same_tokens(policy, rewarder.model, config["reward_model"])
+        same_tokens(policy, rewarder.model, parent.name, config["reward_model"])
         reward = rewarder.reward
     gold = scorer(config["gold"]) if config["gold"] else None
 
@@ -287,7 +288,7 @@ def _online_dpo(store: Store, config: Mapping[str, Any], settings: OnlineDPOConf
     parent = store.text_model(config["parent"])
     policy, reference = _policy_and_reference(store, parent.name, settings.reference_temperature, device)
     rewarder = load_reward_model(store, config["reward_model"], device)
-    same_tokens(policy, rewarder.model, config["reward_model"])
+    same_tokens(policy, rewarder.model, parent.name, config["reward_model"])
     tokens = _training_prompts(store, config, policy, settings.max_new_tokens)
 
     def log_odds(sequences: Sequences) -> Tensor:
@@ -331,14 +332,6 @@ def _watch(store: Store, policy: TextModel, max_new_tokens: int) -> Callable[[in
         ]
 
     return watch if test else None
-
-
-def same_tokens(policy: TextModel, other: TextModel, name: str) -> None:
-    """Raises UsageError where two models do not share their tokens."""
-    if policy.tokenizer.get_vocab() != other.tokenizer.get_vocab():
-        raise UsageError(
-            f"{name} has another tokenizer than the model to be trained; train one from the same SFT model"
-        )
 
 
 def named_rng(seed: int) -> Any:

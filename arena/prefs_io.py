@@ -66,7 +66,10 @@ def score_rows(store: Store, scores: Iterable[ScoredCompletion]) -> Iterator[Row
 def unlabelled_rows(
     store: Store, annotator: str, proposed_by: Sequence[Proposer] | None = None, split: Split | None = None
 ) -> Iterator[Row]:
-    """The pairs that `annotator` has not labelled, to be labelled elsewhere: fill in `choice` and import the rows."""
+    """The pairs that `annotator` has not labelled, to be labelled elsewhere: fill in `choice` and import the rows.
+
+    `left` says which of `a` and `b` to show on the left: the same side that the label screen would show it on.
+    """
     for pair in store.pairs(proposed_by, annotator, split):
         task = store.pair_task(annotator, pair.id)
         yield {
@@ -74,6 +77,7 @@ def unlabelled_rows(
             "prompt": task.prompt,
             "a": task.text_a,
             "b": task.text_b,
+            "left": task.left,
             "choice": None,
             "strength": 1,
             "annotator": annotator,

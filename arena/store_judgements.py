@@ -77,20 +77,24 @@ class JudgementStore:
         return from_row(Annotator, rows[0])
 
 
-def counts(table: str, alias: str | None = None) -> str:
+def counts(table: str, alias: str | None = None, until: str = "TRUE") -> str:
     """The condition under which a row of labels, rankings or scores has not been undone, nor undoes another.
 
-    The + keeps SQLite from looking such rows up by `undoes`, which nearly all rows have in common.
+    Only rows `later` of which `until` is true undo. The + keeps SQLite from looking such rows up by
+    `undoes`, which nearly all rows have in common.
     """
     row = alias or table
     return f"""+{row}.undoes IS NULL
-        AND NOT EXISTS (SELECT 1 FROM {table} AS later WHERE later.undoes = {row}.id)"""
+        AND NOT EXISTS (SELECT 1 FROM {table} AS later WHERE later.undoes = {row}.id AND {until})"""
 
 
 def annotator_of(
     connection: sqlite3.Connection, name: str, kind: AnnotatorKind = "person", config: Mapping[str, Any] | None = None
 ) -> Annotator:
-    """The annotator of this name, who is added where it is new; a UsageError where the name is another kind's."""
+    """The annotator of this name, who is added where it is new; a UsageError where the name is another kind's.
+
+    A person may go on under the name of an imported annotator.
+    """
     config = dict(config or {})
     name = valid_name(name, "annotator")
     row = connection.execute("SELECT * FROM annotators WHERE name = ?", (name,)).fetchone()
@@ -98,7 +102,8 @@ def annotator_of(
         annotator = Annotator(name, kind, config, created_at=utc_ms())
         return dataclasses.replace(annotator, id=insert(connection, "annotators", annotator))
     annotator = from_row(Annotator, row)
-    if annotator.kind != kind:
+    came_back = (annotator.kind, kind) == ("imported", "person")  # whose answers came in a file labels here, too
+    if annotator.kind != kind and not came_back:
         raise UsageError(f"{name!r} is a {annotator.kind} annotator here; choose another name")
     if annotator.config != config:
         raise UsageError(f"the annotator {name!r} has other settings here; choose another name")

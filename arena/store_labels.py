@@ -29,9 +29,12 @@ from envs.errors import UsageError
 _LABEL_COUNTS = counts("labels")
 _NOT_LABELLED = f"""NOT EXISTS (SELECT 1 FROM labels WHERE labels.pair = pairs.id AND labels.annotator = :annotator
     AND {_LABEL_COUNTS})"""
-_LAST = f"""NOT EXISTS (SELECT 1 FROM labels AS newer WHERE newer.annotator = labels.annotator
-    AND newer.pair = labels.pair AND newer.id > labels.id AND {counts("labels", "newer")})"""
-"""The condition under which an annotator said nothing newer about the same pair."""
+_STANDS = f"""labels.id <= :until AND {counts("labels", until="later.id <= :until")}
+    AND NOT EXISTS (SELECT 1 FROM labels AS newer WHERE newer.annotator = labels.annotator
+        AND newer.pair = labels.pair AND newer.id > labels.id AND newer.id <= :until
+        AND {counts("labels", "newer", "later.id <= :until")})"""
+"""The condition under which a label counted, and nothing newer did, when the row `until` was the newest."""
+_NO_END = 2**63 - 1
 _NEW = f"NOT EXISTS (SELECT 1 FROM labels WHERE labels.pair = pairs.id AND {_LABEL_COUNTS})"
 
 
@@ -88,6 +91,19 @@ class LabelStore(JudgementStore):
             sql = f"SELECT * FROM pairs WHERE {' AND '.join(where)} ORDER BY id LIMIT 1"
             row = connection.execute(sql, values).fetchone()
             return None if row is None else _pair_task(connection, annotator, from_row(Pair, row))
+
+    def is_waiting(self) -> bool:
+        """Whether a pair of a training prompt waits for its first label (those of rankings and repeats do not)."""
+        sql = f"""SELECT 1 FROM pairs JOIN prompts ON prompts.id = prompt AND split = 'train'
+            WHERE proposed_by NOT IN ('rank', 'repeat') AND {_NEW} LIMIT 1"""
+        return bool(self._file.rows(sql))
+
+    def is_paired(self, model: int) -> bool:
+        """Whether an answer of this model (its id) to a training prompt is in a pair."""
+        sql = """SELECT 1 FROM completions JOIN prompts ON prompts.id = completions.prompt AND split = 'train'
+            JOIN pairs ON pairs.prompt = completions.prompt AND completions.id IN (completion_a, completion_b)
+            WHERE model = ? AND completions.run IS NULL LIMIT 1"""
+        return bool(self._file.rows(sql, model))
 
     def pair_task(self, annotator: str, pair: int) -> PairTask:
         """Any pair as it is put before this annotator, labelled or not."""
@@ -163,13 +179,14 @@ class LabelStore(JudgementStore):
         proposed_by: Sequence[Proposer] | None = None,
         skipped: bool = False,
         newest: int | None = None,
+        until: int | None = None,
     ) -> list[LabelledPair]:
         """The labels that count, with their texts, in the order they were given.
 
         Pairs that could not be compared are left out unless they are asked for with `skipped`. With `newest` only so
-        many of the newest come, the newest first.
+        many of the newest come, the newest first; with `until` what counted when the row of that id was the newest.
         """
-        conditions = [_LABEL_COUNTS, _LAST]
+        conditions = [_STANDS]
         conditions += ["labels.annotator = :annotator"] if annotator is not None else []
         conditions += ["split = :split"] if split is not None else []
         conditions += [] if skipped else ["choice <> 'skip'"]
@@ -178,6 +195,7 @@ class LabelStore(JudgementStore):
             "annotator": None if annotator is None else self.annotator(annotator).id,
             "split": split,
             "newest": -1 if newest is None else newest,
+            "until": _NO_END if until is None else until,
         }
         # CROSS JOIN keeps labels outermost: they come in the order of their ids, and a few of them are few look-ups.
         # The columns are the record's fields in their order.
@@ -195,13 +213,28 @@ class LabelStore(JudgementStore):
         with self._file.read() as connection:
             return [LabelledPair(*row) for row in connection.execute(sql, values)]
 
-    def count_labels(self) -> tuple[int, int]:
-        """How many labels count (those of `labels()`), and when the newest of them was given (0: there is none)."""
-        sql = f"""SELECT count(*) AS number, coalesce(max(labels.created_at), 0) AS newest
-            FROM labels CROSS JOIN pairs ON pairs.id = labels.pair
-            WHERE {_LABEL_COUNTS} AND {_LAST} AND choice <> 'skip'"""
+    def count_judgements(self, label: int = 0, scored: int = 0) -> int:
+        """How many labels and scores there are to learn from, of training prompts and not of a curve's annotators.
+
+        Only labels behind the id `label` and scores given after `scored` (milliseconds) count.
+        """
+        mine = """JOIN prompts ON prompts.id = prompt AND split = 'train'
+            JOIN annotators ON annotators.id = annotator AND annotators.name NOT LIKE 'curve-%'"""
+        sql = f"""SELECT (SELECT count(*) FROM labels JOIN pairs ON pairs.id = labels.pair {mine}
+                WHERE labels.id > :label AND {_STANDS} AND choice <> 'skip')
+            + (SELECT count(DISTINCT annotator || ' ' || completion) FROM scores
+                JOIN completions ON completions.id = completion {mine}
+                WHERE scores.created_at > :scored AND {counts("scores")}) AS number"""
+        with self._file.read() as connection:
+            number: int = connection.execute(sql, {"label": label, "scored": scored, "until": _NO_END}).fetchone()[0]
+        return number
+
+    def newest_judgements(self) -> tuple[int, int]:
+        """The id of the newest row of labels, and when the newest of scores came; 0: there is none."""
+        sql = """SELECT (SELECT coalesce(max(id), 0) FROM labels) AS label,
+            (SELECT coalesce(max(created_at), 0) FROM scores) AS scored"""
         row = self._file.rows(sql)[0]
-        return row["number"], row["newest"]
+        return row["label"], row["scored"]
 
 
 def pair_of(connection: sqlite3.Connection, row: Pair) -> Pair:

@@ -144,14 +144,24 @@ class RankingStore(JudgementStore):
             insert(connection, "scores", undone(from_row(CompletionScore, row)))
             return row["completion"]
 
-    def completion_scores(self, annotator: str | None = None, split: Split | None = None) -> list[ScoredCompletion]:
-        """The scores that count, with their texts, in the order they were given."""
-        where = ["TRUE", *(["annotator = :annotator"] if annotator is not None else [])]
-        values = {"annotator": None if annotator is None else self.annotator(annotator).id, "split": split}
+    def completion_scores(
+        self, annotator: str | None = None, split: Split | None = None, until: int | None = None
+    ) -> list[ScoredCompletion]:
+        """The scores that count, with their texts, in the order they were given.
+
+        With `until` (milliseconds since 1970) they are those that counted then.
+        """
+        where = ["created_at <= :until", *(["annotator = :annotator"] if annotator is not None else [])]
+        values = {
+            "annotator": None if annotator is None else self.annotator(annotator).id,
+            "split": split,
+            "until": 2**63 - 1 if until is None else until,
+        }
         sql = f"""SELECT prompts.text AS prompt, completions.text, score, annotators.name AS annotator, completion,
                 prompts.id AS prompt_id, split, milliseconds, scores.created_at
             FROM (SELECT max(id) AS counts FROM scores
-                WHERE {" AND ".join(where)} AND {counts("scores")} GROUP BY annotator, completion)
+                WHERE {" AND ".join(where)} AND {counts("scores", until="later.created_at <= :until")}
+                GROUP BY annotator, completion)
             JOIN scores ON scores.id = counts JOIN completions ON completions.id = scores.completion
             JOIN prompts ON prompts.id = completions.prompt JOIN annotators ON annotators.id = scores.annotator
             WHERE :split IS NULL OR split = :split ORDER BY scores.id"""

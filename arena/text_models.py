@@ -6,18 +6,20 @@ import json
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from agents.decoder import Decoder
+from agents.model_directory import ModelError
 from agents.reward_model import RewardModel
 from agents.sequences import Sequences, make_sequences
 from agents.tokenizer import decode_completion, encode_completion, encode_prompt, pad_id
 from agents.transformer import TextModel, load_model, model_files, model_from_files
 from arena.store import Store
-from envs.errors import ArenaError, UsageError
+from envs.errors import ArenaError, UnknownNameError, UsageError
 
 HEAD_FILE, REPORT_FILE = "reward_head.safetensors", "report.json"
 SAMPLING_BATCH = 128
@@ -107,10 +109,30 @@ def import_model(store: Store, directory: str, name: str | None = None) -> str:
 
 
 def model_named(store: Store, name: str) -> str:
-    """The name of a model in the Store. What is no name but a directory is imported under its own name first."""
-    if name not in {model.name for model in store.text_models()} and Path(name).is_dir():
-        return import_model(store, name)
-    return store.text_model(name).name
+    """The name of a model in the Store. A directory, or a name on the hub, is imported under its own name first, once.
+
+    Raises UsageError where there is no such model, and where another one has that name.
+    """
+    known = {model.name for model in store.text_models()}
+    if name in known:
+        return name
+    own = Path(name).resolve().name
+    if not Path(name).is_dir() and (own in known or get_close_matches(name, known)):
+        raise UnknownNameError("model", name, known)
+    try:
+        model = load_model(name)
+    except ModelError as error:
+        if Path(name).is_dir():
+            raise
+        raise UsageError(f"{UnknownNameError('model', name, known)}; and {error}") from None
+    files = model_files(model)
+    if own not in known:
+        store.add_text_model(own, "imported", files)
+    elif store.text_model_files(own) != files:
+        raise UsageError(
+            f"there is another model {own!r} here; `arena rlhf import {name} --name …` gives this one a name"
+        )
+    return own
 
 
 def export_model(store: Store, name: str, directory: Path) -> list[str]:
@@ -155,6 +177,14 @@ def encode_prompts(model: TextModel, prompts: Sequence[str], max_new_tokens: int
     return found
 
 
+def same_tokens(model: TextModel, other: TextModel, name: str, other_name: str) -> None:
+    """Raises UsageError where two models do not share their tokens."""
+    if model.tokenizer.get_vocab() != other.tokenizer.get_vocab():
+        raise UsageError(
+            f"{other_name} has another tokenizer than {name}; take two models that come from one pre-trained model"
+        )
+
+
 def fits(model: TextModel, prompt: str, max_new_tokens: int) -> bool:
     """Whether a prompt leaves room for a completion."""
     return len(encode_prompt(model.tokenizer, prompt)) + max_new_tokens <= model.n_ctx
@@ -181,10 +211,34 @@ def complete(
     greedy: bool = False,
 ) -> list[tuple[str, bool]]:
     """One (completion, whether it ended by itself) per prompt; the same arguments give the same."""
+    rows = complete_tokens(
+        model, prompts, max_new_tokens,
+        temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, greedy=greedy,
+    )  # fmt: skip
+    return as_text(model, rows)
+
+
+def as_text(model: TextModel, rows: Sequence[Sequence[int]]) -> list[tuple[str, bool]]:
+    """Completions as tokens → (completion, whether it ended by itself)."""
+    return [(decode_completion(model.tokenizer, row), model.tokenizer.eos_token_id in row) for row in rows]
+
+
+def complete_tokens(
+    model: TextModel,
+    prompts: Sequence[str],
+    max_new_tokens: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    greedy: bool = False,
+) -> list[list[int]]:
+    """One completion per prompt as its tokens, EOS included where it ended by itself."""
     generator = torch.Generator(model.device).manual_seed(seed)
     decoder = Decoder(model)
     tokens = encode_prompts(model, prompts, max_new_tokens)
-    found: list[tuple[str, bool]] = []
+    found: list[list[int]] = []
     for start in range(0, len(tokens), SAMPLING_BATCH):
         sample = decoder.sample(
             tokens[start : start + SAMPLING_BATCH],
@@ -195,10 +249,8 @@ def complete(
             generator=generator,
             greedy=greedy,
         )
-        end = model.tokenizer.eos_token_id
-        for row, mask in zip(sample.tokens.tolist(), sample.mask.tolist(), strict=True):
-            kept = [token for token, real in zip(row, mask, strict=True) if real]
-            found.append((decode_completion(model.tokenizer, kept), end in kept))
+        lengths = sample.mask.sum(1).tolist()
+        found += [row[:length] for row, length in zip(sample.tokens.tolist(), lengths, strict=True)]
     return found
 
 

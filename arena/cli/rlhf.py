@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,17 +12,16 @@ from agents.text_configs import HELP_DESK_POSTS
 from arena.cli.errors import INTERRUPTED
 from arena.cli.interrupts import stoppable
 from arena.cli.options import DEFAULT_DB, Db, Json, Seed, group
-from arena.cli.output import clean, duration, print_json, say
+from arena.cli.output import clean, print_json, say
 from arena.cli.progress import Meter
+from arena.cli.rlhf_run import configure, newest, run_training
 from arena.cli.rlhf_text import print_reward
 from arena.store import Store
 from envs.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from arena.feedback import TextProgress
-    from arena.records_text import TextModelKind
 
 app = group("Human feedback: pre-train, fine-tune, label, reward model, PPO and DPO, evaluate, look inside.")
 
@@ -42,6 +41,7 @@ Tokens = Annotated[int, typer.Option("--tokens", metavar="N", min=1, help="Token
 
 @app.command()
 def pretrain(
+    ctx: typer.Context,
     corpus: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="Text files instead of the help desk's posts.")
     ] = None,
@@ -76,14 +76,16 @@ def pretrain(
         paths = [str(path.absolute()) for path in corpus or ()]
         return pretrain_config(configure("pretrain", settings), paths, posts, vocabulary, shape)
 
-    run_training(db, "pretrain", name, config, seed, device, resume, json)
+    run_training(ctx, db, "pretrain", name, config, seed, device, resume, json)
 
 
 @app.command()
 def sft(
+    ctx: typer.Context,
     model: Parent = None,
     demonstrations: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSONL of prompt and response; else the help desk's.")
+        Path | None,
+        typer.Option(metavar="FILE", help="JSONL of prompt and response, added to those here; else the help desk's."),
     ] = None,
     name: Name = None,
     settings: Set = None,
@@ -109,12 +111,44 @@ def sft(
         parent = model_named(store, model or newest(store, "pretrained", "imported"))  # before anything is added
         if demonstrations is not None:
             added = store.add_demonstrations(read_demonstrations(demonstrations), demonstrations.name)
-            say(f"{added:,} new demonstrations")
+            say(f"{added:,} new demonstrations, {len(store.demonstrations('train')):,} to learn from")
         else:
             add_help_desk(store)
         return sft_config(store, configure("sft", settings), parent)
 
-    run_training(db, "sft", name, config, seed, device, resume, json)
+    run_training(ctx, db, "sft", name, config, seed, device, resume, json)
+
+
+@app.command()
+def prompts(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="New prompts, one a line.")] = None,
+    split: Annotated[
+        Literal["train", "test"], typer.Option(metavar="train|test", help="To learn on, or to be judged on only.")
+    ] = "train",
+    db: Db = DEFAULT_DB,
+    json: Json = False,
+) -> None:
+    """Add prompts from a file, to learn on or to be judged on, or count those that are here.
+
+    \b
+    Example:
+      arena rlhf prompts
+      arena rlhf prompts questions.txt --split test
+    """
+    with Store(db, create=False) as store:
+        from arena.text_files import read_lines
+
+        before = {prompt.id: prompt for prompt in store.prompts()}
+        ids = [] if file is None else store.add_prompts(read_lines(file), split, file.name)
+        after = store.prompts()
+    found = {part: sum(prompt.split == part for prompt in after) for part in ("train", "test")}
+    other = sum(number in before and before[number].split != split for number in ids)
+    if json:
+        print_json(found | {"added": len(after) - len(before), "of_the_other_split": other})
+        return
+    if file is not None:
+        say(f"{len(after) - len(before):,} new prompts" + (f"; {other:,} stay in the other split" if other else ""))
+    print(f"{found['train']:,} to learn on, {found['test']:,} to be judged on")
 
 
 @app.command()
@@ -202,6 +236,7 @@ def pairs(
 
 @app.command()
 def reward(
+    ctx: typer.Context,
     model: Parent = None,
     by: By = None,
     tokens: Tokens = 64,
@@ -228,7 +263,7 @@ def reward(
             store, configure("reward", settings), model or newest(store, "sft", "imported"), by, tokens
         )
 
-    done = run_training(db, "reward", name, config, seed, device, resume, json=False, quiet=True)
+    done = run_training(ctx, db, "reward", name, config, seed, device, resume, json=False, quiet=True)
     with Store(db, create=False) as store:
         from arena.text_models import reward_report
 
@@ -238,6 +273,7 @@ def reward(
 
 @app.command()
 def ppo(
+    ctx: typer.Context,
     model: Parent = None,
     reward_model: Annotated[str | None, typer.Option(metavar="NAME", help="Else the newest reward model.")] = None,
     reward: Annotated[
@@ -271,11 +307,12 @@ def ppo(
         start = model or newest(store, "sft", "imported")
         return rlhf_config(store, configure("rlhf", settings), start, completions, judge, reward, gold)
 
-    run_training(db, "rlhf", name, config, seed, device, resume, json, allow_code)
+    run_training(ctx, db, "rlhf", name, config, seed, device, resume, json, allow_code)
 
 
 @app.command()
 def dpo(
+    ctx: typer.Context,
     model: Parent = None,
     by: By = None,
     online: Annotated[
@@ -318,7 +355,7 @@ def dpo(
         judge = reward_model or newest(store, "reward")
         return online_dpo_config(store, configure("online_dpo", settings), start, completions or 4096, judge)
 
-    run_training(db, "online_dpo" if online else "dpo", name, config, seed, device, resume, json)
+    run_training(ctx, db, "online_dpo" if online else "dpo", name, config, seed, device, resume, json)
 
 
 @app.command()
@@ -341,66 +378,5 @@ def status(db: Db = DEFAULT_DB, json: Json = False) -> None:
     for name in found.at_work:
         say(f"at work: {clean(name)}")
     for run in found.unfinished:
-        say(f"unfinished: arena rlhf {run.command} --name {shlex.quote(clean(run.name))} --resume")
+        say(f"unfinished: {clean(shlex.join(['arena', *run.words]))}")
     print(f"\nnext: {clean(found.next)}\n      {clean(found.why)}")
-
-
-def configure(algorithm: str, settings: list[str] | None) -> Any:
-    """An algorithm's settings with what was typed."""
-    from arena.config import apply_sets
-    from arena.feedback_stages import CONFIGS
-
-    return apply_sets(CONFIGS[algorithm](), settings or [])
-
-
-def newest(store: Store, *kinds: TextModelKind) -> str:
-    """The newest model of the first of these kinds that there is one of; UsageError where there is none."""
-    from arena.feedback_status import newest_model
-
-    if found := newest_model(store, *kinds):
-        return found
-    words = {"pretrained": "arena rlhf pretrain", "sft": "arena rlhf sft", "reward": "arena rlhf reward"}
-    made = next((words[kind] for kind in kinds if kind in words), "arena rlhf pretrain")
-    raise UsageError(f"there is no model to begin with yet; `{made}` makes one, or name one")
-
-
-def run_training(
-    db: Path, algorithm: str, name: str | None, config: Any, seed: int, device: str, resume: bool, json: bool,
-    allow_code: bool = False, quiet: bool = False,
-) -> TextProgress:  # fmt: skip
-    """Begin or resume a training, show its progress, print what came of it, leave with 130 where it was stopped."""
-    if resume and name is None:
-        raise UsageError("--resume needs the --name of the run to go on with; `arena rlhf status` shows them")
-    if not resume:
-        from arena.feedback_stages import device_of
-
-        device_of(device)  # before anything is added
-    with Store(db, create=not resume) as store:
-        from arena.feedback import resume_text, train_text
-        from arena.feedback_demo import training_line
-        from arena.feedback_status import ALGORITHMS
-
-        last: TextProgress | None = None
-        with stoppable() as should_stop, Meter() as meter:
-            reports: Iterator[TextProgress]
-            if resume:
-                reports = resume_text(store, name or "", allow_code=allow_code, should_stop=should_stop)
-            else:
-                reports = train_text(
-                    store, name, algorithm, config(store), seed=seed, device=device, should_stop=should_stop
-                )
-            for last in reports:
-                meter.update(last.run, last.step, last.total, training_line(last))
-        assert last is not None
-        run = store.run(last.run)
-    if last.state != "finished":
-        words = ["arena", "rlhf", ALGORITHMS[run.algorithm], "--name", run.name, "--resume"]
-        words += [] if db == DEFAULT_DB else ["--db", str(db)]
-        say(f"go on with: {clean(shlex.join(words))}")
-        raise typer.Exit(INTERRUPTED if should_stop() else 1)
-    if json:
-        print_json({"run": run, "model": last.model, "metrics": dict(last.values)})
-    elif not quiet:
-        steps = f"step {run.step:,} of {run.total_steps:,} in {duration(run.seconds)}"
-        print(f"{clean(run.name)}: {steps}; {training_line(last)}")
-    return last

@@ -15,7 +15,8 @@ from arena.cli.interrupts import stoppable
 from arena.cli.options import DEFAULT_DB, Db, Json, Seed
 from arena.cli.output import clean, duration, number, print_json, print_table, say, when
 from arena.cli.progress import Meter
-from arena.cli.rlhf import Tokens, app, newest
+from arena.cli.rlhf import Tokens, app
+from arena.cli.rlhf_run import newest
 from arena.cli.rlhf_text import accuracy
 from arena.store import Store
 from envs.errors import UsageError

@@ -57,8 +57,9 @@ def test_the_whole_way(tmp_path: Path) -> None:
     assert [model["kind"] for model in json.loads(run(db, "models", "--json"))] == [
         "pretrained", "sft", "reward", "rlhf", "rlhf", "dpo", "dpo",
     ]  # fmt: skip
-    with Store(db) as store:
-        store.add_prompts(["my lamp hums, what now?"], "test")
+    (tmp_path / "questions.txt").write_text("my lamp hums, what now?\n")
+    assert "1 new prompts" in run(db, "prompts", str(tmp_path / "questions.txt"), "--split", "test")
+    assert json.loads(run(db, "prompts", "--json"))["test"] == 1
     found = json.loads(run(db, "eval", "--rubric", "polite", "--tokens", "6", "--json"))
     assert [each["model"] for each in found["models"]] == ["sft-1", "stops", "dpo-2", "best of 4"]
     run(db, "eval", "stops", "--person", "--tokens", "6")
@@ -98,6 +99,8 @@ def test_errors_are_one_line_and_change_nothing(tmp_path: Path, tiny_model: Tiny
     assert "no model to begin with" not in run(db, "dpo", code=2)
     assert "did you mean model" in run(db, "sample", "--model", "modle", code=2)
     assert "--resume needs" in run(db, "ppo", "--resume", code=2)
+    more = ["--name", "x", "--resume", "--completions", "8", "--set", "kl_coef=1"]
+    assert "leave out --completions, --set" in run(db, "ppo", *more, code=2)
     (tmp_path / "model" / "model.safetensors").unlink()
     (tmp_path / "model" / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     assert "pickle" in run(db, "import", str(tmp_path / "model"), "--name", "other", code=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,16 +17,11 @@ from agents.feedback_configs import DPOConfig, OnlineDPOConfig, RewardConfig, RL
 from agents.reward_model import Comparison
 from agents.scoring import model_state, sharpen
 from agents.text_configs import PretrainConfig, SFTConfig
-from agents.transformer import TextModel, model_files
-from arena import feedback, feedback_eval, feedback_stages
-from arena.annotators import Simulation, annotate, scorer
-from arena.comparisons import gather, selected, selection, soft_target, training_labels
-from arena.curve_points import kept_curves
-from arena.feedback_curve import BEST_OF, measure
-from arena.feedback_demo import JOBS, DemoStep, Plan, is_complete, results, run_demo, small_plan
+from agents.transformer import TextModel, model_files, save_model
+from arena import feedback, feedback_stages
+from arena.comparisons import gather, selected, selection, soft_target
+from arena.feedback_demo import Plan, small_plan
 from arena.feedback_lens import look_inside
-from arena.feedback_status import feedback_status, newest_model, newest_of_each
-from arena.records_text import Completion, Label, Pair
 from arena.reward_reports import held_out_report
 from arena.store import Store
 from arena.text_models import export_model, import_model, load_reward_model, load_text_model, reward_report
@@ -42,23 +35,8 @@ PROMPTS = [f"one two {word}" for word in ("three", "four", "five", "six", "seven
 
 
 @pytest.fixture
-def store(tmp_path: Path, tiny_model: Tiny) -> Iterator[Store]:
-    """A model `sft`, eight prompts with four completions each, labelled by who likes full stops."""
-    with Store(tmp_path / "league.db") as store:
-        store.add_text_model("sft", "sft", model_files(tiny_model(0)))
-        ids = store.add_prompts(PROMPTS, "train")
-        store.add_prompts(["four five", "six seven"], "test")
-        rng = np.random.default_rng(0)
-        rows = []
-        for prompt in ids:
-            for stops in range(4):
-                words = [*rng.choice(["one", "two", "six"], 3), *["."] * stops]
-                rows.append(Completion(prompt, " ".join(rng.permutation(words))))
-        made = store.add_completions(rows)
-        chosen = [Pair(p, made[4 * i + a], made[4 * i + b]) for i, p in enumerate(ids) for a, b in ((0, 3), (2, 1))]
-        pairs = store.add_pairs(chosen)
-        store.add_labels("anna", [Label(pair, 0, "a" if n % 2 else "b") for n, pair in enumerate(pairs)])
-        yield store
+def store(labelled: Store) -> Store:
+    return labelled
 
 
 def finish(reports: Iterator[feedback.TextProgress]) -> feedback.TextProgress:
@@ -254,11 +232,16 @@ def test_what_was_trained_but_not_kept_is_kept_on_resuming(store: Store, monkeyp
 def test_labels_that_come_later_do_not_belong_to_a_run(store: Store) -> None:
     chosen = selection(store, ["anna"])
     pair = store.pairs()[0].id
+    before = store.labels()
+    (first, *_) = store.completions(prompt=store.prompts("train")[0].id)
     store.add_label(pair, "ben", "tie")
     store.add_label(pair, "anna", "tie")
+    store.undo_label("anna")
+    store.undo_label("anna")
+    store.add_score(first.id, "anna", 7)
+    assert len(store.labels("anna")) == len(before) - 1
     labels, scores = selected(store, chosen)
-    assert {label.annotator for label in labels} == {"anna"}
-    assert all(label.label <= chosen["until"] for label in labels)
+    assert labels == before, "what was corrected and undone since stands in the run as it stood"
     assert scores == []
     with pytest.raises(UnknownNameError, match="did you mean anna"):
         selection(store, ["ana"])
@@ -296,6 +279,10 @@ def test_sampling_goes_on_where_it_was(store: Store) -> None:
     assert len(made) == 16
     assert len({row.text for row in made}) > 8
     assert list(feedback.sample_completions(store, "sft", ids, sampling)) == [(8, 8)]
+    list(feedback.sample_completions(store, "sft", ids[:3], dataclasses.replace(sampling, each=3)))
+    now = store.completions(model=store.text_model("sft").id)
+    assert len(now) == 19, "only what is missing is drawn"
+    assert {row.text for row in now[16:]} - {row.text for row in made}, "and it is drawn anew"
 
 
 def test_what_cannot_be_trained_is_one_line_and_leaves_nothing(store: Store) -> None:
@@ -329,145 +316,28 @@ def test_stored_code_runs_only_where_that_is_said(
     assert finish(feedback.resume_text(store, "mine", allow_code=True)).state == "finished"
 
 
-def test_models_go_out_and_come_in(store: Store, tmp_path: Path) -> None:
+def test_models_go_out_and_come_in(
+    store: Store, tiny_model: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     export_model(store, "sft", tmp_path / "out")
     with pytest.raises(UsageError, match="there already"):
         export_model(store, "sft", tmp_path / "out")
     assert import_model(store, str(tmp_path / "out"), "back") == "back"
     assert weights(store, "back") == weights(store, "sft")
     assert store.text_model("back").kind == "imported"
-    assert feedback.model_named(store, str(tmp_path / "out")) == "out"
+    for _ in range(2):
+        assert feedback.model_named(store, str(tmp_path / "out")) == "out", "once"
+    other = tmp_path / "elsewhere" / "out"
+    save_model(tiny_model(5), other)
+    with pytest.raises(UsageError, match="there is another model 'out' here"):
+        feedback.model_named(store, str(other))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UsageError, match=r"unknown model 'nobody/knows'.*is no directory"):
+        feedback.model_named(store, "nobody/knows")
     (tmp_path / "out" / "model.safetensors").unlink()
     with pytest.raises(ArenaError, match="missing"):
         import_model(store, str(tmp_path / "out"), "again")
     assert {model.name for model in store.text_models()} == {"sft", "back", "out"}
-
-
-def test_win_rates_count_ties_as_half() -> None:
-    found = feedback_eval.win_rate(np.array([1.0, 2.0, 3.0, 0.0]), np.array([0.0, 2.0, 1.0, 5.0]))
-    assert (found.share, found.ties, found.comparisons) == (0.625, 0.25, 4)
-    assert found.low < 0.625 < found.high
-    assert feedback_eval.diversity(["a b a b", "a b"]) == pytest.approx(2 / 4)
-
-
-@pytest.mark.slow
-def test_evaluation_judges_and_a_person_judges_blind(store: Store, tiny_model: Tiny) -> None:
-    store.add_text_model("other", "rlhf", model_files(tiny_model(1)), store.text_model("sft").id)
-    gold = scorer("agents.rewards:full_stops")
-    found = feedback_eval.evaluate(
-        store, ["other", "sft"], "sft", gold=gold, reward_model=None, max_new_tokens=8, temperatures=(0.1,)
-    )
-    assert [each.model for each in found] == ["sft", "other", "sft", "sft at 0.1"]
-    assert abs(found[3].kl) > 0.1, "another distribution than the reference's own"
-    assert found[0].kl == found[2].kl == pytest.approx(0, abs=1e-4)
-    assert found[1].wins_gold is not None
-    assert found[1].wins_gold.comparisons == 2
-    made = feedback_eval.blind_pairs(store, "other", "sft", 2, 8)
-    assert made == 2
-    assert feedback_eval.blind_pairs(store, "other", "sft", 2, 8) == 0, "once"
-    other = store.text_model("other").id
-    of = {row.id: row.model for row in store.completions(split="test")}
-    for pair in store.pairs(("evaluation",)):
-        store.add_label(pair.id, "dora", "a" if of[pair.completion_a] == other else "b")
-    assert feedback_eval.person_wins(store, "other", "sft")["dora"].share == 1.0
-    assert feedback_eval.person_wins(store, "sft", "other")["dora"].share == 0.0
-
-
-@pytest.mark.slow
-def test_status_leads_round_by_round(tmp_path: Path, tiny_model: Tiny, store: Store) -> None:
-    with Store(tmp_path / "new.db") as empty:
-        assert feedback_status(empty).next == "arena rlhf pretrain"
-        empty.add_text_model("base", "pretrained", model_files(tiny_model(0)))
-        assert feedback_status(empty).next == "arena rlhf sft"
-    assert feedback_status(store).next == "arena label"
-    annotate(store, "robot", Simulation("polite", ties=0.0))
-    finish(feedback.train_text(store, "judge", "reward", feedback.reward_config(store, REWARD, "sft", None, 8)))
-    assert feedback_status(store).next == "arena rlhf ppo"
-    config = feedback.rlhf_config(store, PPO, "sft", 16, reward_model="judge")
-    reports = feedback.train_text(store, "better", "rlhf", config)
-    next(reports)
-    found = feedback_status(store)
-    assert (found.at_work, found.unfinished, found.words) == (["better"], [], [])
-    assert (found.next, found.why) == ("arena runs show better", "better is at work")
-    reports.close()
-    found = feedback_status(store)
-    assert found.at_work == []
-    assert found.next == "arena rlhf ppo --name better --resume"
-    finish(feedback.resume_text(store, "better"))
-    assert feedback_status(store).next == "arena rlhf eval better"
-
-
-def _until(store: Store, plan: Plan, jobs: list[str], count: int) -> Iterator[DemoStep]:
-    """Steps of the demonstration, which is asked to stop when so many have been made in all."""
-    made = [len(jobs)]
-    for step in run_demo(store, plan, should_stop=lambda: made[0] >= count):
-        made[0] += 1
-        yield step
-
-
-@pytest.mark.slow
-def test_the_demonstration_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
-    plan = Plan(
-        posts=300, demonstrations=60, prompts=20, labels=20, completions=32, max_new_tokens=16,
-        test_prompts=6,
-        shape={"n_layer": 2, "n_head": 2, "d_model": 32, "n_ctx": 128}, pretrain=PretrainConfig(epochs=1.0),
-        sft=SFTConfig(epochs=1.0), reward=REWARD, rlhf=PPO, dpo=DPOConfig(num_epochs=1),
-        online_dpo=ONLINE,
-    )  # fmt: skip
-    jobs: list[str] = []
-    with Store(tmp_path / "demo.db") as store:
-        for _ in range(40):
-            before = len(jobs)
-            jobs += [step.job for step in _until(store, plan, jobs, before + 3)]
-            if is_complete(store):
-                break
-        assert is_complete(store)
-        assert list(dict.fromkeys(jobs)) == list(JOBS)
-        found = results(store, plan)
-        assert [each.model for each in found.evaluations] == [
-            "sft",
-            "ppo",
-            "dpo",
-            "online-dpo",
-            "sft at 0.5",
-            "best of 4",
-        ]
-        assert set(found.answers) == {"pretrain", "sft", "dpo", "online-dpo", "ppo"}
-        assert found.figures["held_out/bits_per_byte"] > found.figures["held_out/bits_per_byte_bound"] > 0
-        json.dumps(dataclasses.asdict(found))
-        assert store.check() == []
-
-
-@pytest.mark.slow
-def test_the_curve_has_every_method_and_is_measured_once(store: Store) -> None:
-    arguments: Any = (store, "sft", "agents.rewards:full_stops", [12], 128, 2, 0.1, 8, 0)
-    found = measure(*arguments)
-    assert {point.method for point in found} == {"ppo", "dpo", "sft", *(f"best of {n}" for n in BEST_OF)}
-    assert all(point.labels == 12 for point in found)
-    by_method = {point.method: point for point in found}
-    assert by_method["best of 4"].kl == pytest.approx(np.log(4) - 3 / 4)
-    assert by_method["sft"].kl == pytest.approx(0, abs=1e-4)
-    assert by_method["best of 32"].proxy >= by_method["best of 2"].proxy
-    models = len(store.text_models())
-    assert measure(*arguments) == found
-    assert len(store.text_models()) == models
-    kept = kept_curves(store)
-    assert list(kept) == ["12 labels"]
-    assert set(kept["12 labels"]) == set(found)
-    # Nothing else takes what a curve made, and a curve of other settings does not go on with it.
-    assert (newest_model(store, "rlhf"), newest_model(store, "reward"), newest_model(store, "sft")) == (
-        None,
-        None,
-        "sft",
-    )
-    assert {label.annotator for label in training_labels(store, None)} == {"anna"}
-    assert feedback_status(store).counts["models"] == 1
-    assert [model.name for model in newest_of_each(store)] == ["sft"]
-    for place, other in ((6, 0.2), (4, 136)):
-        changed = [*arguments]
-        changed[place] = other
-        with pytest.raises(UsageError, match="give another --seed"):
-            measure(*changed)
 
 
 def test_load_refuses_the_wrong_kind(store: Store, tiny_model: Tiny) -> None:

@@ -155,6 +155,7 @@ def test_pairs_are_labelled_elsewhere_and_come_back(store: Store) -> None:
     rows = list(unlabelled_rows(store, "Bob"))
     assert [(row["pair"], row["choice"]) for row in rows] == [(pairs[2], None), (pairs[3], None)]
     assert take(store, text_of(rows)) == ImportCounts(0, 0, 0, 0, 0, 0), "not answered yet: nothing to add"
+    assert [row["left"] for row in rows] == [store.pair_task("Bob", pair).left for pair in pairs[2:]]
     rows[0]["choice"], rows[0]["strength"] = "b", 2
     rows[1] |= {"a": rows[1]["b"], "b": rows[1]["a"], "choice": "a", "left": "a"}  # somebody turned it round
     assert take(store, text_of(rows)).labels == 2
@@ -177,6 +178,8 @@ def test_whose_labels_they_are_can_be_said(store: Store) -> None:
     rows = [{"prompt": "p", "a": "x", "b": "y", "choice": "tie", "annotator": "Bob"}]
     take(store, text_of(rows))
     assert store.annotator("Bob").kind == "person", "a known person's labels from elsewhere are that person's"
+    store.add_label(store.pairs()[0].id, "study", "b")
+    assert len(store.labels("study")) == 1, "and whose labels came from elsewhere may label here"
     with pytest.raises(UsageError, match="will not do"):
         take(store, text_of(rows), annotator="a\x1b")
 

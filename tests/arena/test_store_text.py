@@ -131,7 +131,7 @@ def test_counts_are_those_of_the_lists(store: Store) -> None:
     one, two, three, _ = store.add_completions(rows)
     first = store.add_pairs([Pair(asked, one, two)])[0]
     second = store.add_pairs([Pair(asked, two, three)])[0]
-    assert store.count_labels() == (0, 0)
+    assert store.count_judgements() == 0
     for pair, choice in ((first, "a"), (first, "b"), (second, "skip")):
         store.add_label(pair, "ann", choice)
     store.add_label(second, "bob", "a")
@@ -147,7 +147,7 @@ def test_counts_are_those_of_the_lists(store: Store) -> None:
         "pairs": len(store.pairs()),
     }
     (label,) = store.labels()
-    assert store.count_labels() == (1, label.created_at)
+    assert (store.count_judgements(), store.count_judgements(label.label)) == (1, 0)
     assert [row.text for row in store.completions(model=model, split="train", limit=2)] == ["a", "b"]
 
 

@@ -206,7 +206,7 @@ async def test_one_prompts_answers_change(app: ArenaApp) -> None:
         screen = await open_lab(pilot)
         await choose(pilot, screen, "dpo-1")
         await pilot.press("a")
-        await sees(pilot, "answers are kept of PPO's runs")
+        await sees(pilot, "answers are kept of runs of PPO")
         await choose(pilot, screen, "ppo-1")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, SamplesScreen) and "prompt 1 of 1" in shown(app))

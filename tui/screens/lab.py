@@ -359,8 +359,8 @@ class LabScreen(LiveScreen):
         from tui.screens.samples import SamplesScreen
 
         row = self.row
-        if row is None or row.run is None or row.kind != "rlhf":
-            self._say("answers are kept of PPO's runs: choose one")
+        if row is None or row.run is None or row.kind not in ("rlhf", "online_dpo"):
+            self._say("answers are kept of runs of PPO and online DPO: choose one")
         else:
             self.app.push_screen(SamplesScreen(row.name))
 
