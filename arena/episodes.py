@@ -180,6 +180,7 @@ class Recorder:
             opening_plies=opening_plies,
             rated=rated,
             forfeit=None if why == RESIGNED else why[:MAX_FORFEIT],
+            backend=spec.backend,
         )
 
 
@@ -296,10 +297,17 @@ def _resimulate(episodes: Sequence[Episode]) -> list[Verification]:
         )
         if problems:
             at, problem = min(problems, key=lambda p: p[0])
-            verdicts.append(Verification(episode.id, False, at, f"step {at}: {problem}"))
+            verdicts.append(Verification(episode.id, False, at, f"step {at}: {problem}{_elsewhere(spec, episode)}"))
         else:
             verdicts.append(Verification(episode.id, True))
     return verdicts
+
+
+def _elsewhere(spec: GameSpec, episode: Episode) -> str:
+    """Where the game was played by another package or ROM than is here: both."""
+    if episode.backend is None or episode.backend == spec.backend:
+        return ""
+    return f"; it was played by {episode.backend or 'Arena'}, here is {spec.backend or 'Arena'}"
 
 
 def _chain_problems(chain: bytes, episode: Episode) -> list[tuple[int, str]]:
@@ -359,6 +367,7 @@ def frames(episode: Episode, seat: int | None = None) -> Iterator[Frame]:
             if turn.legal_action_mask is not None and not bool(check_legal(turn, action.unsqueeze(0)).all()):
                 raise IllegalActionError(
                     f"episode {episode.id}, step {ply}: action {action.tolist()} is not legal there"
+                    f"{_elsewhere(env.spec, episode)}"
                 )
             playing = [(s, a) for s, a in zip(turn.player[0].tolist(), action.tolist(), strict=True) if s >= 0]
             last = {s: names[a] if (names := env.names(s)) else str(a) for s, a in playing}

@@ -222,6 +222,8 @@ _LEAGUES = (
 
 _FORFEITS = ("ALTER TABLE episodes ADD COLUMN forfeit TEXT CHECK (forfeit IS NULL OR reason = 'resigned')",)
 
+_BACKENDS = ("ALTER TABLE episodes ADD COLUMN backend TEXT",)
+
 SCORE_TOTALS = """SELECT game, version, agent, count(*), total(reward), total(reward * reward), max(reward), sum(length)
     FROM episode_players JOIN episodes ON episodes.id = episode WHERE score IS NULL AND rated
     GROUP BY game, version, agent"""
@@ -255,6 +257,7 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0003_leagues", _LEAGUES),
     ("0004_forfeits", _FORFEITS),
     ("0005_score_totals", _SCORE_TOTALS),
+    ("0006_backends", _BACKENDS),
 )
 """(name, SQL statements), in the order in which they are applied."""
 

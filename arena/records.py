@@ -156,6 +156,7 @@ class Episode:
 
     `players` has one entry per seat, in the order of the seats (the Store numbers them); it is a table of its own.
     `forfeit` says what a player who "resigned" did in place of a move: "timeout: …", "crash: …", "illegal: …".
+    `backend` is `GameSpec.backend` where it was played (None: unknown, as in old leagues).
     """
 
     game: str
@@ -174,6 +175,7 @@ class Episode:
     id: int = 0
     created_at: int = 0
     forfeit: str | None = None
+    backend: str | None = None
 
 
 def ending(episode: Episode) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,15 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # pictures are drawn into mem
 Array = NDArray[Any]
 Seen = tuple[Array, Array | None, Array]
 """Observation [N, K, *obs], legal actions [N, K, A] (None: continuous), player [N, K]; without N for one game."""
+
+
+@cache
+def backend(package: str, rom: str | Path | None = None) -> str:
+    """What `GameSpec.backend` says of a game that an installed package plays, with the ROM that it plays."""
+    said = f"{package} {version(package)}"
+    if rom is None:
+        return said
+    return f"{said}, ROM md5 {hashlib.md5(Path(rom).read_bytes(), usedforsecurity=False).hexdigest()}"
 
 
 class WrappedGame(ABC):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from envs import chance
-from envs.adapter import AdapterEnv, Array, WrappedGame
+from envs.adapter import AdapterEnv, Array, WrappedGame, backend
 from envs.errors import MissingPackageError, UnknownNameError
 from envs.paddles import Aim
 from envs.pictures import half_blocks
@@ -105,6 +105,7 @@ def _spec(variant: Variant, options: dict[str, Any], rom: Path) -> GameSpec:
         max_steps=-(-MAX_FRAMES // options["frame_skip"]),
         frames=options["stack"],
         scale=255.0,
+        backend=backend("ale-py", rom),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from gymnasium import error
 
-from envs.adapter import AdapterEnv, Array, WrappedGame
+from envs.adapter import AdapterEnv, Array, WrappedGame, backend
 from envs.errors import MissingPackageError, UnknownNameError, UsageError
 from envs.pictures import half_blocks, text_lines
 from envs.rendering import Drawing
@@ -62,6 +62,7 @@ class GymnasiumGame(WrappedGame):
             action_shape=self._action.shape,
             action_low=self._action.low,
             action_high=self._action.high,
+            backend=backend("gymnasium"),
         )
 
     def reset(self, seed: int) -> None:

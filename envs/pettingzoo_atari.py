@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from envs.adapter import AdapterEnv, Array, WrappedGame
+from envs.adapter import AdapterEnv, Array, WrappedGame, backend
 from envs.atari import INSTALL_ROMS, SIZE, button_keys, shrink
 from envs.atari_sides import SIDES, Frames, turned_actions
 from envs.errors import MissingPackageError, UsageError
@@ -88,6 +88,7 @@ class AtariPlayers(WrappedGame):
             max_steps=-(-self._env.max_cycles // self._frame_skip),
             frames=1 if self._side is None else self._depth,
             scale=255.0,
+            backend=backend("multi-agent-ale-py", self._env.rom_path),
         )
         self._aim = Aim(self.spec.game, self.spec.action_names)
 

@@ -19,7 +19,7 @@ import pettingzoo
 import torch
 from pettingzoo.env_registry.exceptions import FailedToImport
 
-from envs.adapter import AdapterEnv, Array, WrappedGame
+from envs.adapter import AdapterEnv, Array, WrappedGame, backend
 from envs.errors import MissingPackageError, UnknownNameError, UsageError
 from envs.pettingzoo_drawings import DRAWERS, draw_any
 from envs.protocol import VecEnv
@@ -100,6 +100,7 @@ class _PettingZooGame(WrappedGame):
             action_shape=self._actions[0].shape,
             action_low=self._actions[0].low,
             action_high=self._actions[0].high,
+            backend=backend("pettingzoo"),
         )
 
     def _write(self, seen: Any, info: Mapping[str, Any], player: int, observation: Array, mask: Array | None) -> None:

@@ -85,6 +85,7 @@ class GameSpec:
         opening_plies: how many random plies a match's sampled opening has (0: the seed alone varies the game).
         frames: how many pictures, the oldest first, an observation's channels are; each step adds one. 1: no stack.
         scale: what a uint8 observation is divided by before a network (255 for pixels, 1 for planes).
+        backend: whose rules are played, "ale-py 0.11.2, ROM md5 …"; empty for Arena's own.
     """
 
     game: str
@@ -104,6 +105,7 @@ class GameSpec:
     action_shape: tuple[int, ...] = ()
     action_low: float = -1.0
     action_high: float = 1.0
+    backend: str = ""
 
     @property
     def shows_ends(self) -> bool:

@@ -295,6 +295,7 @@ def summary(episode: Episode, names: Sequence[str]) -> dict[str, object]:
         "opening_plies": episode.opening_plies,
         "reason": episode.reason,
         "forfeit": episode.forfeit,
+        "backend": episode.backend,
         "rated": episode.rated,
         "match": episode.match,
         "created_at": episode.created_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sqlite3
 from collections.abc import Callable
 from hashlib import blake2b
@@ -150,6 +151,24 @@ def test_the_last_hash_is_covered_too(store: Store) -> None:
     episode = play(store, "tic_tac_toe")[0]
     (found,) = verify_batch([dataclasses.replace(episode, chain=flip(episode.chain, len(episode.chain) - 1))])
     assert found.step == episode.length
+
+
+@pytest.mark.parametrize(
+    ("game", "backend"),
+    [
+        ("gym/FrozenLake-v1", r"gymnasium \d.*"),
+        ("ALE/Freeway-v5", r"ale-py \d.*, ROM md5 [0-9a-f]{32}"),
+        ("gridworld/cliff", ""),
+    ],
+)
+def test_whose_rules_were_played_is_kept_and_named(store: Store, game: str, backend: str) -> None:
+    evaluate(store, game, resolve(store, game, "random"), episodes=1)
+    (episode,) = store.episodes(game)
+    assert episode.backend is not None
+    assert re.fullmatch(backend, episode.backend)
+    assert verify_batch([episode])[0].ok
+    elsewhere = dataclasses.replace(episode, backend="ale-py 0.1, ROM md5 0", chain=flip(episode.chain, 9))
+    assert "it was played by ale-py 0.1, ROM md5 0, here is " in verify_batch([elsewhere])[0].problem
 
 
 def test_impossible_actions_are_reported(store: Store) -> None:

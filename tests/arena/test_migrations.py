@@ -77,11 +77,14 @@ def test_episodes_of_older_leagues_are_in_the_score_table(monkeypatch: pytest.Mo
         values = (agent, game, f"agent-{agent}")
         connection.execute("INSERT INTO agents VALUES (?, ?, ?, 'human', '', NULL, NULL, NULL, NULL, 0)", values)
 
-    def play(episode: int, game: str, agent: int, reward: float, score: float | None = None, rated: int = 1) -> None:
+    def play(
+        episode: int, game: str, agent: int, reward: float, score: float | None = None, rated: int = 1, later: str = ""
+    ) -> None:
         connection.execute("INSERT INTO matches VALUES (?, ?, 'play', '{}', NULL, NULL, NULL, 0)", (episode, game))
         values = (episode, episode, game, 10 * episode, rated)
         connection.execute(
-            "INSERT INTO episodes VALUES (?, ?, 0, 0, ?, 1, 0, 0, ?, x'', x'', 'terminated', ?, 0, NULL)", values
+            f"INSERT INTO episodes VALUES (?, ?, 0, 0, ?, 1, 0, 0, ?, x'', x'', 'terminated', ?, 0, NULL{later})",
+            values,
         )
         connection.execute("INSERT INTO episode_players VALUES (?, 0, ?, ?, ?)", (episode, agent, reward, score))
 
@@ -94,6 +97,6 @@ def test_episodes_of_older_leagues_are_in_the_score_table(monkeypatch: pytest.Mo
     totals = "SELECT * FROM score_totals ORDER BY agent"
     before = [("alone", 1, 1, 1, 3.0, 9.0, 3.0, 10), ("alone", 1, 2, 2, 6.0, 50.0, 7.0, 50)]
     assert connection.execute(totals).fetchall() == before
-    play(6, "alone", 1, -2.0)
-    play(7, "alone", 1, 100.0, rated=0)
+    play(6, "alone", 1, -2.0, later=", NULL")
+    play(7, "alone", 1, 100.0, rated=0, later=", NULL")
     assert connection.execute(totals).fetchall() == [("alone", 1, 1, 2, 1.0, 13.0, 3.0, 70), before[1]]
