@@ -166,14 +166,18 @@ class Learner:
         return QPolicy(network, self.config.final_epsilon, self.config.reward_scale)
 
     def restart_games_if_due(self) -> None:
-        """At the start, and where new opponents are due, all games start anew; what was pending is forgotten."""
+        """At the start, and where new opponents are due, all games begin anew."""
         renews = self.self_play.renews(self.previous_step, self.step)
         if renews:
             self.self_play.renew(self.network)
         if renews or self.step == 0:
-            self.turn = self.env.reset(fresh_seeds(self.rng, self.env.num_envs).to(self.env.device))
-            self.tally.restart()
-            self.pending.waiting.zero_()
+            self.begin_games()
+
+    def begin_games(self) -> None:
+        """Begin all games anew; what was pending is forgotten."""
+        self.turn = self.env.reset(fresh_seeds(self.rng, self.env.num_envs).to(self.env.device))
+        self.tally.restart()
+        self.pending.waiting.zero_()
 
     def report(self) -> dict[str, float]:
         """The charts and losses since the last report."""
@@ -192,7 +196,12 @@ class Learner:
         return PolicyWeights("dqn", dataclasses.asdict(self.config), tensors)
 
     def pack(self) -> TrainingState:
-        """Everything that the next step depends on. Taken at reports, where no sums are open."""
+        """Everything that the next step depends on. Taken at reports, where no sums are open.
+
+        Games that `load` could not go on with begin anew, here as there.
+        """
+        if not self.env.exact:
+            self.begin_games()
         pool, pool_meta = self.self_play.state()
         memory, memory_meta = self.buffer.state()
         games = {
@@ -228,7 +237,7 @@ class Learner:
         self.rng = unpack_rng(meta["rng"])
         self.self_play.load(self.network, tensors, meta["pool"])
         self.turn = self.env.load(unpack("env", tensors))
-        if not self.env.exact:  # which begins new games
+        if not self.env.exact:  # which began new games, as states of older versions do not say
             self.tally.restart()
             self.pending.waiting.zero_()
 

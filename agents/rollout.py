@@ -161,10 +161,14 @@ class Games:
         if renews:
             self.self_play.renew(network)
         if renews or self.step == 0:
-            self.turn = self.env.reset(fresh_seeds(self.rng, self.env.num_envs).to(self.env.device))
-            self.tally.restart()
-            self.discounted_return.zero_()
+            self.begin_games()
         self.previous_step = self.step
+
+    def begin_games(self) -> None:
+        """Begin all games anew."""
+        self.turn = self.env.reset(fresh_seeds(self.rng, self.env.num_envs).to(self.env.device))
+        self.tally.restart()
+        self.discounted_return.zero_()
 
     def finish_rollout(self, figures: Mapping[str, Tensor | float] | None = None) -> dict[str, float]:
         """The `charts/…` of the games that ended, these figures, and `charts/SPS` of the rollout that began last, its
@@ -187,7 +191,9 @@ class Games:
         return checkpoint_steps > 0 and self.previous_step // checkpoint_steps != self.step // checkpoint_steps
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """(tensors, plain values) for `load`."""
+        """(tensors, plain values) for `load`. Games that it could not go on with begin anew, here as there."""
+        if not self.env.exact:
+            self.begin_games()
         pool, pool_meta = self.self_play.state()
         own = {
             "generator": pack_generator(self.generator),
@@ -210,7 +216,7 @@ class Games:
         self.sample_size = meta.get("sample_size", self.sample_size)
         self.self_play.load(network, tensors, meta["pool"])
         self.turn = self.env.load(unpack("env", tensors))
-        if not self.env.exact:  # which begins new games
+        if not self.env.exact:  # which began new games, as states of older versions do not say
             self.tally.restart()
             self.discounted_return.zero_()
 

@@ -28,6 +28,7 @@ ACTOR_CRITIC = {
 PPO = ACTOR_CRITIC | {"num_epochs": 2, "num_minibatches": 2}
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True, "random_plies": 0}
 AZ = ACTOR_CRITIC | {"simulations": 4, "batch_size": 16, "window": 300, "passes": 1.0}
+PIXELS = {"num_envs": 4, "network": "dqn2013", "hidden_size": 16}
 TABLE = {"report_steps": 200, "num_envs": 4}
 CASES = [
     ("ppo", "tic_tac_toe", PPO),
@@ -42,6 +43,12 @@ CASES = [
     ("dqn", "tic_tac_toe", DQN),
     ("dqn", "gridworld/sumo", DQN | {"network": "mlp"}),
     ("dqn", "gym/CartPole-v1", DQN | {"n_steps": 3, "priority_exponent": 0.6, "target_rate": 0.1}),
+    ("ppo", "ALE/Breakout-v5?frame_skip=16", PIXELS | {"num_steps": 50, "num_epochs": 1, "num_minibatches": 8}),
+    (
+        "dqn",
+        "ALE/Breakout-v5?frame_skip=16",
+        PIXELS | {"learning_starts": 100, "buffer_size": 600, "report_steps": 200},
+    ),
     ("az", "tic_tac_toe", AZ | {"normalise_observations": True}),
     ("q_learning", "gridworld/cliff", TABLE),
     ("sarsa", "gridworld/cliff", TABLE),
