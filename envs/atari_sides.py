@@ -1,11 +1,13 @@
 """Two-player Atari games that look alike from both sides: the second player sees, and acts, as if it were the first.
 
-In Boxing the two differ in colour, too, and always face each other, so that one's left is the other's right.
+Where the two differ in colour, their colours are swapped. Where a stick moves them left and right, one's left is the
+other's right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,19 +18,23 @@ Frames = NDArray[np.uint8]
 BLACK, WHITE = 0, 214
 """The boxers' greys."""
 _BORDER = 8
-"""Columns at the left that the console always leaves black."""
-_SWAP = np.arange(256, dtype=np.uint8)
-_SWAP[[BLACK, WHITE]] = WHITE, BLACK
+"""Columns at the left that the console always leaves black in Boxing."""
 
 
-def as_pong(screens: Frames) -> Frames:
-    """As they are."""
+def as_they_are(screens: Frames) -> Frames:
     return screens
+
+
+def swapped(one: int, other: int, screens: Frames) -> Frames:
+    """With these two greys exchanged."""
+    table = np.arange(256, dtype=np.uint8)
+    table[[one, other]] = other, one
+    return table[screens]
 
 
 def as_boxing(screens: Frames) -> Frames:
     """With the boxers' colours swapped, and the border where it will be at the left once the picture is turned."""
-    seen = _SWAP[screens]
+    seen = swapped(BLACK, WHITE, screens)
     seen[:, :, :_BORDER], seen[:, :, -_BORDER:] = screens[:, :, -_BORDER:], screens[:, :, :_BORDER]
     return seen
 
@@ -47,7 +53,12 @@ class Side(NamedTuple):
     revision: int
 
 
-SIDES = {"pong_v3": Side(as_pong, stick=False, revision=0), "boxing_v2": Side(as_boxing, stick=True, revision=1)}
+SIDES = {
+    "pong_v3": Side(as_they_are, stick=False, revision=0),
+    "boxing_v2": Side(as_boxing, stick=True, revision=1),
+    "basketball_pong_v3": Side(partial(swapped, 147, 184), stick=True, revision=1),
+    "combat_tank_v2": Side(partial(swapped, 149, 192), stick=True, revision=1),
+}
 
 
 def turned_actions(names: Sequence[str]) -> list[int]:

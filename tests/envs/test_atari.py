@@ -103,6 +103,28 @@ def test_players_are_told_who_they_are() -> None:
     assert seen[:, :, 2:].float().mean((0, 3, 4)).tolist() == [[255, 0], [0, 255]]
 
 
+@pytest.mark.parametrize(("game", "word"), [("combat_tank_v2", "upright"), ("basketball_pong_v3", "right")])
+def test_what_one_sees_of_its_own_moves_the_other_sees_of_its(game: str, word: str) -> None:
+    """But for the score's digits and columns that the console puts nearer to one side."""
+
+    def seen(seat: int, action: int) -> torch.Tensor:
+        env = make(f"pettingzoo/atari/{game}", 1, autoreset=False)
+        env.reset(torch.tensor([1]))
+        actions = torch.tensor([[action, 0] if seat == 0 else [0, action]])
+        for _ in range(14):
+            step = env.step(actions)
+        return step.turn.observation[0, seat, -1].float()
+
+    env = make(f"pettingzoo/atari/{game}", 1)
+    own, turned_back = env.action(word, 0), env.action(word, 1)
+    idle, same, other = (
+        (seen(0, first) - seen(1, second)).abs().mean() for first, second in ((0, 0), (own, own), (own, turned_back))
+    )
+    assert own != turned_back
+    assert same <= idle
+    assert other > same + 0.1
+
+
 def test_boxers_see_and_act_alike() -> None:
     """Both walk towards each other by the same actions, and to both that looks the same but for the height."""
     env = make("pettingzoo/atari/boxing_v2", 1)
