@@ -21,6 +21,7 @@ from arena.feedback_eval import Evaluation, evaluate
 from arena.store import Store
 from arena.text_models import complete, load_text_model, reward_report
 from envs import helpdesk
+from envs.errors import UsageError
 
 ANNOTATOR = "simulated"
 RUBRIC = "helpful+polite+brief"
@@ -114,7 +115,16 @@ class DemoResults:
 def run_demo(
     store: Store, plan: Plan, seed: int = 0, should_stop: Callable[[], bool] = feedback.never
 ) -> Iterator[DemoStep]:
-    """Do what is not done yet. Stops soon after `should_stop()`, with everything kept."""
+    """Do what is not done yet. Stops soon after `should_stop()`, with everything kept.
+
+    Raises UsageError where it was begun with another seed or plan.
+    """
+    begun = next((run for run in store.runs(feedback.GAME) if run.name == "pretrain"), None)
+    if begun is not None and (begun.seed, begun.config.get("posts")) != (seed, plan.posts):
+        raise UsageError(
+            f"the demonstration in {store.path} was begun with --seed {begun.seed} on {begun.config.get('posts'):,} "
+            "posts; give the same options, or another --db"
+        )
     for job in JOBS:
         if should_stop():
             return

@@ -151,11 +151,21 @@ def page(peers: dict[str, str], repeats: int, results: list[dict[str, Any]]) -> 
         "",
     ]
     lines += [f"- {result['name']}: {result['note']}" for result in results if result["note"]]
+    lines += [f"- {result['name']}: peak of memory {peaks}" for result in results if (peaks := memory(result["runs"]))]
     lines += ["", "Commands:", ""]
     for result in results:
         lines += [f"- {result['name']}: `{result['commands']['ours']}` · `{result['commands']['theirs']}`"]
     used = ", ".join(f"{package} {number}" for package, number in peers.items())
     return [*lines, "", f"Versions of the peers: {used}."]
+
+
+def memory(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Both sides' peaks of memory, where the runs tell them."""
+    sides = [[run["memory_mib"] for run in runs[side] if "memory_mib" in run] for side in ("ours", "theirs")]
+    if not all(sides):
+        return ""
+    ours, theirs = map(statistics.median, sides)
+    return f"{ours:,.0f} MiB beside {theirs:,.0f} MiB"
 
 
 def save(name: str, about: dict[str, Any], lines: list[str]) -> None:

@@ -145,6 +145,8 @@ def test_the_demonstration_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
             if is_complete(store):
                 break
         assert is_complete(store)
+        with pytest.raises(UsageError, match="begun with --seed 0 on 300 posts"):
+            next(run_demo(store, plan, seed=1))
         assert list(dict.fromkeys(jobs)) == list(JOBS)
         found = results(store, plan)
         assert [each.model for each in found.evaluations] == [

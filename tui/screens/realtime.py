@@ -329,7 +329,7 @@ class RealtimePlayScreen(RealtimeScreen):
         elif scene.positions[0].over:
             said, faster = panels.headline(scene.positions[0], self.people), key_of(self, "faster(1)")
             self.say(f"{said} · the agent plays on; {faster} is faster", "bold")
-        elif self._said[0].startswith(("a direction", "paused", "starting")):
+        elif self._said[0].startswith(("a direction", "paused", "starting")) or self._said[0] in ("", self._hint):
             self.say(self.size_words())
 
     def _headline(self, scene: Scene) -> str:

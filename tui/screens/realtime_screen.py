@@ -57,6 +57,7 @@ class RealtimeScreen(Screen[None]):
         self._clock: dict[str, Any] = {}
         self._clock_asked = 0
         self._said: tuple[str, str] = ("", "")
+        self._hint = ""
         self._shown: dict[str, Content] = {}
 
     @property
@@ -219,10 +220,12 @@ class RealtimeScreen(Screen[None]):
         """A hint where the window is small, or nothing."""
         view = self.query_one("#mine", FrameView)
         if not view.small or view.picture_size is None:
-            return ""
-        columns, lines = view.cells
-        width, height = view.picture_size
-        return f"{columns}×{2 * lines} of {width}×{height} pixels · z zooms"
+            self._hint = ""
+        else:
+            columns, lines = view.cells
+            width, height = view.picture_size
+            self._hint = f"{columns}×{2 * lines} of {width}×{height} pixels · {key_of(self, 'zoom')} zooms"
+        return self._hint
 
     def clock_words(self, scene: Scene) -> str:
         """Whether and how fast it goes."""
