@@ -23,7 +23,8 @@ def look_inside(
 ) -> Look:
     """The model's greedy answer (or the one given) under the lens of both models and of the reward model.
 
-    With a `shelf` its models are used, and those that are not there yet are put there.
+    Rewards are taken apart in models of the GPT-2 and GPT-NeoX families only. With a
+    `shelf` its models are used, and those that are not there yet are put there.
     """
     shelf = shelf or Shelf()
     model, reference = shelf.text(store, model_name), shelf.text(store, reference_name)
@@ -40,7 +41,8 @@ def look_inside(
     if reward_model is not None:
         rewarder = shelf.reward(store, reward_model)
         same_tokens(model, rewarder.model, model_name, reward_model)
-        parts = _parts(reward_model, lens.attribute_reward(rewarder, head, tail))
+        if rewarder.model.weights() is not None:
+            parts = _parts(reward_model, lens.attribute_reward(rewarder, head, tail))
     words = lens.token_texts(model, tail)
     return Look(prompt, model_name, reference_name, text, list(zip(words, ratios, strict=True)), tables, parts)
 

@@ -11,6 +11,7 @@ from agents.lens_layer import LensLayer
 
 LEVELS = " ·:+#"
 """Marks of a log-ratio's size: below 0.25 nats nothing, then a mark more for each doubling."""
+NO_PARTS = "no reward model here whose rewards can be taken apart (those of the GPT-2 and GPT-NeoX families can)"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ import typer
 from arena.cli.options import DEFAULT_DB, Db, Json, Seed
 from arena.cli.output import clean, number, print_json, print_table, say
 from arena.cli.progress import Meter
-from arena.cli.rlhf_look import Tokens, app, newest
-from arena.records_lens import LayerTable, Look, mark
+from arena.cli.rlhf_look import Tokens, app
+from arena.cli.rlhf_run import newest
+from arena.feedback_status import newest_model
+from arena.records_lens import NO_PARTS, LayerTable, Look, mark
 from arena.store import Store
 
 
@@ -37,7 +39,7 @@ def lens(
     with Store(db, create=False) as store:
         from arena.feedback_lens import look_inside
 
-        judge = reward_model or next((m.name for m in reversed(store.text_models("reward"))), None)
+        judge = reward_model or newest_model(store, "reward")
         found = look_inside(
             store, prompt, model or newest(store, "rlhf", "dpo"), against or newest(store, "sft", "imported"), judge,
             tokens, answer,
@@ -105,6 +107,7 @@ def print_look(found: Look) -> None:
     for table in found.tables:
         _print_layers(table, [token for token, _ in found.tokens])
     if found.reward is None:
+        print(NO_PARTS)
         return
     parts = found.reward
     print(

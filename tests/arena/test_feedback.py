@@ -93,7 +93,7 @@ def test_a_report_is_about_log_odds_and_what_was_chosen() -> None:
 
 
 @pytest.mark.slow
-def test_reward_then_ppo_and_dpo_from_the_stores_labels(store: Store) -> None:
+def test_reward_then_ppo_and_dpo_from_the_stores_labels(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made = finish(feedback.train_text(store, "judge", "reward", feedback.reward_config(store, REWARD, "sft", None, 8)))
     assert (made.state, made.model) == ("finished", "judge")
     report = reward_report(store, "judge")
@@ -121,6 +121,10 @@ def test_reward_then_ppo_and_dpo_from_the_stores_labels(store: Store) -> None:
     assert look.reward is not None
     ids = [0, *(rewarder.model.tokenizer("four five")["input_ids"])]
     assert len(look.tokens) + len(ids) == len(look.reward.tokens)
+    monkeypatch.setattr(TextModel, "weights", lambda self: None)  # as in a family whose rewards are not taken apart
+    other = look_inside(store, "four five", "better", "sft", "judge", 8)
+    assert other.reward is None
+    assert [token for token, _ in other.tokens] == [token for token, _ in look.tokens]
 
 
 def weights(store: Store, name: str) -> bytes:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Static
 
-from arena.records_lens import Look
+from arena.records_lens import NO_PARTS, Look
 from envs.errors import ArenaError
 from tui.lab_facts import Asking
 from tui.lens_text import Colours, heat_line, layer_table, numbers, reward_text
@@ -108,7 +108,7 @@ class LensScreen(TextScreen):
             text = Content.assemble((f"{inert(table.model)}\n", "bold"), layer_table(table, words, colours, room))
             self.query_one(f"#layers-{number}", Static).update(text)
         if look.reward is None:
-            self._section("reward", "3 the reward", Content("there is no reward model yet"))
+            self._section("reward", "3 the reward", Content(NO_PARTS))
             return
         title = f"3 reward {look.reward.reward:+.2f} by {look.reward.model}: the heads that move it most"
         self._section("reward", title, reward_text(look.reward, colours))
