@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from envs.adapter import AdapterEnv, Array, WrappedGame, backend
 from envs.atari import INSTALL_ROMS, SIZE, button_keys, shrink
 from envs.atari_sides import SIDES, Frames, turned_actions
-from envs.errors import MissingPackageError, UsageError
+from envs.errors import MissingPackageError
 from envs.paddles import Aim
 from envs.pettingzoo_atari_learning import AtariPlayersEnv
 from envs.pettingzoo_env import SEEDS, open_env
@@ -51,9 +51,8 @@ class AtariPlayers(WrappedGame):
     """One emulator with several players, who act at the same time."""
 
     def __init__(self, variant: Variant) -> None:
-        options = dict(variant.options)
-        self._frame_skip = _count(variant, options.pop("frame_skip", 4))
-        self._depth = _count(variant, options.pop("stack", 4))
+        options = variant.all_options()
+        self._frame_skip, self._depth = int(options.pop("frame_skip")), int(options.pop("stack"))
         options |= {"obs_type": "grayscale_image", "auto_rom_install_path": str(Path(ale_py.__file__).parent)}
         try:
             self._env = open_env(variant, "parallel", None, options).unwrapped
@@ -206,9 +205,3 @@ class AtariPlayers(WrappedGame):
             small = seen[0] if other is screens else shrink(other.max(0)).transpose(2, 0, 1)
             seen.append(small[:, :, ::-1])
         self._stack = np.concatenate([self._stack[:, 1:], seen], 1)
-
-
-def _count(variant: Variant, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 32:
-        raise UsageError(f"{variant}: frame_skip and stack are whole numbers from 1 to 32")
-    return value

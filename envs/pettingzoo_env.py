@@ -55,10 +55,6 @@ _go_games: weakref.WeakSet[AecGame] = weakref.WeakSet()
 
 
 def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> VecEnv:
-    if variant.id.startswith("pettingzoo/atari/"):
-        from envs import pettingzoo_atari
-
-        return pettingzoo_atari.make(variant, num_envs, device, autoreset)
     kind: Callable[[Variant], WrappedGame]
     kind = ParallelGame if _library_id(variant) in pettingzoo.parallel_registry else AecGame
     games = [kind(variant) for _ in range(num_envs)]

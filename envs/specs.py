@@ -166,7 +166,7 @@ def parse_variant(text: str) -> Variant:
             raise UsageError(f"{text!r}: option {name} is given twice")
         if name in known:
             options[name] = known[name].parse(unquote(value), game_id)
-        elif game.id.endswith("/*") and not game.options:
+        elif game.id.endswith("/*") and game.source != "ale-py":
             options[name] = _guess(unquote(value))
         else:
             raise UnknownNameError(f"option of {game_id}", name, known)
@@ -186,6 +186,10 @@ def _guess(text: str) -> OptionValue:
 
 
 _FOG = Option("fog", 0, "cells beyond this distance are hidden; 0: none are", 0, 31)
+
+_FRAME_SKIP = Option("frame_skip", 4, "frames that an action is held", 1, 32)
+
+_STACK = Option("stack", 4, "pictures seen at a time", 1, 16)
 
 _START = Option("start", "game", "where a game starts: at the game's own start, or anywhere", choices=("game", "any"))
 
@@ -324,8 +328,8 @@ GAMES: tuple[Game, ...] = (
         source="ale-py",
         options=(
             Option("sticky", 0.25, "how often the last action comes again instead of the chosen one", 0, 1),
-            Option("frame_skip", 4, "frames that an action is held", 1, 32),
-            Option("stack", 4, "pictures seen at a time", 1, 16),
+            _FRAME_SKIP,
+            _STACK,
             Option("color", False, "colours instead of greys"),
             Option("idle_frames", 30, "a game begins with fewer idle frames than this, by its seed", 0, 1000),
             Option("fire_start", True, "press FIRE at the start, where the game has it"),
@@ -343,6 +347,18 @@ GAMES: tuple[Game, ...] = (
         "any Gymnasium environment: gym/CartPole-v1",
         "envs.gymnasium_env",
         source="gymnasium",
+    ),
+    Game(
+        "pettingzoo/atari/*",
+        1,
+        None,
+        "simultaneous",
+        "the last pictures, 84×84",
+        "the game's buttons",
+        "Atari for two or more: pettingzoo/atari/pong_v3 and 23 others; PettingZoo's own options, too",
+        "envs.pettingzoo_atari",
+        source="pettingzoo",
+        options=(_FRAME_SKIP, _STACK),
     ),
     Game(
         "pettingzoo/*",
