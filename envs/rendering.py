@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +30,29 @@ STYLES = (
 )
 
 
+CONTRAST = 24
+"""A pixel stands out where its brightness (0 to 255) differs by so much from the commonest."""
+_PIXELS = re.compile("#([0-9a-f]{6}) on #([0-9a-f]{6})")
+_HALVES = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+
+
+def _levels(text: str, style: str) -> list[int]:
+    """The brightness of the two pixels of a half-block, the upper first; nothing for any other text."""
+    found = _PIXELS.fullmatch(style) if text.strip("▀") == "" else None
+    if found is None:
+        return []
+    colours = (bytes.fromhex(colour) for colour in found.groups())
+    return [(299 * red + 587 * green + 114 * blue) // 1000 for red, green, blue in colours]
+
+
+def _plain(text: str, style: str, usual: int) -> str:
+    levels = _levels(text, style)
+    if not levels:
+        return text
+    upper, lower = (abs(level - usual) >= CONTRAST for level in levels)
+    return _HALVES[upper, lower] * len(text)
+
+
 @dataclass(frozen=True)
 class Drawing:
     """A game's picture in character cells.
@@ -47,8 +72,13 @@ class Drawing:
     origins: dict[int, Box] = field(default_factory=dict)
 
     def text(self) -> str:
-        """The picture without styles."""
-        return "\n".join("".join(text for text, _ in line).rstrip() for line in self.lines)
+        """The picture without styles; of a frame in half-blocks what stands out from its commonest brightness."""
+        pixels = Counter[int]()
+        for line in self.lines:
+            for text, style in line:
+                pixels.update({level: len(text) * count for level, count in Counter(_levels(text, style)).items()})
+        usual = max(pixels, key=lambda level: pixels[level], default=0)
+        return "\n".join("".join(_plain(text, style, usual) for text, style in line).rstrip() for line in self.lines)
 
     def to_json(self) -> dict[str, Any]:
         data: dict[str, Any] = {

@@ -12,6 +12,7 @@ from envs.conformance import check_env
 from envs.errors import MissingPackageError, UnknownNameError, UsageError
 from envs.pictures import half_blocks, text_lines
 from envs.registry import make
+from envs.rendering import Drawing
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,8 @@ def test_half_blocks_average_areas() -> None:
     assert lines[0][0] == ("▀", "#964b1e on #000000")
     assert lines[0][1] == ("▀" * 77, "#000000 on #000000")
     assert lines[19] == [("▀" * 78, "#000000 on #000000")]
+    frame[-2:] = 255
+    assert Drawing(half_blocks(frame)).text().split("\n") == ["▀", *[""] * 18, "▄" * 78], "what stands out, uncoloured"
 
 
 def test_text_loses_its_escapes() -> None:

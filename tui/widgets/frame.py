@@ -14,6 +14,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from envs.rendering import CONTRAST
 from envs.scaling import Packed, Picture, covering, fitting, pack, scale
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ ZOOMS: tuple[Zoom, ...] = get_args(Zoom)
 GOOD_COLUMNS = 100
 """From so many columns on, Atari's smallest things have their shape."""
 _BLACK = 0
-_CONTRAST = 24
-"""Of 255: without colours, what is so much brighter or darker than most of the picture is lit."""
 _RGB = 0xFFFFFF
 _UNLIT, _LIT = 1 << 24, 2 << 24
 """Pixels without a colour."""
@@ -144,7 +143,7 @@ def _lit(pixels: Packed) -> Packed:
     """Whether a pixel stands out from the commonest brightness: `_LIT` or `_UNLIT`."""
     luminance = (pixels >> 24).astype(np.int32)
     usual = int(np.bincount(luminance.ravel(), minlength=256).argmax())
-    return np.where(np.abs(luminance - usual) >= _CONTRAST, np.uint32(_LIT), np.uint32(_UNLIT))
+    return np.where(np.abs(luminance - usual) >= CONTRAST, np.uint32(_LIT), np.uint32(_UNLIT))
 
 
 def _bands(rows: Iterable[int]) -> list[tuple[int, int]]:
