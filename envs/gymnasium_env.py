@@ -66,6 +66,10 @@ class GymnasiumGame(WrappedGame):
         )
 
     def reset(self, seed: int) -> None:
+        env: Any = self._env.unwrapped
+        if type(env).__name__ == "BipedalWalker":  # keeps a world in which the game before leaves traces
+            env._destroy()
+            env.world = type(env.world)()
         self._seen, self._info = self._env.reset(seed=seed)
 
     def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:

@@ -120,6 +120,24 @@ def test_errors_are_one_line(game: str, error: type[Exception], words: str) -> N
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("game", ["gym/BipedalWalker-v3", "gym/LunarLander-v3"])
+def test_a_game_in_a_world_of_bodies_is_a_function_of_its_seed(game: str) -> None:
+    pytest.importorskip("Box2D")
+    env, seen = make(game, autoreset=False), []
+    for seed in (1, 2, 1):
+        turn = env.reset(torch.tensor([seed]))
+        generator = torch.Generator().manual_seed(5)
+        for _ in range(60):
+            shape = (1, 1, *env.spec.action_shape)
+            action = (
+                torch.rand(shape, generator=generator) * 2 - 1 if env.spec.action_shape else torch.ones(shape).long()
+            )
+            turn = env.step(action).turn
+        seen.append(turn.observation)
+    assert torch.equal(seen[0], seen[2])
+    assert not torch.equal(seen[0], seen[1])
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(*_: object, **__: object) -> None:
         raise gymnasium.error.DependencyNotInstalled("Box2D is not installed")
