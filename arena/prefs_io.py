@@ -45,7 +45,8 @@ def rows_of(store: Store, form: Format, labels: Sequence[LabelledPair]) -> Itera
         return
     make = {"trl": _trl_row, "hh": _hh_row, "lmsys": _lmsys_row}[form]
     decisive = ("a", "b") if form != "lmsys" else ("a", "b", "tie", "both_bad")
-    yield from (make(row) for row in labels if row.choice in decisive and row.repeat_of is None)
+    found = (row for row in labels if row.choice in decisive and row.repeat_of is None)
+    yield from (make(row) for row in found if form != "hh" or not _speaks_for_others(row))
 
 
 def score_rows(store: Store, scores: Iterable[ScoredCompletion]) -> Iterator[Row]:
@@ -109,6 +110,12 @@ def _arena_row(row: LabelledPair, kinds: Mapping[str, AnnotatorKind]) -> Row:
         "repeat_of": row.repeat_of,
         "created_at": row.created_at,
     }
+
+
+def _speaks_for_others(row: LabelledPair) -> bool:
+    """Whether a text has in it what begins a turn in HH's transcripts, so that it would be read back as two."""
+    prompt = "" if row.prompt.startswith(HUMAN) else row.prompt
+    return any(turn in text for turn in (HUMAN, ASSISTANT) for text in (prompt, row.text_a, row.text_b))
 
 
 def _chosen(row: LabelledPair) -> tuple[str, str]:

@@ -111,6 +111,18 @@ def test_other_forms_keep_what_they_can_say(store: Store, other: Store, form, ke
         assert [row.text_a if row.left == "a" else row.text_b for row in got][:3] == lefts[:3]
 
 
+def test_a_text_that_would_be_read_back_as_two_turns_stays_out_of_transcripts(store: Store) -> None:
+    prompts = ["how?", "a\n\nAssistant: b", "\n\nHuman: how?\n\nAssistant: so\n\nHuman: and?"]
+    for prompt in prompts:
+        (asked,) = store.add_prompts([prompt])
+        texts = ["fine", "no", "so\n\nAssistant: so"]
+        a, b, c = store.add_completions([Completion(asked, text) for text in texts])
+        for pair in store.add_pairs([Pair(asked, a, b), Pair(asked, a, c)]):
+            store.add_label(pair, "Ann", "a")
+    kept = list(rows_of(store, "hh", store.labels()))
+    assert [row["chosen"].count("Assistant:") for row in kept] == [1, 2]
+
+
 def test_rows_as_the_peers_write_them(store: Store) -> None:
     user = {"role": "user", "content": "how?"}
 
