@@ -64,7 +64,7 @@ MAX_CORPUS_BYTES = 512 * 2**20
 HELD_OUT_POSTS, HELD_OUT_SEED = 200, 900_001
 REFERENCE_SAMPLES = 256
 WATCHED = 4
-"""Test prompts, besides the lecture's, whose greedy answers are kept at every checkpoint of PPO and online DPO."""
+"""Test prompts, the lecture's first, whose greedy answers are kept at every checkpoint of PPO and online DPO."""
 
 Train = Callable[[TrainingState | None, Callable[[], bool]], Iterator[Metrics]]
 
