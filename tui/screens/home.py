@@ -133,7 +133,7 @@ class HomeScreen(AreaScreen):
 
     def _entry(self, game: str) -> Content:
         players = MARKS[find_game(game.partition("?")[0]).turns]
-        room = 31 if self.size.width >= 120 else 18
+        room = 32 if self.size.width >= 120 else 19
         name = game if len(game) <= room else f"…/{game.rpartition('/')[2]}"
         return Content.assemble((f"{players:3}", "$text-muted"), shorten(name, room))
 
