@@ -218,13 +218,13 @@ class LabelStore(JudgementStore):
 
         Only labels behind the id `label` and scores given after `scored` (milliseconds) count.
         """
-        mine = """JOIN prompts ON prompts.id = prompt AND split = 'train'
-            JOIN annotators ON annotators.id = annotator AND annotators.name NOT LIKE 'curve-%'"""
-        sql = f"""SELECT (SELECT count(*) FROM labels JOIN pairs ON pairs.id = labels.pair {mine}
-                WHERE labels.id > :label AND {_STANDS} AND choice <> 'skip')
+        mine = "annotator NOT IN (SELECT id FROM annotators WHERE name LIKE 'curve-%')"
+        told = "SELECT {0}.id FROM prompts JOIN {0} ON {0}.prompt = prompts.id WHERE split = 'test'"
+        sql = f"""SELECT (SELECT count(*) FROM labels WHERE id > :label AND {_STANDS} AND choice <> 'skip'
+                AND {mine} AND pair NOT IN ({told.format("pairs")}))
             + (SELECT count(DISTINCT annotator || ' ' || completion) FROM scores
-                JOIN completions ON completions.id = completion {mine}
-                WHERE scores.created_at > :scored AND {counts("scores")}) AS number"""
+                WHERE created_at > :scored AND {counts("scores")}
+                AND {mine} AND completion NOT IN ({told.format("completions")}))"""
         with self._file.read() as connection:
             number: int = connection.execute(sql, {"label": label, "scored": scored, "until": _NO_END}).fetchone()[0]
         return number
