@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from agents.configs import Config, setting
 
 
+def _reference_temperature() -> float:
+    told = "the policy begins as, and is held to, its parent as that writes at this temperature"
+    return setting(1.0, told, min=0.05, max=10.0)
+
+
 @dataclass(frozen=True)
 class RewardConfig(Config):
     """A reward model: the SFT model's trunk and one scalar head per member of the ensemble."""
@@ -54,9 +59,7 @@ class RLHFConfig(Config):
     value_clip_range: float = setting(0.0, "how far a value may move from the rollout's; 0: not clipped", min=0.0)
     value_coef: float = setting(0.1, "weight of the value loss", min=0.0)
     entropy_coef: float = setting(0.0, "weight of the entropy bonus", min=0.0)
-    reference_temperature: float = setting(
-        1.0, "the policy begins as, and is held to, its parent as that writes at this temperature", min=0.05, max=10.0
-    )
+    reference_temperature: float = _reference_temperature()
     kl_coef: float = setting(0.05, "weight of the KL penalty per token, at the start", min=0.0)
     adaptive_kl: bool = setting(False, "steer the weight so that a completion's KL stays near the target")
     kl_target: float = setting(6.0, "nats per completion that an adaptive weight aims at", min=1e-6)
@@ -76,9 +79,7 @@ class DPOConfig(Config):
     """Direct preference optimisation."""
 
     beta: float = setting(0.1, "how strongly the policy is held to the reference", min=1e-4, max=100.0)
-    reference_temperature: float = setting(
-        1.0, "the policy begins as, and is held to, its parent as that writes at this temperature", min=0.05, max=10.0
-    )
+    reference_temperature: float = _reference_temperature()
     num_epochs: int = setting(8, "passes over the labels", min=1, max=1000)
     batch_size: int = setting(32, "pairs per gradient step", min=1, max=4096)
     learning_rate: float = setting(3e-4, "AdamW's step size at the start; it falls to zero", min=0.0, max=1.0)
@@ -97,9 +98,7 @@ class OnlineDPOConfig(Config):
     """Direct preference optimisation on the policy's own completions, compared by a reward model."""
 
     beta: float = setting(0.1, "how strongly the policy is held to the reference", min=1e-4, max=100.0)
-    reference_temperature: float = setting(
-        1.0, "the policy begins as, and is held to, its parent as that writes at this temperature", min=0.05, max=10.0
-    )
+    reference_temperature: float = _reference_temperature()
     pairs_per_round: int = setting(64, "prompts per round, with two completions each", min=1, max=65536)
     max_new_tokens: int = setting(64, "tokens of a completion at most", min=1, max=4096)
     num_epochs: int = setting(2, "passes over each round's pairs", min=1, max=100)

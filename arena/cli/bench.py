@@ -37,7 +37,7 @@ def set_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def there(device: str) -> str:
+def device_here(device: str) -> str:
     """`device`; raises UsageError where it is not to be had."""
     from agents.configs import Config
     from arena.provenance import resolve_device
@@ -75,7 +75,7 @@ def games(
     from arena.bench import random_play
 
     set_threads(threads)
-    report(random_play(game, games, seconds, there(device)), json)
+    report(random_play(game, games, seconds, device_here(device)), json)
 
 
 @app.command()
@@ -145,4 +145,4 @@ def train(
 
     set_threads(threads)
     config = learner(algo, game, settings)
-    report(training_rate(algo, config, game, steps, profile=profile, device=there(device)), json)
+    report(training_rate(algo, config, game, steps, profile=profile, device=device_here(device)), json)
