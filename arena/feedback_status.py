@@ -93,9 +93,9 @@ def _next_step(store: Store, models: list[TextModel], counts: dict[str, int]) ->
         if new >= ENOUGH_LABELS:
             return ["rlhf", "reward"], f"there are {new:,} labels"
         why = f"{new} labels so far; {ENOUGH_LABELS} or more make a useful reward model"
-        return (
-            (["label", "--new"], why) if store.is_waiting() else (["rlhf", "pairs"], f"every pair is labelled; {why}")
-        )
+        if store.is_waiting():
+            return ["label", "--new"], why
+        return ["rlhf", "pairs"], f"every pair is labelled; {why}"
     if new >= MORE_LABELS:
         return ["rlhf", "reward"], f"{new:,} labels are newer than the reward model"
     if improved is None or improved.id < reward.id:
@@ -108,10 +108,8 @@ def _next_step(store: Store, models: list[TextModel], counts: dict[str, int]) ->
         words = ["rlhf", "pairs", "--model", improved.name, "--by", "uncertainty"]
         return words, f"nobody has compared the answers of {improved.name}"
     if store.is_waiting():
-        return [
-            "label",
-            "--new",
-        ], f"{new} labels since the last reward model; {MORE_LABELS} or more are worth a new one"
+        why = f"{new} labels since the last reward model; {MORE_LABELS} or more are worth a new one"
+        return ["label", "--new"], why
     if new:
         return ["rlhf", "reward"], f"every pair is labelled; {new} labels are newer than the reward model"
     return ["rlhf", "pairs", "--by", "uncertainty"], "every pair is labelled"
@@ -155,5 +153,5 @@ def _models(store: Store) -> list[TextModel]:
 def _labels_since(store: Store, reward: TextModel) -> int:
     """Judgements that came after a reward model's training had begun."""
     run = next((run for run in store.runs("text") if run.id == reward.run), None)
-    chosen = run.config["labels"] if run is not None else {"until": 0, "scored_until": reward.created_at}
-    return store.count_judgements(chosen["until"], chosen["scored_until"])
+    chosen = run.config["labels"] if run is not None else {}
+    return store.count_judgements(chosen.get("until", 0), chosen.get("scored_until", reward.created_at))
