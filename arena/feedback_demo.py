@@ -122,7 +122,7 @@ def run_demo(
     begun = next((run for run in store.runs(feedback.GAME) if run.name == "pretrain"), None)
     if begun is not None and (begun.seed, begun.config.get("posts")) != (seed, plan.posts):
         raise UsageError(
-            f"the demonstration in {store.path} was begun with --seed {begun.seed} on {begun.config.get('posts'):,} "
+            f"the demonstration in {store.path} was begun with --seed {begun.seed} on {begun.config.get('posts', 0):,} "
             "posts; give the same options, or another --db"
         )
     for job in JOBS:

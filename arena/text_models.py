@@ -199,23 +199,9 @@ def that_fit(model: TextModel, prompts: Sequence[str], max_new_tokens: int) -> l
     return found
 
 
-def complete(
-    model: TextModel,
-    prompts: Sequence[str],
-    max_new_tokens: int,
-    *,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    greedy: bool = False,
-) -> list[tuple[str, bool]]:
-    """One (completion, whether it ended by itself) per prompt; the same arguments give the same."""
-    rows = complete_tokens(
-        model, prompts, max_new_tokens,
-        temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, greedy=greedy,
-    )  # fmt: skip
-    return as_text(model, rows)
+def complete(model: TextModel, prompts: Sequence[str], max_new_tokens: int, **sampling: Any) -> list[tuple[str, bool]]:
+    """One (completion, whether it ended by itself) per prompt; `sampling` is that of `complete_tokens`."""
+    return as_text(model, complete_tokens(model, prompts, max_new_tokens, **sampling))
 
 
 def as_text(model: TextModel, rows: Sequence[Sequence[int]]) -> list[tuple[str, bool]]:
@@ -234,7 +220,7 @@ def complete_tokens(
     seed: int = 0,
     greedy: bool = False,
 ) -> list[list[int]]:
-    """One completion per prompt as its tokens, EOS included where it ended by itself."""
+    """One completion per prompt as its tokens, EOS included where it ended by itself; equal arguments, equal tokens."""
     generator = torch.Generator(model.device).manual_seed(seed)
     decoder = Decoder(model)
     tokens = encode_prompts(model, prompts, max_new_tokens)
