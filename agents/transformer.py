@@ -304,6 +304,8 @@ def _boot(model: Any, tokenizer: PreTrainedTokenizerFast) -> TextModel:
             dtype=model.dtype,
         )
     bridge.eval()
+    for parameter in bridge.parameters():  # fused optimizers take it that neighbours in memory are neighbours
+        parameter.data = parameter.data.contiguous()
     return TextModel(bridge, tokenizer)
 
 

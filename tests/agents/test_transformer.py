@@ -180,6 +180,19 @@ def test_training_through_the_bridge_is_saved_as_well(directory: Path) -> None:
         assert torch.equal(model_from_files(model_files(model))(tokens), model(tokens))
 
 
+def test_a_fused_optimizer_moves_every_weight_as_any_other_does(directory: Path) -> None:
+    """It reads weights and gradients as they lie in memory, whatever their strides say."""
+    moved = []
+    for fused in (True, False):
+        model = load_model(directory)
+        optimizer = torch.optim.Adam(list(model.parameters()), lr=0.01, fused=fused)
+        model(some_tokens()).logsumexp(-1).mean().backward()
+        optimizer.step()
+        moved.append(dict(model.named_parameters()))
+    for name, parameter in moved[0].items():
+        torch.testing.assert_close(parameter, moved[1][name], atol=1e-5, rtol=1e-4, msg=name)
+
+
 @pytest.mark.slow
 def test_equal_models_give_equal_bytes(directory: Path) -> None:
     files = model_files(load_model(directory))
