@@ -31,6 +31,7 @@ from torch import Tensor
 
 from agents import losses
 from agents.configs import AZConfig
+from agents.descent import descend
 from agents.distributions import legal_actions, sample
 from agents.gumbel import GumbelSearch
 from agents.metrics import Metrics, TrainingState
@@ -251,11 +252,7 @@ def update(
             observation, mask, policy = symmetries.apply(which, *lessons[:3])
             lessons = Lessons(observation, mask, policy, lessons.value)
         loss, parts = az_loss(config, network, Lessons(*(column.to(device) for column in lessons)), entropy_coef)
-        optimizer.zero_grad()
-        loss.backward()
-        if config.max_grad_norm > 0:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-        optimizer.step()
+        descend(optimizer, loss, config.max_grad_norm)
         seen.append(parts)
     charts = {"charts/learning_rate": rate}
     if seen:

@@ -27,6 +27,7 @@ from torch.nn.functional import one_hot
 
 from agents import losses
 from agents.configs import BCConfig
+from agents.descent import descend
 from agents.metrics import Metrics, TrainingState
 from agents.networks import ActorCritic, freeze, load_weights
 from agents.resume import named_seeds, pack, pack_generator, pack_optimizer, torch_generator, unpack, unpack_optimizer
@@ -76,7 +77,7 @@ def train(
     if start is not None and resume is None:
         warm_start(network, config, env.spec, start)
     optimizer = torch.optim.Adam(
-        network.parameters(), config.learning_rate, eps=config.adam_eps, weight_decay=config.weight_decay
+        network.parameters(), config.learning_rate, eps=config.adam_eps, weight_decay=config.weight_decay, fused=True
     )
     generator = torch_generator(seeds["policy"])
     symmetries = None
@@ -139,11 +140,7 @@ def update(
     output, predicted = network(observation)
     cross_entropy = -losses.log_prob(losses.masked_log_softmax(output, mask), action).mean()
     value_loss = losses.value_loss(predicted, value)
-    optimizer.zero_grad()
-    (cross_entropy + config.value_coef * value_loss).backward()
-    if config.max_grad_norm > 0:
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-    optimizer.step()
+    descend(optimizer, cross_entropy + config.value_coef * value_loss, config.max_grad_norm)
     return torch.stack([cross_entropy.detach(), value_loss.detach()]).cpu()
 
 

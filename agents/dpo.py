@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from agents.descent import descend
 from agents.feedback_configs import DPOConfig
 from agents.losses import preference_loss
 from agents.metrics import Metrics, TrainingState
@@ -48,7 +49,7 @@ def train(
     assert comparisons
     device = sequences.tokens.device
     scorer = Scorer(policy, config.frozen_layers)
-    optimizer = torch.optim.AdamW(scorer.trained_parameters(), config.learning_rate, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(scorer.trained_parameters(), config.learning_rate, weight_decay=0.0, fused=True)
     generator = torch_generator(named_seeds(seed)["policy"])
     reference_log_prob = completion_log_probs(Scorer(reference), sequences)
     sides = torch.tensor([[comparison.a, comparison.b] for comparison in comparisons], device=device)
@@ -75,11 +76,7 @@ def train(
             difference = config.beta * (ratio[place[:, 0]] - ratio[place[:, 1]])
             loss = preference_loss(difference, target[chosen], weight[chosen])
             preferred = nats_of_preferred(log_prob, batch.lengths, place, target[chosen])
-            optimizer.zero_grad()
-            (loss + config.sft_coef * preferred).backward()
-            if config.max_grad_norm > 0:
-                torch.nn.utils.clip_grad_norm_(scorer.trained_parameters(), config.max_grad_norm)
-            optimizer.step()
+            descend(optimizer, loss + config.sft_coef * preferred, config.max_grad_norm)
             found = diagnostics(loss, difference, target[chosen])
             seen.append(torch.cat([found, torch.stack([preferred, ratio.mean()]).detach()]))
         epoch += 1

@@ -46,6 +46,7 @@ from torch import Tensor, nn
 from agents import losses
 from agents.buffers import PrioritisedReplay, ReplayBuffer, Transitions
 from agents.configs import DQNConfig, config_from
+from agents.descent import descend
 from agents.frame_store import FrameStore
 from agents.greedy import epsilon_greedy
 from agents.metrics import Metrics, PolicyWeights, TrainingState
@@ -351,9 +352,11 @@ def update(learner: Learner, learning_rate: float, beta: float = 1.0) -> None:
         drawn, place, weight = learner.buffer.sample(count * config.batch_size, learner.generator, beta)
         with torch.no_grad():
             q_t = learner.target(drawn.next_observation)
-        batches = zip(*(column.split(config.batch_size) for column in (*drawn, weight, q_t)), strict=True)
-        steps = [gradient_step(learner, Transitions(*batch[:-2]), *batch[-2:]) for batch in batches]
-        loss, error, q_tm1 = (torch.cat(column) for column in zip(*steps, strict=True))
+            target = drawn.reward if config.double else targets(config, drawn, q_t, q_t)
+        batches = zip(*(column.split(config.batch_size) for column in (*drawn, weight, q_t, target)), strict=True)
+        steps = [gradient_step(learner, Transitions(*batch[:-3]), *batch[-3:]) for batch in batches]
+        loss, target, q_tm1 = (torch.cat(column) for column in zip(*steps, strict=True))
+        error = (target - q_tm1).abs()
         learner.buffer.learnt(place, error)
         residual = (weight * error).sum() / weight.sum()
         learner.seen += torch.stack([loss.mean(), residual, q_tm1.mean()]) * count
@@ -364,25 +367,27 @@ def update(learner: Learner, learning_rate: float, beta: float = 1.0) -> None:
             follow(learner.target, network, config.target_rate)
 
 
-def gradient_step(learner: Learner, rows: Transitions, weight: Tensor, q_t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One step on B rows, weight [B], with the target network's values q_t [B, A] of what comes next.
+def targets(config: DQNConfig, rows: Transitions, q_t: Tensor, selector_t: Tensor) -> Tensor:
+    """[B], what the rows' values should be, by values q_t [B, A] of what comes next, at the action selected there."""
+    return losses.q_learning_target(rows.reward / config.reward_scale, rows.discount, q_t, selector_t, rows.next_mask)
 
-    Returns the loss [1], and |target − q| [B] and q [B] from before the step.
+
+def gradient_step(
+    learner: Learner, rows: Transitions, weight: Tensor, q_t: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One step on B rows, weight [B], towards the target [B], which Double works out anew with the target network's q_t
+    [B, A].
+
+    Returns the loss [1], the target [B], and q [B] from before the step.
     """
     config, network = learner.config, learner.network
-    with torch.no_grad():
-        selector_t = network(rows.next_observation) if config.double else q_t
-        reward = rows.reward / config.reward_scale
-        target = losses.q_learning_target(reward, rows.discount, q_t, selector_t, rows.next_mask)
+    if config.double:  # the network that selects moves with every step
+        with torch.no_grad():
+            target = targets(config, rows, q_t, network(rows.next_observation))
     q_tm1 = network(rows.observation).gather(1, rows.action.unsqueeze(1)).squeeze(1)
     loss = losses.td_loss(q_tm1, target, config.huber, weight)
-    learner.optimizer.zero_grad()
-    loss.backward()
-    if config.max_grad_norm > 0:
-        nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-    learner.optimizer.step()
-    q_tm1 = q_tm1.detach()
-    return loss.detach().unsqueeze(0), (target - q_tm1).abs(), q_tm1
+    descend(learner.optimizer, loss, config.max_grad_norm)
+    return loss.detach().unsqueeze(0), target, q_tm1.detach()
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from agents.descent import descend
 from agents.feedback_configs import RewardConfig
 from agents.losses import preference_loss
 from agents.metrics import Metrics, TrainingState
@@ -75,7 +76,9 @@ def train(
     seeds = named_seeds(seed)
     generator = torch_generator(seeds["opponents"])
     before = {name: tensor.clone() for name, tensor in rewarder.heads.state_dict().items()}
-    optimizer = torch.optim.AdamW(rewarder.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        rewarder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     prompt = sequences.prompt.cpu().unique(dim=0, return_inverse=True)[1]
     answer = sequences.tokens.cpu().unique(dim=0, return_inverse=True)[1]
     total, seen, reported = num_comparisons(config, sequences), 0, 0
@@ -123,11 +126,7 @@ def _step(
     difference = logits[: len(rows)] - logits[len(rows) :]
     flat = difference.flatten()
     loss = preference_loss(flat, torch.full_like(flat, config.certainty), torch.ones_like(flat))
-    optimizer.zero_grad()
-    loss.backward()
-    if config.max_grad_norm > 0:
-        torch.nn.utils.clip_grad_norm_(rewarder.parameters(), config.max_grad_norm)
-    optimizer.step()
+    descend(optimizer, loss, config.max_grad_norm)
     return torch.stack([loss.detach(), (difference.mean(1) > 0).float().mean()])
 
 

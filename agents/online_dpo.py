@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from agents.decoder import Decoder
+from agents.descent import descend
 from agents.dpo import completion_log_probs, diagnostics
 from agents.feedback_configs import OnlineDPOConfig
 from agents.losses import preference_loss
@@ -134,7 +135,7 @@ def new_learner(config: OnlineDPOConfig, policy: TextModel, reference: TextModel
         policy=policy,
         scorer=scorer,
         reference=Scorer(reference),
-        optimizer=torch.optim.AdamW(scorer.trained_parameters(), config.learning_rate, weight_decay=0.0),
+        optimizer=torch.optim.AdamW(scorer.trained_parameters(), config.learning_rate, weight_decay=0.0, fused=True),
         decoder=Decoder(policy),
         generator=torch_generator(seeds["policy"], policy.device),
         rng=np.random.default_rng(seeds["games"]),
@@ -181,11 +182,7 @@ def update(learner: Learner, found: Round, share: float) -> dict[str, float]:
             first, second = (log_prob - found.reference_log_prob[rows]).chunk(2)
             difference, target = config.beta * (first - second), found.target[index]
             loss = preference_loss(difference, target, torch.ones_like(target))
-            learner.optimizer.zero_grad()
-            loss.backward()
-            if config.max_grad_norm > 0:
-                torch.nn.utils.clip_grad_norm_(learner.scorer.trained_parameters(), config.max_grad_norm)
-            learner.optimizer.step()
+            descend(learner.optimizer, loss, config.max_grad_norm)
             seen.append(diagnostics(loss, difference, target))
     names = ("losses/preference", "charts/accuracy", "charts/margin")
     charts = dict(zip(names, torch.stack(seen).nanmean(0).tolist(), strict=True))

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from agents import losses
 from agents.configs import PPOConfig
+from agents.descent import descend
 from agents.distributions import log_prob_and_entropy
 from agents.layout import rows
 from agents.metrics import Metrics, TrainingState
@@ -106,11 +107,7 @@ def update(
         parts_of_each = (rows(x, order).tensor_split(min(config.num_minibatches, size)) for x in samples)
         for batch in map(Samples, *parts_of_each):
             loss, parts = ppo_loss(config, network, batch, entropy_coef)
-            optimizer.zero_grad()
-            loss.backward()
-            if config.max_grad_norm > 0:
-                torch.nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-            optimizer.step()
+            descend(optimizer, loss, config.max_grad_norm)
             seen.append(parts)
     explained = losses.explained_variance(samples.value, samples.returns)
     policy_loss, value_loss, entropy, kl, clipped = torch.stack(seen).mean(0)

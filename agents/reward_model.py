@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agents.descent import descend
 from agents.feedback_configs import RewardConfig
 from agents.losses import preference_loss
 from agents.metrics import Metrics, TrainingState
@@ -181,7 +182,9 @@ def train(
     assert comparisons
     seeds = named_seeds(seed)
     generator = torch_generator(seeds["policy"])
-    optimizer = torch.optim.AdamW(rewarder.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        rewarder.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     prompts = sorted({comparison.prompt for comparison in comparisons})
     by_prompt = {prompt: [c for c in comparisons if c.prompt == prompt] for prompt in prompts}
     doubt = torch.ones(len(prompts), config.members)
@@ -202,11 +205,7 @@ def train(
                 group["lr"] = config.learning_rate * (1 - progress)
             batch = [(c, doubt[index]) for index in chosen.tolist() for c in by_prompt[prompts[index]]]
             loss, accuracy = _loss(rewarder, sequences, [c for c, _ in batch], torch.stack([d for _, d in batch]))
-            optimizer.zero_grad()
-            loss.backward()
-            if config.max_grad_norm > 0:
-                torch.nn.utils.clip_grad_norm_(rewarder.parameters(), config.max_grad_norm)
-            optimizer.step()
+            descend(optimizer, loss, config.max_grad_norm)
             seen.append(torch.stack([loss.detach(), accuracy]))
         epoch += 1
         if epoch > 1:

@@ -43,6 +43,7 @@ from torch import Tensor
 
 from agents import losses, returns
 from agents.decoder import Decoder
+from agents.descent import descend
 from agents.feedback_configs import RLHFConfig
 from agents.metrics import Metrics, TrainingState
 from agents.resume import (
@@ -276,12 +277,7 @@ def update(learner: Learner, rollout: TextRollout, progress: float) -> dict[str,
         shuffled = torch.randperm(size, generator=learner.generator, device=mask.device)
         for index in shuffled.tensor_split(min(config.num_minibatches, size)):
             loss, parts = _loss(learner, rollout, index, advantage, target)
-            learner.optimizer.zero_grad()
-            loss.backward()
-            if config.max_grad_norm > 0:
-                trained = [p for group in learner.optimizer.param_groups for p in group["params"]]
-                torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
-            learner.optimizer.step()
+            descend(learner.optimizer, loss, config.max_grad_norm)
             seen.append(parts)
     names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clipfrac")
     found = dict(zip((f"losses/{name}" for name in names), torch.stack(seen).mean(0).tolist(), strict=True))

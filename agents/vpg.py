@@ -23,6 +23,7 @@ from torch import Tensor
 
 from agents import losses
 from agents.configs import VPGConfig
+from agents.descent import descend
 from agents.distributions import log_prob_and_entropy
 from agents.layout import rows
 from agents.metrics import Metrics, TrainingState
@@ -97,7 +98,7 @@ def update(
     if samples.action.shape[0] == 0:
         return {}
     loss, policy_loss, entropy = vpg_loss(config, network, samples, entropy_coef)
-    _step(optimizers["policy"], loss, config.max_grad_norm)
+    descend(optimizers["policy"], loss, config.max_grad_norm)
     value_losses = _fit_value(config, network, optimizers["value"], samples, generator) if config.baseline else []
     with torch.no_grad():
         output = network.policy(samples.observation)
@@ -138,14 +139,6 @@ def _fit_value(
         shuffled = torch.randperm(size, generator=generator, device=samples.action.device)
         for index in shuffled.tensor_split(min(config.value_minibatches, size))[: config.value_steps - len(seen)]:
             loss = losses.value_loss(network.value(rows(samples.observation, index)), samples.returns[index])
-            _step(optimizer, loss, config.max_grad_norm)
+            descend(optimizer, loss, config.max_grad_norm)
             seen.append(loss.detach())
     return seen
-
-
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    if max_grad_norm > 0:
-        torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], max_grad_norm)
-    optimizer.step()

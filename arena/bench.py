@@ -15,6 +15,7 @@ from unittest import mock
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from agents import descent
 from agents.configs import LearnerConfig
 from agents.dqn import QNetwork
 from agents.networks import ActorCritic
@@ -213,7 +214,7 @@ def _parts(env: VecEnv) -> list[tuple[Any, str, str]]:
         *((ActorCritic, name, forward) for name in ("forward", "policy", "value")),
         (QNetwork, "forward", forward),
         (torch.Tensor, "backward", "network backward"),
-        (torch.optim.Adam, "step", "optimizer"),
+        (descent, "step", "optimizer"),
         (env, "step", "games"),
     ]
 

@@ -46,12 +46,14 @@ def make(config: PPOConfig | VPGConfig) -> ActorCritic:
 
 
 def gradients(network: ActorCritic) -> list[Tensor]:
-    return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in network.parameters()]
+    """The gradients that the parameters hold, which they no longer do."""
+    found = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in network.parameters()]
+    network.zero_grad()
+    return found
 
 
 def a2c_gradients(network: ActorCritic, batch: Samples, value_coef: float, entropy_coef: float) -> list[Tensor]:
     """∇ of −mean(A log π) + value_coef ½ mean((V − R)²) − entropy_coef mean(H), with torch.distributions."""
-    network.zero_grad()
     logits, values = network(batch.observation)
     entropies, log_probs = [], []
     for row in range(len(batch.action)):
