@@ -33,7 +33,10 @@ def load_text_reward(name: str) -> TextReward:
     function = load_function(name)
 
     def checked(prompts: list[str], completions: list[str]) -> list[float]:
-        found = function(prompts, completions)
+        try:
+            found = function(prompts, completions)
+        except Exception as error:
+            raise UsageError(f"reward={name} failed: {type(error).__name__}: {error}") from error
         try:
             rewards = [float(reward) for reward in found]
         except (TypeError, ValueError):

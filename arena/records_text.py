@@ -309,7 +309,11 @@ class ImportedScore:
 
 @dataclass(frozen=True)
 class ImportCounts:
-    """What an import added (not a table); `known` judgements were there already, word for word."""
+    """What an import added (not a table); `known` judgements were there already, word for word.
+
+    Of the labels and scores that were added, `changed` are in place of another one by the same annotator, of the league
+    or of an earlier line.
+    """
 
     prompts: int
     completions: int
@@ -317,3 +321,4 @@ class ImportCounts:
     labels: int
     scores: int
     known: int
+    changed: int = 0

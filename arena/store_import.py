@@ -90,18 +90,20 @@ class _Taker:
             created_at=self._now,
         )
         label = label.turned() if turned else label
-        if not new and self._has(label):
+        before = None if new else self._judged(label)
+        if before == (label.choice, label.strength):
             self.added["known"] += 1
         else:
             insert(self._connection, "labels", label)
             self.added["labels"] += 1
+            self.added["changed"] += before is not None
 
-    def _has(self, label: Label) -> bool:
-        """Whether this annotator's judgement of the pair is the same already."""
+    def _judged(self, label: Label) -> tuple[str, int] | None:
+        """How this annotator has judged the pair so far: choice and strength."""
         sql = f"""SELECT choice, strength FROM labels WHERE annotator = ? AND pair = ? AND {counts("labels")}
             ORDER BY id DESC LIMIT 1"""
         found = self._connection.execute(sql, (label.annotator, label.pair)).fetchone()
-        return found is not None and (found["choice"], found["strength"]) == (label.choice, label.strength)
+        return found and (found["choice"], found["strength"])
 
     def take_score(self, row: ImportedScore) -> None:
         prompt = self._prompt(row.prompt, row.split)
@@ -116,6 +118,7 @@ class _Taker:
             score = CompletionScore(completion, owner, row.score, row.milliseconds, created_at=self._now)
             insert(self._connection, "scores", score)
             self.added["scores"] += 1
+            self.added["changed"] += found is not None
 
     def _prompt(self, text: str, split: Split) -> int:
         if text not in self._prompts:

@@ -16,8 +16,8 @@ DQN = {"double": "false", "buffer_size": 10_000, "learning_starts": 500, "report
 def ours(algorithm: str, steps: int, threads: int, **settings: object) -> list[str]:
     sets = [f"--set={key}={value}" for key, value in settings.items()]
     return [
-        *OURS, "train", "--algo", algorithm, "--game", GAME, "--steps", str(steps), "--threads", str(threads), "--json",
-        *sets,
+        *OURS, "train", "--algo", algorithm, "--game", GAME, "--steps", str(steps), "--threads", str(threads),
+        "--profile", "--json", *sets,
     ]  # fmt: skip
 
 

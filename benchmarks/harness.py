@@ -152,6 +152,11 @@ def page(peers: dict[str, str], repeats: int, results: list[dict[str, Any]]) -> 
     ]
     lines += [f"- {result['name']}: {result['note']}" for result in results if result["note"]]
     lines += [f"- {result['name']}: peak of memory {peaks}" for result in results if (peaks := memory(result["runs"]))]
+    lines += [
+        f"- {result['name']}: ours does {share:.0%} of the floating-point operations that large products reach here"
+        for result in results
+        if (share := peak_share(result["runs"]))
+    ]
     lines += ["", "Commands:", ""]
     for result in results:
         lines += [f"- {result['name']}: `{result['commands']['ours']}` · `{result['commands']['theirs']}`"]
@@ -166,6 +171,12 @@ def memory(runs: dict[str, list[dict[str, Any]]]) -> str:
         return ""
     ours, theirs = map(statistics.median, sides)
     return f"{ours:,.0f} MiB beside {theirs:,.0f} MiB"
+
+
+def peak_share(runs: dict[str, list[dict[str, Any]]]) -> float:
+    """Our share of the peak that the processor's products reach, where the runs tell it."""
+    shares = [run["peak_share"] for run in runs["ours"] if "peak_share" in run]
+    return statistics.median(shares) if shares else 0.0
 
 
 def save(name: str, about: dict[str, Any], lines: list[str]) -> None:

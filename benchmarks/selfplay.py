@@ -15,10 +15,12 @@ from harness import OURS, ROOT, facts, figure, measure, save, shown
 SETTINGS = {
     "num_envs": 1024,
     "num_steps": 8,
-    "num_epochs": 2,
+    "num_epochs": 1,
     "num_minibatches": 4,
     "hidden_size": 256,
     "hidden_layers": 3,
+    "learning_rate": 2e-3,
+    "max_grad_norm": 1.0,
     "bfloat16": "true",
     "random_plies": 12,
     "gamma": 0.97,

@@ -245,8 +245,10 @@ def import_labels(
     if json:
         print_json(counts)
     else:
-        added = {key: count for key, count in vars(counts).items() if key != "known"}
+        added = {key: count for key, count in vars(counts).items() if key not in ("known", "changed")}
         print("added " + ", ".join(f"{count:,} {key}" for key, count in added.items()) + f"; {counts.known:,} known")
+        if counts.changed:
+            say(f"{counts.changed:,} of them replace another judgement of the same annotator's: the last one counts")
 
 
 @app.command()

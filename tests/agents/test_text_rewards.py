@@ -49,3 +49,10 @@ def test_other_results_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     reward = load_text_reward(f"{name}:reward")
     with pytest.raises(UsageError, match="must return 2 finite numbers"):
         reward(["p", "p"], ["a", "b"])
+
+
+def test_one_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_fails.py").write_text("def reward(prompts, completions):\n    return [1 / 0 for _ in prompts]\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="reward=mine_fails:reward failed: ZeroDivisionError"):
+        load_text_reward("mine_fails:reward")(["p"], ["a"])

@@ -202,7 +202,7 @@ def test_one_file_may_say_a_thing_twice(store: Store) -> None:
     other = row | {"b": "z", "choice": "b"}
     back = row | {"a": "z", "b": "y", "choice": "tie"}  # texts that are known, but no pair yet
     counts = take(store, text_of([row, turned, other, row | {"choice": "b"}, back, back]))
-    assert counts == ImportCounts(prompts=1, completions=3, pairs=3, labels=4, scores=0, known=2)
+    assert counts == ImportCounts(prompts=1, completions=3, pairs=3, labels=4, scores=0, known=2, changed=1)
     assert [(row.text_a, row.text_b, row.choice) for row in store.labels()] == [
         ("x", "z", "b"), ("x", "y", "b"), ("z", "y", "tie"),
     ]  # fmt: skip
