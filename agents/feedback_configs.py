@@ -60,7 +60,7 @@ class RLHFConfig(Config):
     value_coef: float = setting(0.1, "weight of the value loss", min=0.0)
     entropy_coef: float = setting(0.0, "weight of the entropy bonus", min=0.0)
     reference_temperature: float = _reference_temperature()
-    kl_coef: float = setting(0.05, "weight of the KL penalty per token, at the start", min=0.0)
+    kl_coef: float = setting(0.1, "weight of the KL penalty per token, at the start", min=0.0)
     adaptive_kl: bool = setting(False, "steer the weight so that a completion's KL stays near the target")
     kl_target: float = setting(6.0, "nats per completion that an adaptive weight aims at", min=1e-6)
     kl_horizon: float = setting(10_000.0, "completions over which an adaptive weight reacts", min=1.0)

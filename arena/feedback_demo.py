@@ -58,11 +58,16 @@ class Plan:
     sft: Config = field(default_factory=lambda: SFTConfig(epochs=2.0))
     reward: Config = field(default_factory=RewardConfig)
     rlhf: Config = field(
-        default_factory=lambda: RLHFConfig(kl_budget=18.0, kl_coef=0.05, reference_temperature=REFERENCE_TEMPERATURE)
+        default_factory=lambda: RLHFConfig(kl_budget=18.0, reference_temperature=REFERENCE_TEMPERATURE)
     )
     dpo: DPOConfig = field(
         default_factory=lambda: DPOConfig(
-            reference_temperature=REFERENCE_TEMPERATURE, beta=0.05, learning_rate=5e-4, sft_coef=0.1, frozen_layers=2
+            reference_temperature=REFERENCE_TEMPERATURE,
+            beta=0.05,
+            learning_rate=5e-4,
+            sft_coef=0.1,
+            frozen_layers=2,
+            num_epochs=12,
         )
     )
     online_dpo: Config = field(

@@ -297,7 +297,7 @@ def ppo(
     \b
     Example:
       arena rlhf ppo
-      arena rlhf ppo --reward agents.rewards:full_stops --set kl_coef=0.1
+      arena rlhf ppo --reward agents.rewards:full_stops --set kl_coef=0.2
     """
 
     def config(store: Store) -> Mapping[str, Any]:
