@@ -13,10 +13,10 @@ from pathlib import Path
 from harness import OURS, ROOT, facts, figure, measure, save, shown
 
 SETTINGS = {
-    "num_envs": 1024,
+    "num_envs": 2048,
     "num_steps": 8,
     "num_epochs": 1,
-    "num_minibatches": 4,
+    "num_minibatches": 8,
     "hidden_size": 256,
     "hidden_layers": 3,
     "learning_rate": 2e-3,
