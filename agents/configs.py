@@ -94,6 +94,9 @@ class ActorCriticConfig(LearnerConfig):
     """What the policy-gradient learners have in common."""
 
     num_steps: int = setting(32, "steps of every game per rollout", min=1, max=65536)
+    env_groups: int = setting(
+        1, "parts of the games that take turns: one goes on while the network decides for another", min=1, max=16
+    )
     gae_lambda: float = setting(0.95, "λ of generalised advantages; 1: rewards to go minus the value", min=0.0, max=1.0)
     entropy_coef: float = setting(0.01, "weight of the entropy bonus at the start", min=0.0)
     final_entropy_coef: float = setting(0.0, "weight of the entropy bonus at the end", min=0.0)
@@ -104,6 +107,11 @@ class ActorCriticConfig(LearnerConfig):
     normalise_advantages: bool = setting(True, "give the advantages of a minibatch mean 0 and deviation 1")
     initial_deviation: float = setting(1.0, "continuous actions: their standard deviation at first", min=1e-3, max=1e3)
     normalise_rewards: bool = setting(False, "divide rewards by the running deviation of the discounted return, too")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.env_groups > self.num_envs:
+            raise UsageError(f"env_groups={self.env_groups} must be at most num_envs, {self.num_envs}")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from agents import losses
 from envs.protocol import Turn
+from envs.specs import GameSpec
 
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 
@@ -54,3 +55,8 @@ def sample(output: Tensor, mask: Tensor, generator: torch.Generator | None = Non
         return losses.sample_masked(output, mask, generator)
     mean, deviation = mean_and_deviation(output)
     return mean + deviation * torch.empty_like(mean).normal_(generator=generator)
+
+
+def within_bounds(action: Tensor, spec: GameSpec) -> Tensor:
+    """The action as the game takes it: numbers held within its bounds."""
+    return action if spec.num_actions is not None else action.clamp(spec.action_low, spec.action_high)

@@ -1,8 +1,8 @@
-"""Whether an algorithm can learn a game, asked before a run of it is begun."""
+"""The games that an algorithm learns on, and whether it can, asked before a run is begun."""
 
 from __future__ import annotations
 
-from agents.configs import ActorCriticConfig, Config, LearnerConfig, PlanningConfig, TabularConfig
+from agents.configs import ActorCriticConfig, Config, LearnerConfig, PlanningConfig, TabularConfig, training_game
 from agents.networks import check_network
 from agents.planning import OWN_REWARDS
 from agents.search import searchable
@@ -10,6 +10,13 @@ from agents.tabular import initial_values
 from envs.errors import UsageError
 from envs.gridworld.dynamics import exact_dynamics
 from envs.protocol import VecEnv
+from envs.registry import make
+
+
+def training_env(game: str, config: Config, device: str = "cpu") -> VecEnv:
+    """As many games as `config` learns on, in its groups, with its options."""
+    groups = config.env_groups if isinstance(config, ActorCriticConfig) else 1
+    return make(training_game(game, config), getattr(config, "num_envs", 1), device, groups=groups)
 
 
 def check_fits(algorithm: str, config: Config, env: VecEnv, *, shaped: bool = False) -> None:
@@ -25,6 +32,9 @@ def check_fits(algorithm: str, config: Config, env: VecEnv, *, shaped: bool = Fa
         raise UsageError(f"{spec.game} has continuous actions, which are learnt in one-player games only")
     if shaped and spec.num_players > 1:
         raise UsageError(f"{spec.game} has {spec.num_players} players: rewards are shaped in one-player games only")
+    if isinstance(config, ActorCriticConfig) and config.env_groups > 1 and spec.num_players > 1:
+        several = f"{spec.game} has {spec.num_players} players"
+        raise UsageError(f"env_groups={config.env_groups} is for one-player games: {several}")
     if algorithm == "az":
         searchable(spec)
     if isinstance(config, PlanningConfig) and shaped:

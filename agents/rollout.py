@@ -18,7 +18,7 @@ from torch import Tensor
 
 from agents import returns
 from agents.configs import ActorCriticConfig
-from agents.distributions import legal_actions, log_prob, sample
+from agents.distributions import legal_actions, log_prob, sample, within_bounds
 from agents.layout import room_for, rows
 from agents.metrics import TrainingState
 from agents.networks import ActorCritic, NetworkPolicy, load_weights, weights_stand_still
@@ -36,8 +36,9 @@ from agents.resume import (
 from agents.selfplay import Opponents, SelfPlay, in_random_opening
 from agents.shaping import Shaping, one_player_only
 from agents.tally import Tally
+from envs.groups import join, split
 from envs.native import NativeEnv
-from envs.protocol import VecEnv
+from envs.protocol import Turn, VecEnv
 
 
 @dataclass
@@ -88,11 +89,25 @@ def may_truncate(env: VecEnv) -> bool:
     return env.spec.max_steps is not None or not isinstance(env, NativeEnv)
 
 
+@dataclass
+class Group:
+    """Games that step together.
+
+    Attributes:
+        part: which of the N they are.
+        turn: what is to be acted on now; while they go on, what was acted on.
+    """
+
+    part: slice
+    env: VecEnv
+    turn: Turn
+
+
 class Games:
     """The N games a learner plays, with the opponents in them and the generators behind them.
 
     Attributes:
-        turn: what is to be acted on now.
+        groups: games that step on their own.
         step: env steps so far, summed over games.
         self_play: who holds which seat.
         sparse: whether the host may look which decisions to learn from and which games were cut; else it would wait for
@@ -153,6 +168,15 @@ class Games:
             last_value=zeros(*lead[1:]),
             last_player=zeros(*lead[1:], dtype=torch.int64),
         )
+
+    @property
+    def turn(self) -> Turn:
+        """Of all games: what is to be acted on now."""
+        return join([group.turn for group in self.groups])
+
+    @turn.setter
+    def turn(self, turn: Turn) -> None:
+        self.groups = [Group(part, env, split(turn, part)) for part, env in self.env.groups]
 
     def begin_rollout(self, network: ActorCritic) -> None:
         """Start the clock and, where that is due, all games with newly drawn opponents."""
@@ -225,50 +249,65 @@ class Games:
 def collect_rollout(games: Games, network: ActorCritic) -> Rollout:
     """Play `config.num_steps` steps of every game; returns the buffers.
 
+    While the network decides for one group of games, those of the others go on.
+    """
+    rollout, num_steps = games.buffers, games.config.num_steps
+    games.begin_rollout(network)
+    with weights_stand_still(games.env.device):
+        for t in range(num_steps):
+            for group in games.groups:
+                if t > 0:
+                    _receive(games, group, t - 1)
+                _send(games, group, network, t)
+        for group in games.groups:
+            _receive(games, group, num_steps - 1)
+        turn = games.turn
+        rollout.last_value.copy_(network.value(turn.observation.flatten(0, 1)).view_as(rollout.last_value))
+    rollout.last_player.copy_(turn.player)
+    games.step += num_steps * games.env.num_envs
+    return rollout
+
+
+def _send(games: Games, group: Group, network: ActorCritic, t: int) -> None:
+    """Decide step t of a group's games, and begin it.
+
     The network sees every slot of every game; where an opponent or the opening's random moves decide, it is overruled.
     """
-    config, env, self_play, rollout = games.config, games.env, games.self_play, games.buffers
-    num_games, num_slots = rollout.player.shape[1:]
-    games.begin_rollout(network)
-    with weights_stand_still(env.device):
-        for t in range(config.num_steps):
-            turn = games.turn
-            mask = legal_actions(turn)
-            rollout.observation[t] = turn.observation
-            output, value = network(rollout.observation[t].flatten(0, 1))
-            output = output.view(num_games, num_slots, -1)
-            learner = self_play.learner_decides(turn)
-            rollout.mask[t] = mask
-            rollout.player[t] = turn.player
-            rollout.output[t], rollout.value[t] = output, value.view(num_games, num_slots)
-            self_play.overrule(output, turn, learner)
-            if config.random_plies:
-                opening = in_random_opening(env.seeds, games.tally.ply, config.random_plies).unsqueeze(1)
-                output.masked_fill_(opening.unsqueeze(2), 0.0)
-                learner &= ~opening
-            action = sample(output, mask, games.generator)
-            rollout.action[t], rollout.learner[t] = action, learner
+    config, self_play, rollout = games.config, games.self_play, games.buffers
+    part, env, turn = group.part, group.env, group.turn
+    mask = legal_actions(turn)
+    rollout.observation[t, part] = turn.observation
+    output, value = network(rollout.observation[t, part].flatten(0, 1))
+    output = output.view(*turn.player.shape, -1)
+    learner = self_play.learner_decides(turn, part)
+    rollout.mask[t, part] = mask
+    rollout.player[t, part] = turn.player
+    rollout.output[t, part], rollout.value[t, part] = output, value.view(turn.player.shape)
+    self_play.overrule(output, turn, learner)
+    if config.random_plies:
+        opening = in_random_opening(env.seeds, games.tally.ply[part], config.random_plies).unsqueeze(1)
+        output.masked_fill_(opening.unsqueeze(2), 0.0)
+        learner &= ~opening
+    action = sample(output, mask, games.generator)
+    rollout.action[t, part], rollout.learner[t, part] = action, learner
+    env.send(within_bounds(action, env.spec))
 
-            if env.spec.num_actions is None:
-                action = action.clamp(env.spec.action_low, env.spec.action_high)
-            step = env.step(action)
-            rollout.rewards[t] = step.rewards
-            rollout.terminated[t], rollout.truncated[t] = step.terminated, step.truncated
-            if games.shaping:
-                shaped = games.shaping(
-                    turn.observation[:, 0], action[:, 0], step.rewards[:, 0], step.final.observation[:, 0]
-                )
-                rollout.rewards[t, :, 0] = shaped
-            if rollout.final_observation is not None:
-                rollout.final_observation[t] = step.final.observation
-            rollout.final_player[t] = step.final.player
-            games.tally.count(step.rewards, step.terminated | step.truncated)
-            games.turn = step.turn
 
-        rollout.last_value.copy_(network.value(games.turn.observation.flatten(0, 1)).view(num_games, num_slots))
-    rollout.last_player.copy_(games.turn.player)
-    games.step += config.num_steps * num_games
-    return rollout
+def _receive(games: Games, group: Group, t: int) -> None:
+    """End step t of a group's games."""
+    rollout, part = games.buffers, group.part
+    step = group.env.receive()
+    rollout.rewards[t, part] = step.rewards
+    rollout.terminated[t, part], rollout.truncated[t, part] = step.terminated, step.truncated
+    if games.shaping:
+        before, after = group.turn.observation[:, 0], step.final.observation[:, 0]
+        action = within_bounds(rollout.action[t, part, 0], games.env.spec)
+        rollout.rewards[t, part, 0] = games.shaping(before, action, step.rewards[:, 0], after)
+    if rollout.final_observation is not None:
+        rollout.final_observation[t, part] = step.final.observation
+    rollout.final_player[t, part] = step.final.player
+    games.tally.count(step.rewards, step.terminated | step.truncated, part)
+    group.turn = step.turn
 
 
 @torch.no_grad()

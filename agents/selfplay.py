@@ -114,9 +114,10 @@ class SelfPlay:
         pool = [*self.external, *map(self.make_policy, self.snapshots)]
         self.playing = [pool[index] for index in self.drawn]
 
-    def learner_decides(self, turn: Turn) -> Tensor:
-        """[N, K] bool: the slots in which the learner's own choice counts."""
-        return ((self.held < 0) | (turn.player == self.held)) & (turn.player >= 0)
+    def learner_decides(self, turn: Turn, part: slice = slice(None)) -> Tensor:
+        """[N, K] bool: the slots, of this part of the games, in which the learner's own choice counts."""
+        held = self.held[part]
+        return ((held < 0) | (turn.player == held)) & (turn.player >= 0)
 
     def overrule(self, logits: Tensor, turn: Turn, learner: Tensor) -> None:
         """Put the opponents' log-probabilities into logits [N, K, A] where not `learner` [N, K] decides."""

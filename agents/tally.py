@@ -34,16 +34,17 @@ class Tally:
         self.return_so_far.zero_()
         self.ply.zero_()
 
-    def count(self, rewards: Tensor, ended: Tensor) -> None:
-        """Take in one step's rewards [N, P] and which games it ended [N]."""
-        self.return_so_far += rewards
-        self.ply += 1
-        mine = (self.return_so_far * self.held).sum(1) / self.held.sum(1)
-        best_other = self.return_so_far.masked_fill(self.held, -torch.inf).amax(1)
+    def count(self, rewards: Tensor, ended: Tensor, part: slice = slice(None)) -> None:
+        """Take in one step of this part of the games: its rewards [N, P] and which of them it ended [N]."""
+        return_so_far, ply, held = self.return_so_far[part], self.ply[part], self.held[part]
+        return_so_far += rewards
+        ply += 1
+        mine = (return_so_far * held).sum(1) / held.sum(1)
+        best_other = return_so_far.masked_fill(held, -torch.inf).amax(1)
         score = 0.5 + 0.5 * torch.sign(mine - best_other)
-        self.sums += torch.stack([torch.ones_like(mine), self.ply.to(mine.dtype), mine, score]) * ended
-        self.return_so_far.masked_fill_(ended.unsqueeze(1), 0.0)
-        self.ply.masked_fill_(ended, 0)
+        self.sums[:, part] += torch.stack([torch.ones_like(mine), ply.to(mine.dtype), mine, score]) * ended
+        return_so_far.masked_fill_(ended.unsqueeze(1), 0.0)
+        ply.masked_fill_(ended, 0)
 
     def take(self) -> Tensor:
         """[3, 4], on the device: the sums over games alone or in self-play, against the pool and against random moves,

@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from agents import descent
 from agents.configs import LearnerConfig
 from agents.dqn import QNetwork
+from agents.fits import training_env
 from agents.networks import ActorCritic
 from agents.products import has_bfloat16
 from agents.registry import load_policy, load_train
@@ -26,6 +27,7 @@ from arena.memory import keep_freed_memory
 from arena.records import Agent
 from arena.roster import Contender
 from envs import registry
+from envs.errors import UsageError
 from envs.protocol import Turn, VecEnv
 
 WARM_UP_STEPS = 16
@@ -105,7 +107,7 @@ def time_to_solve(
     """Seconds of training until `episodes` greedy episodes average `target`; they are played off the clock."""
     keep_freed_memory()
     import_optimizers()
-    env = registry.make(game, config.num_envs)
+    env = training_env(game, config)
     training = load_train(algorithm)(config, env, seed=seed, total_steps=budget, checkpoint_steps=every)
     seconds, means, step = 0.0, [], 0
     start = time.perf_counter()
@@ -144,9 +146,11 @@ def training_rate(
     `cpu_us`: microseconds of processor time that a step took, all threads together. With `profile` also `flops`, the
     network's floating-point operations a step, `peak`, how many a second the device does at best, `peak_share`, and on
     the CPU `shares`: where the time went.
+
+    Raises UsageError where the second half of so few steps holds no update.
     """
     keep_freed_memory()
-    env = registry.make(game, config.num_envs, device)
+    env = training_env(game, config, device)
     half, start, cpu_start = 0, 0.0, 0.0
     spent: defaultdict[str, float] = defaultdict(float)
     with ExitStack() as patches:
@@ -160,6 +164,8 @@ def training_rate(
                 spent.clear()
         synchronize(env)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    if metrics.step == half:
+        raise UsageError(f"steps={steps:,} leave no update to be timed after the first half; {2 * half:,} do")
     result = {
         "value": (metrics.step - half) / seconds,
         "unit": "steps/s",
@@ -183,7 +189,7 @@ def training_rate(
 def step_flops(algorithm: str, config: LearnerConfig, game: str, device: str = "cpu") -> float:
     """Floating-point operations of the network for one env step, learning included, as counted from one report to the
     next, once learning has begun. A multiplication and the addition after it are two."""
-    env = registry.make(game, config.num_envs, device)
+    env = training_env(game, config, device)
     training = load_train(algorithm)(replace(config, compile=False), env, seed=0, total_steps=10**9)
     begun = next(metrics.step for metrics in training if any(name.startswith("losses/") for name in metrics.values))
     with FlopCounterMode(display=False) as counter:

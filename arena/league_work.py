@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from agents.configs import LearnerConfig, config_from, training_game
+from agents.configs import LearnerConfig, config_from
+from agents.fits import training_env
 from agents.metrics import PolicyWeights
 from agents.registry import load_train
 from agents.selfplay import Opponents
@@ -26,7 +27,6 @@ from arena.memory import keep_freed_memory
 from arena.records import Agent, Episode, Match, PackedPolicy
 from arena.roster import Contender, on_device, policy_of
 from arena.thinning import Thinner
-from envs.registry import make
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _train(job: TrainJob, should_stop: Callable[[], bool]) -> Iterator[Report | 
         opponents = Opponents(policies, in_order, job.key)
     keep_freed_memory()
     torch.set_num_threads(1)  # small networks: threads that wait for each other cost more than they gain
-    env = make(training_game(job.game, config), getattr(config, "num_envs", 1), job.device)
+    env = training_env(job.game, config, job.device)
     generator = functools.partial(load_train(job.algorithm), config, env, seed=job.seed, total_steps=job.until)(
         opponents=opponents,
         resume=None if job.state is None else state_of(job.state, "a learner's state"),

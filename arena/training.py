@@ -26,7 +26,7 @@ from agents.configs import (
     default_steps,
     training_game,
 )
-from agents.fits import check_fits
+from agents.fits import check_fits, training_env
 from agents.metrics import Metrics
 from agents.registry import load_train
 from agents.selfplay import Opponents, kinds_of_games
@@ -269,7 +269,7 @@ class _Drive:
         keep_freed_memory()
         _use_threads(run.device, settings.get("threads", 1))
         self.random_plies = getattr(config, "random_plies", 0)
-        self.env = make(training_game(run.game, config), getattr(config, "num_envs", 1), run.device)
+        self.env = training_env(run.game, config, run.device)
         self.recording: RecordingEnv | None = None
         if every := settings.get("record", 0):
             self.env = self.recording = RecordingEnv(self.env, every, _watched(self.env.spec, config))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
-from agents.configs import Config, training_game
+from agents.configs import Config
+from agents.fits import training_env
 from agents.registry import load_train
-from envs.registry import make
 
 TRIAL_SHARE, TRIAL_REPORTS, TRIAL_SECONDS = 0.04, 6, 10.0
 """The trial that says how many steps fit into a run's time: its share of that time, at least so many reports, but never
@@ -19,7 +19,7 @@ def steps_in(seconds: float, algorithm: str, config: Config, game: str, device: 
 
     A tenth more than the trial's rate says: rather the clock ends the run than the steps before it.
     """
-    env = make(training_game(game, config), getattr(config, "num_envs", 1), device)
+    env = training_env(game, config, device)
     generator = load_train(algorithm)(config, env, seed=seed, total_steps=sys.maxsize)
     marks: list[tuple[float, int]] = []
     started = time.monotonic()

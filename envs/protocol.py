@@ -99,6 +99,11 @@ class VecEnv(ABC):
         """The step that `send` began."""
         return self.step(self._sent)
 
+    @property
+    def groups(self) -> Sequence[tuple[slice, VecEnv]]:
+        """(Which of the games, their env): groups that step independently of one another. As a rule one, of all."""
+        return [(slice(0, self.num_envs), self)]
+
     @abstractmethod
     def state(self) -> Any:
         """The games as they stand, to be given back to `load` of an env of the same variant and N."""

@@ -6,14 +6,20 @@ import importlib
 
 import torch
 
+from envs.groups import Groups
 from envs.protocol import VecEnv
 from envs.specs import parse_variant
 
 
-def make(game: str, num_envs: int = 1, device: torch.device | str = "cpu", autoreset: bool = True) -> VecEnv:
-    """N games of the variant `game` (`id?option=value`), not yet reset.
+def make(
+    game: str, num_envs: int = 1, device: torch.device | str = "cpu", autoreset: bool = True, groups: int = 1
+) -> VecEnv:
+    """N games of the variant `game` (`id?option=value`), not yet reset, in groups that step on their own.
 
     Raises UsageError for unknown games, options and values, MissingPackageError where a library is absent.
     """
     variant = parse_variant(game)
-    return importlib.import_module(variant.game.module).make(variant, num_envs, torch.device(device), autoreset)
+    family = importlib.import_module(variant.game.module)
+    sizes = [num_envs * (n + 1) // groups - num_envs * n // groups for n in range(groups)]
+    envs = [family.make(variant, size, torch.device(device), autoreset) for size in sizes]
+    return envs[0] if groups == 1 else Groups(envs)

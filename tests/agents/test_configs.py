@@ -79,6 +79,7 @@ def test_continuous_mountain_car_is_another_game() -> None:
     ("values", "message"),
     [
         ({"gamma": 1.5}, "gamma=1.5 must be between 0.0 and 1.0"),
+        ({"num_envs": 2, "env_groups": 3}, "env_groups=3 must be at most num_envs, 2"),
         ({"gamma": float("nan")}, "gamma=nan"),
         ({"num_envs": 0}, "num_envs=0"),
         ({"num_envs": 2.5}, "must be a whole number"),

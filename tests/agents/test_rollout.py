@@ -196,6 +196,52 @@ def test_shaping_changes_what_is_learnt_and_not_what_is_reported() -> None:
         play(make("tic_tac_toe", 2), config, by_position)
 
 
+def decided(env: VecEnv, config: ActorCriticConfig, shaping: Shaping | None = None) -> tuple[Games, ActorCritic]:
+    """Games of a policy that leaves nothing to chance."""
+    games, network = play(env, config, shaping)
+    with torch.no_grad():
+        if network.log_deviation is None:
+            network.policy_head.weight.mul_(1e6)
+        else:
+            network.log_deviation.fill_(-30.0)
+    return games, network
+
+
+@pytest.mark.parametrize("game", ["gym/CartPole-v1", "gym/Pendulum-v1", "gridworld/tiny"])
+def test_games_in_groups_bring_what_they_would_together(game: str) -> None:
+    def by_reward_and_action(seen: Tensor, action: Tensor, reward: Tensor, next_seen: Tensor) -> Tensor:
+        return 2 * reward + action.flatten(1).sum(1) if action.ndim > 1 else 2 * reward + action
+
+    config = PPOConfig(num_envs=5, num_steps=40)
+    whole, network = decided(make(game, 5), config, by_reward_and_action)
+    parts, same = decided(make(game, 5, groups=3), config, by_reward_and_action)
+    for _ in range(2):  # the second goes on from the first
+        one, other = collect_rollout(whole, network), collect_rollout(parts, same)
+        for name, x in vars(one).items():
+            torch.testing.assert_close(vars(other)[name], x, rtol=1e-3, atol=1e-3, msg=name)
+        for x, y in zip(advantages(whole, network, one), advantages(parts, same, other), strict=True):
+            torch.testing.assert_close(x, y, rtol=1e-3, atol=1e-3)
+    assert whole.step == parts.step == 2 * 5 * 40
+    assert whole.tally.charts() == parts.tally.charts()
+
+
+def test_while_one_group_is_decided_for_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    games, network = play(make("gym/CartPole-v1", 4, groups=2), PPOConfig(num_envs=4, num_steps=3))
+    seen: list[str] = []
+    for number, group in enumerate(games.env.groups):
+        for verb in ("send", "receive"):
+            plain = getattr(group[1], verb)
+
+            def noted(*args: Any, what: str = f"{verb} {number}", plain: Any = plain) -> Any:
+                seen.append(what)
+                return plain(*args)
+
+            monkeypatch.setattr(group[1], verb, noted)
+    collect_rollout(games, network)
+    step = ["receive 0", "send 0", "receive 1", "send 1"]
+    assert seen == ["send 0", "send 1", *step, *step, "receive 0", "receive 1"]
+
+
 def test_recorded_log_probabilities_are_those_of_the_network() -> None:
     games, network = play(make("connect_four", 8), PPOConfig(num_envs=8, num_steps=30, pool_share=0.5, pool_blocks=2))
     with torch.no_grad():

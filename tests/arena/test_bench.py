@@ -12,6 +12,7 @@ from agents.configs import LearnerConfig, PPOConfig, default_config
 from agents.networks import ActorCritic
 from arena.bench import game_bytes, sample_legal, step_flops, training_rate
 from arena.cli.app import app
+from envs.errors import UsageError
 from envs.registry import make
 
 
@@ -48,6 +49,13 @@ def test_a_profile_adds_up_and_leaves_nothing_patched() -> None:
     assert ActorCritic.forward is forward
     assert result["peak_share"] == result["value"] * result["flops"] / result["peak"]
     assert result["peak_share"] > 0
+
+
+def test_steps_too_few_to_be_timed_are_refused() -> None:
+    config = PPOConfig(num_envs=8, num_steps=16, num_epochs=1, hidden_size=4)
+    with pytest.raises(UsageError, match="steps=128 leave no update to be timed after the first half; 256 do"):
+        training_rate("ppo", config, "tic_tac_toe", steps=128)
+    assert training_rate("ppo", config, "tic_tac_toe", steps=256)["value"] > 0
 
 
 def test_the_flops_of_a_step_are_those_of_its_matrices() -> None:

@@ -223,6 +223,7 @@ def test_bad_requests_change_nothing(store: Store) -> None:
         ({"algorithm": "q_learning", "config": None}, "tables and planning need a one-player gridworld"),
         ({"algorithm": "value_iteration", "config": None, "game": "cartpole"}, "tables and planning need"),
         ({"game": "kuhn_poker", "config": dataclasses.replace(PPOConfig(), network="board")}, "needs planes"),
+        ({"config": PPOConfig(env_groups=2)}, "env_groups=2 is for one-player games: tic_tac_toe has 2 players"),
         ({"reward": "agents.shaping:easy_cart"}, "one-player games only"),
         ({"name": "a@b"}, "no @"),
     ):
