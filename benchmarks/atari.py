@@ -1,5 +1,6 @@
 """PPO and DQN on Atari Pong beside Stable-Baselines3's: same network, settings and preparation of the pictures, on the
-CPU, learning included: `.venv/bin/python benchmarks/atari.py` (about five minutes on two cores).
+CPU, learning included; and random play alone beside EnvPool's: `.venv/bin/python benchmarks/atari.py` (about five
+minutes on two cores).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import argparse
 from harness import OURS, Row, peer, write
 
 GAME = "ALE/Pong-v5?sticky=0"
-PPO_STEPS, DQN_STEPS = 4_096, 3_000
+PPO_STEPS, DQN_STEPS, GAMES, SECONDS = 4_096, 3_000, 32, 4
 DQN = {"double": "false", "buffer_size": 10_000, "learning_starts": 500, "report_steps": 500}
 
 
@@ -57,6 +58,15 @@ def main() -> None:
             name,
             theirs("dqn", DQN_STEPS, threads, 8),
             note="the same with eight games side by side on both sides",
+        ),
+        Row(
+            "random play, Pong",
+            [*OURS, "games", "--game", GAME, "--games", str(GAMES), "--seconds", str(SECONDS), "--json"],
+            "EnvPool",
+            peer("envpool_games.py", "--games", str(GAMES), "--seconds", str(SECONDS)),
+            target=0.9,
+            note=f"{GAMES} games side by side, four grey 84×84 pictures, frame skip 4, no sticky actions, the drawing of "
+            "actions included",
         ),
     ]
     write("atari", "Training rates on Atari", "python benchmarks/atari.py", rows, asked.repeats)
