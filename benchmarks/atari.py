@@ -65,8 +65,8 @@ def main() -> None:
             "EnvPool",
             peer("envpool_games.py", "--games", str(GAMES), "--seconds", str(SECONDS)),
             target=0.9,
-            note=f"{GAMES} games side by side, four grey 84×84 pictures, frame skip 4, no sticky actions, the drawing of "
-            "actions included",
+            note=f"{GAMES} games side by side, four grey 84×84 pictures, frame skip 4, no sticky actions; the drawing "
+            "of actions is included",
         ),
     ]
     write("atari", "Training rates on Atari", "python benchmarks/atari.py", rows, asked.repeats)
