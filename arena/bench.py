@@ -221,8 +221,13 @@ def _parts(env: VecEnv) -> list[tuple[Any, str, str]]:
         (QNetwork, "forward", forward),
         (torch.Tensor, "backward", "network backward"),
         (descent, "step", "optimizer"),
-        (env, "step", "games"),
+        *((own, name, "games") for _, own in env.groups for name in _steps_of(own)),
     ]
+
+
+def _steps_of(env: VecEnv) -> tuple[str, ...]:
+    """The methods in which its games are stepped."""
+    return ("step",) if type(env).receive is VecEnv.receive else ("send", "receive")
 
 
 def _timed(function: Callable[..., Any], part: str, spent: defaultdict[str, float]) -> Callable[..., Any]:

@@ -190,14 +190,14 @@ class AdapterEnv(VecEnv):
         games = [game.bookmark() for game in self._games]
         if None in games:
             return self.state()
-        log, begin = tuple(self._log), self._begin.copy()
-        return games, self.seeds, log, begin, self._length.copy(), self._over.copy()
+        log = self._log, len(self._log)  # of which only the end ever changes
+        return games, self.seeds, log, self._begin.copy(), self._length.copy(), self._over.copy()
 
     def return_to(self, bookmark: Any) -> Turn:
         if isinstance(bookmark, dict):
             return self.load(bookmark)
-        games, self.seeds, log, begin, length, over = bookmark
-        self._log, self._ended = list(log), {}
+        games, self.seeds, (log, rows), begin, length, over = bookmark
+        self._log, self._ended = log[:rows], {}
         self._begin, self._length, self._over = begin.copy(), length.copy(), over.copy()
         for game, state in zip(self._games, games, strict=True):
             game.return_to(state)

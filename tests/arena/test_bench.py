@@ -51,6 +51,13 @@ def test_a_profile_adds_up_and_leaves_nothing_patched() -> None:
     assert result["peak_share"] > 0
 
 
+@pytest.mark.slow
+def test_a_profile_knows_games_that_step_by_themselves() -> None:
+    config = PPOConfig(num_envs=2, num_steps=8, num_epochs=1, num_minibatches=1, network="dqn2013", env_groups=2)
+    shares = training_rate("ppo", config, "ALE/Pong-v5", steps=64, profile=True)["shares"]
+    assert shares["games"] > 0.02
+
+
 def test_steps_too_few_to_be_timed_are_refused() -> None:
     config = PPOConfig(num_envs=8, num_steps=16, num_epochs=1, hidden_size=4)
     with pytest.raises(UsageError, match="steps=128 leave no update to be timed after the first half; 256 do"):
