@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from agents.configs import default_config
+from agents.fits import training_env
 from agents.metrics import Metrics, TrainingState
 from agents.policy import act
 from agents.registry import load_policy, load_train
@@ -38,12 +39,17 @@ CASES = [
     ("vpg", "tic_tac_toe", ACTOR_CRITIC),
     ("vpg", "gridworld/sumo", ACTOR_CRITIC | {"network": "mlp", "baseline": False}),
     ("vpg", "gridworld/recycling", ACTOR_CRITIC | NORMALISED),
-    ("vpg", "gym/Pendulum-v1", ACTOR_CRITIC | NORMALISED | {"num_envs": 4}),
+    ("vpg", "gym/Pendulum-v1", ACTOR_CRITIC | NORMALISED | {"num_envs": 4, "env_groups": 2}),
     ("dqn", "gridworld/recycling", DQN | {"normalise_observations": True}),
     ("dqn", "tic_tac_toe", DQN),
     ("dqn", "gridworld/sumo", DQN | {"network": "mlp"}),
     ("dqn", "gym/CartPole-v1", DQN | {"n_steps": 3, "priority_exponent": 0.6, "target_rate": 0.1}),
     ("ppo", "ALE/Breakout-v5?frame_skip=16", PIXELS | {"num_steps": 50, "num_epochs": 1, "num_minibatches": 8}),
+    (
+        "ppo",
+        "ALE/Breakout-v5?frame_skip=16&sticky=0",
+        PIXELS | {"num_steps": 50, "num_minibatches": 8, "env_groups": 2},
+    ),
     (
         "dqn",
         "ALE/Breakout-v5?frame_skip=16",
@@ -80,7 +86,7 @@ KEYS = {
 def reports(case: tuple[str, str, dict[str, Any]], seed: int = 0, **more: Any) -> Iterator[Metrics]:
     algorithm, game, values = case
     config = replace(default_config(algorithm, game), **values)
-    env = make(game, config.num_envs)  # type: ignore[attr-defined]
+    env = training_env(game, config)
     return load_train(algorithm)(config, env, seed=seed, total_steps=STEPS, **more)
 
 
