@@ -157,11 +157,14 @@ def training_rate(
         if profile and env.device.type == "cpu":  # elsewhere the host's calls return before their work is done
             for owner, name, part in _parts(env):
                 patches.enter_context(mock.patch.object(owner, name, _timed(getattr(owner, name), part, spent)))
-        for metrics in load_train(algorithm)(config, env, seed=seed, total_steps=steps):
+        # Of a run twice as long: how it would end, with a state to go on from, is no part of an update.
+        for metrics in load_train(algorithm)(config, env, seed=seed, total_steps=2 * steps):
             if half == 0 and metrics.step >= steps // 2:
                 synchronize(env)
                 half, start, cpu_start = metrics.step, time.perf_counter(), time.process_time()
                 spent.clear()
+            if metrics.step >= steps:
+                break
         synchronize(env)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     if metrics.step == half:
