@@ -61,6 +61,10 @@ def test_from_a_bookmark_the_game_goes_on_as_it_did(game: str) -> None:
     for action in chosen[8:]:
         ahead.step(action)
     assert ahead.fingerprints()[0] == ways[0][-1][0]
+    env.return_to(mark)
+    for action in chosen[:4]:
+        env.step(action)
+    assert torch.equal(env.state()["actions"][0], torch.cat([*chosen[:8], *chosen[:4]]))
     env.close()
     ahead.close()
 
