@@ -1,6 +1,6 @@
 """PPO and DQN on Atari Pong beside Stable-Baselines3's: same network, settings and preparation of the pictures, on the
-CPU, learning included; and random play alone beside EnvPool's: `.venv/bin/python benchmarks/atari.py` (about five
-minutes on two cores).
+CPU, learning included; and random play alone beside EnvPool's: `.venv/bin/python benchmarks/atari.py` (ten to
+fifteen minutes on two cores).
 """
 
 from __future__ import annotations
