@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from agents.policy import RESIGNED
-from arena.records import EndReason, Episode, EpisodePlayer
+from arena.episode_states import STATE_STEPS, deflate, inflate, usable
+from arena.records import EndReason, Episode, EpisodePlayer, EpisodeState
 from envs.errors import ArenaError, IllegalActionError
 from envs.protocol import Step, Turn, VecEnv, check_legal
 from envs.registry import make
@@ -96,6 +97,8 @@ class Recorder:
             _first_digest(spec, seed, state) for seed, state in zip(self.seeds, env.fingerprints(), strict=True)
         ]
         self._chains = [bytearray(head) for head in self._head]
+        self._beginnings = [env.packed(index) for index in range(env.num_envs)]
+        self._states: list[list[EpisodeState]] = [[] for _ in range(env.num_envs)]
         self._gave_up: dict[int, tuple[int, str]] = {}
 
     @property
@@ -125,6 +128,14 @@ class Recorder:
             self.lengths[index] += 1
             if flags[index]:
                 self.reasons[index] = "terminated" if flags[index] & 1 else "truncated"
+            elif self.lengths[index] % STATE_STEPS == 0:
+                self._keep_state(index)
+
+    def _keep_state(self, index: int) -> None:
+        beginning, state = self._beginnings[index], self._env.packed(index)
+        if beginning is not None and state is not None:
+            returns = [float(value) for value in self.returns[index]]
+            self._states[index].append(EpisodeState(self.lengths[index], returns, deflate(state, beginning)))
 
     def give_up(self, index: int, seat: int, why: str) -> None:
         """End game `index` as lost by `seat`: `why` is RESIGNED, or what it did in place of a move."""
@@ -138,6 +149,18 @@ class Recorder:
     def chain(self, index: int) -> bytes:
         """Game `index`'s digests so far: 8 · (length + 1) bytes."""
         return bytes(self._chains[index])
+
+    def states(self, index: int) -> tuple[EpisodeState, ...]:
+        """Game `index`'s states at intervals, but for one where it stands."""
+        return tuple(state for state in self._states[index] if state.ply < self.lengths[index])
+
+    def same_state(self, index: int, *data: bytes) -> bool:
+        """Whether stored bytes are the same state of game `index`, however they were deflated."""
+        beginning = self._beginnings[index]
+        assert beginning is not None
+        with contextlib.suppress(ArenaError):
+            return len({inflate(one, beginning) for one in data}) == 1
+        return False
 
     def episode(
         self,
@@ -181,6 +204,7 @@ class Recorder:
             rated=rated,
             forfeit=None if why == RESIGNED else why[:MAX_FORFEIT],
             backend=spec.backend,
+            states=self.states(index),
         )
 
 
@@ -211,7 +235,7 @@ def verify(store: Store, ids: Iterable[int] | None = None) -> Iterator[Verificat
     waiting: dict[str, list[Episode]] = {}
     for episode in _every(store) if ids is None else map(store.episode, ids):
         batch = waiting.setdefault(episode.game, [])
-        batch.append(episode)
+        batch.append(store.with_states(episode))
         if len(batch) == VERIFY_BATCH:
             yield from verify_batch(waiting.pop(episode.game))
     for batch in waiting.values():
@@ -293,7 +317,10 @@ def _resimulate(episodes: Sequence[Episode]) -> list[Verification]:
     verdicts = []
     for index, episode in enumerate(episodes):
         problems = (
-            found[index] + _chain_problems(recorder.chain(index), episode) + _outcome_problems(recorder, index, episode)
+            found[index]
+            + _chain_problems(recorder.chain(index), episode)
+            + _outcome_problems(recorder, index, episode)
+            + _state_problems(spec, recorder, index, episode)
         )
         if problems:
             at, problem = min(problems, key=lambda p: p[0])
@@ -340,6 +367,27 @@ def _outcome_problems(recorder: Recorder, index: int, episode: Episode) -> list[
         if episode.reason != "resigned" and player.score != score:
             problems.append((end, f"seat {player.seat}'s score is {score}, not the stored {player.score}"))
     return problems
+
+
+def _state_problems(spec: GameSpec, recorder: Recorder, index: int, episode: Episode) -> list[tuple[int, str]]:
+    """The first stored state that is not the re-simulated game's."""
+    played = {state.ply: state for state in recorder.states(index)}
+    for ply, state in usable(spec, episode, episode.states).items():
+        own = played.get(ply)
+        if own is None or own.returns != state.returns or not recorder.same_state(index, own.data, state.data):
+            return [(ply, "its stored state is not that of the game there")]
+    return []
+
+
+def as_recorded(episode: Episode, ply: int, step: Step, fingerprint: bytes) -> bool:
+    """Whether the step of an env of one game that led to position `ply` has the recorded hash."""
+    chain = [episode.chain[i * DIGEST_SIZE : (i + 1) * DIGEST_SIZE] for i in (ply - 1, ply)]
+    size = len(episode.actions) // episode.length
+    flags = int(step.terminated[0]) + 2 * int(step.truncated[0])
+    rewards = step.rewards[0].cpu().numpy().astype("<f4").tobytes()
+    return (
+        _next_digest(chain[0], episode.actions[(ply - 1) * size : ply * size], rewards, flags, fingerprint) == chain[1]
+    )
 
 
 class Frame(NamedTuple):

@@ -224,6 +224,17 @@ _FORFEITS = ("ALTER TABLE episodes ADD COLUMN forfeit TEXT CHECK (forfeit IS NUL
 
 _BACKENDS = ("ALTER TABLE episodes ADD COLUMN backend TEXT",)
 
+_STATES = (
+    """CREATE TABLE episode_states (
+        episode INTEGER NOT NULL REFERENCES episodes,
+        ply INTEGER NOT NULL CHECK (ply > 0),
+        returns TEXT NOT NULL CHECK (json_valid(returns)),
+        data BLOB NOT NULL,
+        PRIMARY KEY (episode, ply)
+    ) STRICT""",
+    *_append_only("episode_states"),
+)
+
 SCORE_TOTALS = """SELECT game, version, agent, count(*), total(reward), total(reward * reward), max(reward), sum(length)
     FROM episode_players JOIN episodes ON episodes.id = episode WHERE score IS NULL AND rated
     GROUP BY game, version, agent"""
@@ -258,6 +269,7 @@ MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0004_forfeits", _FORFEITS),
     ("0005_score_totals", _SCORE_TOTALS),
     ("0006_backends", _BACKENDS),
+    ("0007_states", _STATES),
 )
 """(name, SQL statements), in the order in which they are applied."""
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
-from arena.episodes import decode_actions, malformed, seats_to_move
+from arena.episode_states import complete, inflate, usable
+from arena.episodes import as_recorded, decode_actions, malformed, seats_to_move
 from arena.realtime_client import steps_a_second
+from arena.records import Episode, EpisodeState
 from arena.session_client import Position, Result
 from arena.session_game import LiveGame
 from arena.store import Store
 from envs.errors import ArenaError, UsageError
+from envs.protocol import Step, VecEnv
 from envs.registry import make
 from envs.rendering import Drawing
 from envs.scaling import Picture
@@ -21,7 +26,7 @@ from envs.scaling import Picture
 IDLE = ("noop", "stay")
 """What a seat does of which nothing is wanted; in games without such an action it goes on as before."""
 BOOKMARK_STEPS = 20
-"""A replay goes back to the nearest bookmark and steps on from there: at most so many steps."""
+"""Steps from one mark of a replay to the next."""
 PREPARED_AT_ONCE = 8
 
 Pointer = tuple[float, float]
@@ -166,95 +171,163 @@ class LiveTable(Table):
         self._games[0].resign(seat)
 
 
+class Mark(NamedTuple):
+    """Where a replay may go back to: the game after some steps, and each seat's return until then."""
+
+    returns: list[float]
+    bookmark: Any
+
+
+class _Emulator:
+    """An episode's game at some step, which leaves marks on its way.
+
+    Attributes:
+        ply: steps so far.
+        returns: of each seat until here.
+    """
+
+    def __init__(self, env: VecEnv, episode: Episode, actions: Tensor, marks: dict[int, Mark]) -> None:
+        self.env = env
+        self._episode = episode
+        self._actions = actions
+        self._marks = marks
+        self.begin()
+
+    def begin(self) -> None:
+        self.env.reset(torch.tensor([self._episode.seed]))
+        self.ply, self.returns = 0, [0.0] * self.env.spec.num_players
+        self._marks.setdefault(0, Mark(self.returns, self.env.bookmark()))
+
+    def step(self, pictures: bool = False) -> Step:
+        """The next step of the record; raises ArenaError where the game ends with it and the record does not."""
+        self.env.attend("pictures" if pictures else "states")
+        step = self.env.step(self._actions[self.ply].unsqueeze(0))
+        self.ply += 1
+        self.returns = [a + b for a, b in zip(self.returns, step.rewards[0].tolist(), strict=True)]
+        over = bool(step.terminated[0] | step.truncated[0])
+        if over and self.ply < self._episode.length:
+            raise ArenaError(f"episode {self._episode.id}: the game ends at step {self.ply}, before its record")
+        if self.ply % BOOKMARK_STEPS == 0 and not over and self.ply not in self._marks:
+            self._marks[self.ply] = Mark(self.returns, self.env.bookmark())
+        return step
+
+    def go_past(self, mark: Mark, ply: int, pictures: bool) -> None:
+        """One step past a mark at `ply`."""
+        self.env.return_to(mark.bookmark)
+        self._go_on(ply, mark.returns, pictures)
+
+    def go_past_state(self, state: EpisodeState, beginning: bytes, pictures: bool) -> None:
+        """One step past a stored state."""
+        self.env.unpack(inflate(state.data, beginning), self._actions[: state.ply])
+        self._go_on(state.ply, state.returns, pictures)
+
+    def _go_on(self, ply: int, returns: list[float], pictures: bool) -> None:
+        """The step from `ply` on; raises ArenaError where it is not the recorded one, as far as that can be told."""
+        self.ply, self.returns = ply, returns
+        step = self.step(pictures)
+        known = self._episode.backend == self.env.spec.backend
+        if known and not as_recorded(self._episode, self.ply, step, self.env.fingerprints()[0]):
+            raise ArenaError(f"episode {self._episode.id}: from step {ply} the game does not go on as recorded")
+
+
 class ReplayTable(Table):
-    """A stored episode with pictures. A second emulator runs ahead of the one that is seen and leaves bookmarks."""
+    """A stored episode with pictures. It goes on from stored states and from marks that it leaves on its way; where
+    there are no states, a second emulator runs ahead of the one that is seen and leaves more."""
 
     def __init__(self, store: Store, episode: int) -> None:
-        self.episode = store.episode(episode)
+        self.episode = store.with_states(store.episode(episode))
         self._names = [store.agent_by_id(player.agent).name for player in self.episode.players]
-        self._env, self._ahead = (make(self.episode.game, autoreset=False) for _ in range(2))
-        problem = malformed(self._env.spec, self.episode)
+        env = make(self.episode.game, autoreset=False)
+        env.attend("pictures")
+        spec = env.spec
+        problem = malformed(spec, self.episode)
         if problem:
             raise ArenaError(f"episode {episode}: {problem}")
-        self._actions = decode_actions(self._env.spec, self.episode)
-        if not bool(((self._actions >= 0) & (self._actions < (self._env.spec.num_actions or 0))).all()):
+        self._actions = decode_actions(spec, self.episode)
+        if not bool(((self._actions >= 0) & (self._actions < (spec.num_actions or 0))).all()):
             raise ArenaError(f"episode {episode} has actions that are none of {self.episode.game}")
         self.rate = steps_a_second(self.episode.game)
-        seeds = torch.tensor([self.episode.seed])
-        self._env.attend("pictures")
-        self._ahead.attend("states")
-        self._env.reset(seeds)
-        self._ahead.reset(seeds)
-        self._ply = self._ahead_ply = 0
-        zero = [0.0] * self._env.spec.num_players
-        self._returns: list[list[float]] = [zero]
-        self._marks: dict[int, Any] = {0: self._ahead.bookmark()}
+        self._marks: dict[int, Mark] = {}
+        self._shown = _Emulator(env, self.episode, self._actions, self._marks)
+        self._beginning = env.packed() or b""
+        self._states = usable(spec, self.episode, self.episode.states)
+        self._complete = complete(self.episode, self._states)
+
+    @cached_property
+    def _ahead(self) -> _Emulator:
+        """The second emulator, from when it is first wanted."""
+        return _Emulator(make(self.episode.game, autoreset=False), self.episode, self._actions, self._marks)
 
     @property
     def over(self) -> bool:
-        return self._ply == self.episode.length
+        return self._shown.ply == self.episode.length
 
     @property
     def ready(self) -> int:
-        return self._ahead_ply
+        return self.episode.length if self._complete else self._ahead.ply
+
+    def prepare(self) -> bool:
+        if self.ready < self.episode.length:
+            self._run_ahead(min(self._ahead.ply + PREPARED_AT_ONCE, self.episode.length))
+        return self.ready < self.episode.length
 
     def step(self) -> None:
         if not self.over:
-            self._reach(self._ply + 1)
-            self._env.step(self._actions[self._ply].unsqueeze(0))
-            self._ply += 1
+            self._shown.step(pictures=True)
 
     def seek(self, ply: int) -> None:
         """Show the position after `ply` steps; raises UsageError outside the episode."""
         if not 0 <= ply <= self.episode.length:
             raise UsageError(f"ply {ply} is outside 0 … {self.episode.length}")
-        self._reach(ply)
-        if ply == self._ply:
-            return
-        mark = max((at for at in self._marks if at < ply), default=0)
         if ply == 0:
-            self._env.reset(torch.tensor([self.episode.seed]))
-            self._ply = 0
-        elif not mark <= self._ply < ply:
-            self._env.return_to(self._marks[mark])
-            self._ply = mark
-        while self._ply < ply:
-            self._env.attend("states" if self._ply < ply - 1 else "pictures")
-            self._env.step(self._actions[self._ply].unsqueeze(0))
-            self._ply += 1
+            self._shown.env.attend("pictures")
+            self._shown.begin()
+        if not self._complete:
+            self._run_ahead(ply)
+        if ply != self._shown.ply:
+            self._approach(ply)
+        while self._shown.ply < ply:
+            self._shown.step(pictures=self._shown.ply == ply - 1)
 
-    def prepare(self) -> bool:
-        self._reach(min(self._ahead_ply + PREPARED_AT_ONCE, self.episode.length))
-        return self._ahead_ply < self.episode.length
+    def _approach(self, ply: int) -> None:
+        """Go to the nearest place before `ply`, or one step past it. Places from which the game does not go on as
+        recorded are forgotten."""
+        here = self._shown.ply if self._shown.ply < ply else -1
+        while True:
+            mark, state = (max((at for at in places if at < ply), default=0) for places in (self._marks, self._states))
+            start = max(mark, state)
+            if start <= here:
+                return
+            if start == 0:
+                self._shown.begin()
+                return
+            try:
+                if state > mark:
+                    self._shown.go_past_state(self._states[state], self._beginning, pictures=state == ply - 1)
+                else:
+                    self._shown.go_past(self._marks[mark], mark, pictures=mark == ply - 1)
+                return
+            except ArenaError:
+                (self._states if state > mark else self._marks).pop(start)
+                here = -1
 
-    def _reach(self, ply: int) -> None:
-        """Let the emulator that runs ahead come to `ply`."""
-        while self._ahead_ply < ply:
-            step = self._ahead.step(self._actions[self._ahead_ply].unsqueeze(0))
-            self._ahead_ply += 1
-            gained = step.rewards[0].tolist()
-            self._returns.append([a + b for a, b in zip(self._returns[-1], gained, strict=True)])
-            over = bool(step.terminated[0] | step.truncated[0])
-            if over and self._ahead_ply < self.episode.length:
-                raise ArenaError(
-                    f"episode {self.episode.id}: the game ends at step {self._ahead_ply}, before its record"
-                )
-            if self._ahead_ply % BOOKMARK_STEPS == 0 and not over:
-                self._marks[self._ahead_ply] = self._ahead.bookmark()
+    def _run_ahead(self, ply: int) -> None:
+        while self._ahead.ply < ply:
+            self._ahead.step()
 
     def positions(self) -> list[Position]:
-        episode = self.episode
+        episode, ply = self.episode, self._shown.ply
         players = episode.players
-        last = self._actions[self._ply - 1].tolist() if self._ply else []
+        last = self._actions[ply - 1].tolist() if ply else []
         return [
             Position(
                 game=episode.game,
-                ply=self._ply,
+                ply=ply,
                 drawing=Drawing([]),
                 seats=self._names,
                 to_move=() if self.over else tuple(range(len(players))),
-                returns=self._returns[self._ply],
-                last={seat: self._env.names(seat)[action] for seat, action in enumerate(last)},
+                returns=self._shown.returns,
+                last={seat: self._shown.env.names(seat)[action] for seat, action in enumerate(last)},
                 over=self.over,
                 rated=episode.rated,
                 result=Result([p.score for p in players], [p.reward for p in players], episode.reason)
@@ -266,4 +339,4 @@ class ReplayTable(Table):
         ]
 
     def films(self) -> list[Sequence[Picture]]:
-        return [self._env.pictures()]
+        return [self._shown.env.pictures()]

@@ -151,12 +151,23 @@ class EpisodePlayer:
 
 
 @dataclass(frozen=True)
+class EpisodeState:
+    """An episode's game after `ply` steps, with each seat's return so far: a replay may go on from here."""
+
+    ply: int
+    returns: list[float]
+    data: bytes
+    episode: int = 0
+
+
+@dataclass(frozen=True)
 class Episode:
     """One play-through, enough to re-simulate it exactly; `docs/2-data-model.md` lays out `actions` and `chain`.
 
     `players` has one entry per seat, in the order of the seats (the Store numbers them); it is a table of its own.
     `forfeit` says what a player who "resigned" did in place of a move: "timeout: …", "crash: …", "illegal: …".
     `backend` is `GameSpec.backend` where it was played (None: unknown, as in old leagues).
+    `states` are stored with the episode and read by `Store.with_states` alone.
     """
 
     game: str
@@ -176,6 +187,7 @@ class Episode:
     created_at: int = 0
     forfeit: str | None = None
     backend: str | None = None
+    states: tuple[EpisodeState, ...] = field(default=(), compare=False, repr=False)
 
 
 def ending(episode: Episode) -> str:
@@ -290,6 +302,7 @@ TABLES: dict[str, type] = {
     "matches": Match,
     "episodes": Episode,
     "episode_players": EpisodePlayer,
+    "episode_states": EpisodeState,
     "pair_results": PairResult,
     "online_ratings": OnlineRating,
     "fitted_ratings": FittedRating,
@@ -305,9 +318,9 @@ TABLES: dict[str, type] = {
     "notes": Note,
 }
 
-_JSON = frozenset({"config", "versions", "rules", "shown", "ranks", "detail"})
+_JSON = frozenset({"config", "versions", "rules", "shown", "ranks", "detail", "returns"})
 _BOOL = frozenset({"rated", "ended", "connected"})
-_NO_COLUMN = frozenset({"players"})
+_NO_COLUMN = frozenset({"players", "states"})
 _COLUMNS: dict[type, tuple[str, ...]] = {}
 
 Record = TypeVar("Record")

@@ -9,6 +9,7 @@ only when a file is made or migrated. Methods about runs are in `store_runs.RunS
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from arena.records import (
     Checkpoint,
     Episode,
     EpisodePlayer,
+    EpisodeState,
     GameCount,
     Match,
     MatchKind,
@@ -251,6 +253,11 @@ class Store(RunStore, LeagueStore, TextStore):
             raise UsageError(f"{self.path}: there is no episode {episode}; `arena replay list` shows those there are")
         with self._file.read() as connection:
             return from_row(Episode, rows[0], players=_players(connection, [episode])[episode])
+
+    def with_states(self, episode: Episode) -> Episode:
+        """The episode with its stored states, in the order of its steps; most games have none."""
+        rows = self._file.rows("SELECT * FROM episode_states WHERE episode = ? ORDER BY ply", episode.id)
+        return dataclasses.replace(episode, states=tuple(from_row(EpisodeState, row) for row in rows))
 
     # Results (of the newest version of a game's rules, unless told otherwise)
 

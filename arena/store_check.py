@@ -130,6 +130,16 @@ def _episodes(connection: sqlite3.Connection) -> Iterator[str]:
         yield from (f"episode {row['id']}: {problem}" for problem in problems)
 
 
+def _episode_states(connection: sqlite3.Connection) -> Iterator[str]:
+    sql = """SELECT episode, ply, length, json_array_length(returns) AS known,
+            (SELECT count(*) FROM episode_players WHERE episode_players.episode = episodes.id) AS players
+        FROM episode_states JOIN episodes ON episodes.id = episode
+        WHERE ply >= length OR known <> players"""
+    for row in connection.execute(sql):
+        where = f"episode {row['episode']}: its state at step {row['ply']}"
+        yield f"{where} of {row['length']} has {row['known']} returns for {row['players']} players"
+
+
 def _seats(game: str, players: int) -> tuple[int, tuple[int, ...]]:
     """How many players an episode of `game` has, and how many may decide at once (more than one answer: unknown)."""
     try:
@@ -193,7 +203,17 @@ def _judgements(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"ranking {row['id']}: {labels} labels from {len(shown)} completions with {len(ranks)} ranks"
 
 
-_PARTS = (_foreign_keys, _checkpoints, _run_states, _matches, _episodes, _results, _score_totals, _judgements)
+_PARTS = (
+    _foreign_keys,
+    _checkpoints,
+    _run_states,
+    _matches,
+    _episodes,
+    _episode_states,
+    _results,
+    _score_totals,
+    _judgements,
+)
 
 
 def stats(file: LeagueFile) -> dict[str, int]:

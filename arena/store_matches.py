@@ -63,3 +63,5 @@ def _add_episode(connection: sqlite3.Connection, episode: Episode) -> None:
     connection.executemany(
         "INSERT INTO episode_players (episode, seat, agent, reward, score) VALUES (?, ?, ?, ?, ?)", rows
     )
+    for state in episode.states:
+        insert(connection, "episode_states", dataclasses.replace(state, episode=episode_id))

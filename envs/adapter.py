@@ -89,6 +89,14 @@ class WrappedGame(ABC):
         """Put the game back."""
         raise NotImplementedError
 
+    def packed(self) -> bytes | None:
+        """As `VecEnv.packed`."""
+        return None
+
+    def unpack(self, packed: bytes) -> None:
+        """Put the game where it was packed; raises ArenaError for bytes that are no state of it."""
+        raise NotImplementedError
+
 
 class AdapterEnv(VecEnv):
     """N wrapped games in a plain loop. Its state is each game's seed and actions; `load` plays them again."""
@@ -202,6 +210,15 @@ class AdapterEnv(VecEnv):
         for game, state in zip(self._games, games, strict=True):
             game.return_to(state)
         return self._observe()
+
+    def packed(self, index: int = 0) -> bytes | None:
+        return self._games[index].packed()
+
+    def unpack(self, packed: bytes, played: Tensor) -> None:
+        (game,) = self._games
+        game.unpack(packed)
+        self._log, self._ended = list(played.numpy().astype(self._action_dtype)[:, None]), {}
+        self._begin[:], self._length[:], self._over[:] = 0, len(played), False
 
     def close(self) -> None:
         for game in self._games:

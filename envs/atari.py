@@ -12,6 +12,7 @@ With `life_loss=true` a lost life terminates for the learner, while the game goe
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from envs import chance
 from envs.adapter import AdapterEnv, Array, WrappedGame, backend
-from envs.errors import MissingPackageError, UnknownNameError
+from envs.errors import ArenaError, MissingPackageError, UnknownNameError
 from envs.paddles import Aim
 from envs.pictures import half_blocks
 from envs.protocol import Step, Turn, VecEnv
@@ -107,6 +108,10 @@ def _spec(variant: Variant, options: dict[str, Any], rom: Path) -> GameSpec:
         scale=255.0,
         backend=backend("ale-py", rom),
     )
+
+
+_COUNTERS = struct.Struct("<IiI")  # frames, lives, the button held
+_PRESSES = 12
 
 
 class AtariEnv(VecEnv):
@@ -216,6 +221,7 @@ class AtariGame(WrappedGame):
         self._rom = rom
         self._lives = 0
         self._frames = 0
+        self._held = 0
         self._shown: list[Picture] = []
         self._aim = Aim(spec.game, spec.action_names)
         self._raw: list[NDArray[np.uint8]] = []
@@ -241,15 +247,15 @@ class AtariGame(WrappedGame):
         self._raw = [first, np.zeros_like(first)]
         self._stack = np.zeros((self._options["stack"], first.shape[-1], SIZE, SIZE), dtype=np.uint8)
         self._see()
-        self._frames, self._lives = 0, self._ale.lives()
+        self._frames, self._lives, self._held = 0, self._ale.lives(), 0
         self._shown = []
         self._film()
 
     def step(self, action: Array) -> tuple[Sequence[float], bool, bool]:
         reward, life_lost = 0, False
-        self._shown = []
+        self._shown, self._held = [], int(action[0])
         for left in range(self._options["frame_skip"], 0, -1):
-            reward += self._ale.act(self._action_set[int(action[0])])
+            reward += self._ale.act(self._action_set[self._held])
             self._frames += 1
             self._film()
             life_lost = 0 < self._ale.lives() < self._lives
@@ -274,13 +280,38 @@ class AtariGame(WrappedGame):
         return self._aim(self._ale.getRAM(), seat, pointer)
 
     def bookmark(self) -> Any:
-        return self._ale.cloneState(include_rng=True), tuple(self._raw), self._stack, self._frames, self._lives
+        state = self._ale.cloneState(include_rng=True)
+        return state, tuple(self._raw), self._stack, self._frames, self._lives, self._held
 
     def return_to(self, bookmark: Any) -> None:
-        state, raw, self._stack, self._frames, self._lives = bookmark
+        state, raw, self._stack, self._frames, self._lives, self._held = bookmark
         self._raw = list(raw)
+        self._restore(state)
+
+    def _restore(self, state: Any) -> None:
+        """Put the emulator back. The button that sticks is no part of its state: it is pressed until it has surely been
+        taken. (Where all frames of the step before stuck, it was the one before; that is not to be known.)"""
         self._ale.restoreState(state)
+        if self._options["sticky"]:
+            for _ in range(_PRESSES):
+                self._ale.act(self._action_set[self._held])
+            self._ale.restoreState(state)
         self._shown = []
+
+    def packed(self) -> bytes:
+        state: bytes = self._ale.cloneState(include_rng=True).serialize()
+        return _COUNTERS.pack(self._frames, self._lives, self._held) + state
+
+    def unpack(self, packed: bytes) -> None:
+        try:
+            frames, lives, held = _COUNTERS.unpack_from(packed)
+            state = ale_py.ALEState(packed[_COUNTERS.size :])
+        except (struct.error, SystemError, RuntimeError) as error:  # what ale-py raises depends on where it stops
+            raise ArenaError(f"no state of {self.spec.game}: {error}") from None
+        if held >= len(self._action_set):
+            raise ArenaError(f"no state of {self.spec.game}: it has no action {held}")
+        self._frames, self._lives, self._held = frames, lives, held
+        self._restore(state)
 
     def _film(self) -> None:
         """Keep the picture for people who watch."""

@@ -11,6 +11,7 @@ PettingZoo's wrappers take longer over a frame than the emulator does.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from ctypes import c_int
 from pathlib import Path
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from envs.adapter import AdapterEnv, Array, WrappedGame, backend
 from envs.atari import INSTALL_ROMS, SIZE, button_keys, shrink
 from envs.atari_sides import SIDES, Frames, turned_actions
-from envs.errors import MissingPackageError
+from envs.errors import ArenaError, MissingPackageError
 from envs.paddles import Aim
 from envs.pettingzoo_atari_learning import AtariPlayersEnv
 from envs.pettingzoo_env import SEEDS, open_env
@@ -38,6 +39,9 @@ try:
     from multi_agent_ale_py.ale_python_interface import ale_lib
 except ImportError as missing:
     raise MissingPackageError(f'pettingzoo/atari/*: {missing}; pip install "pettingzoo[atari]" ale-py') from None
+
+
+_COUNTERS = struct.Struct("<I?I")  # frames, whether the game is over, a bit for each seat that is not out
 
 
 def make(variant: Variant, num_envs: int, device: torch.device, autoreset: bool) -> VecEnv:
@@ -177,6 +181,21 @@ class AtariPlayers(WrappedGame):
         self._ale.restoreSystemState(system)
         self._ale.deleteState(system)
         self._shown = []
+
+    def packed(self) -> bytes:
+        state, frame, alive, over, _ = self.bookmark()
+        return _COUNTERS.pack(frame, over, sum(1 << seat for seat in range(self._players) if alive[seat])) + bytes(
+            state
+        )
+
+    def unpack(self, packed: bytes) -> None:
+        try:
+            frame, over, alive = _COUNTERS.unpack_from(packed)
+        except struct.error as error:
+            raise ArenaError(f"no state of {self.spec.game}: {error}") from None
+        state = np.frombuffer(packed, np.uint8, offset=_COUNTERS.size).copy()
+        playing = [bool(alive >> seat & 1) for seat in range(self._players)]
+        self.return_to((state, frame, playing, over, self._stack))
 
     def _film(self) -> None:
         """Keep the picture for people who watch."""

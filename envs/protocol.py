@@ -161,6 +161,19 @@ class VecEnv(ABC):
         """Put the games back to a bookmark; pictures come with the next step."""
         return self.load(bookmark)
 
+    def packed(self, index: int = 0) -> bytes | None:
+        """Game `index` as it stands, in bytes that `unpack` takes, in other processes too; None where a game's actions
+        bring it back soon enough."""
+        return None
+
+    def unpack(self, packed: bytes, played: Tensor) -> None:
+        """Put an env of one game, which has begun from the same seed, to where it was `packed`, after actions `played`
+        [T, K]; observations and pictures come with the steps that follow.
+
+        Raises ArenaError for bytes that are no state of the game.
+        """
+        raise NotImplementedError(f"{self.spec.game} is not packed")
+
     def close(self) -> None:  # noqa: B027 - most games hold nothing
         """Free what lies outside memory; nothing by default."""
 

@@ -69,6 +69,29 @@ def test_from_a_bookmark_the_game_goes_on_as_it_did(game: str) -> None:
     ahead.close()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", ["bookmark", "packed"])
+def test_a_button_that_sticks_sticks_after_going_back_too(kept: str) -> None:
+    """An action sticks in a quarter of all frames, and which one that is is no part of the emulator's state."""
+    env = started(BREAKOUT)
+    env.attend("states")
+    chosen = actions(env, 80)
+    places = []
+    for ply, action in enumerate(chosen):
+        place = env.bookmark() if kept == "bookmark" else env.packed()
+        env.step(action)
+        places.append((ply, place, env.fingerprints()))
+    for ply, place, after in reversed(places):
+        if kept == "bookmark":
+            env.return_to(place)
+        else:
+            env.unpack(place, torch.cat(chosen[:ply] or [torch.empty(0, 1)]))
+        env.step(chosen[ply])
+        assert env.fingerprints() == after
+        assert len(env.state()["actions"][0]) == ply + 1
+    env.close()
+
+
 @pytest.mark.parametrize(("game", "seat", "colour"), [(PONG, 0, (92, 186, 92)), (TWO, 1, (213, 130, 74))])
 def test_pongs_paddle_follows_the_pointer(game: str, seat: int, colour: tuple[int, int, int]) -> None:
     env = started(game)
