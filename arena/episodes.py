@@ -8,7 +8,7 @@ little-endian: actions as `action_dtype` says, rewards float32 per seat, flags o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -297,6 +297,7 @@ def _resimulate(episodes: Sequence[Episode]) -> list[Verification]:
         spec = env.spec
         found: list[list[tuple[int, str]]] = [[] for _ in episodes]
         actions = torch.nn.utils.rnn.pad_sequence([decode_actions(spec, episode) for episode in episodes])
+        env.attend("states")
         turn = env.reset(torch.tensor([episode.seed for episode in episodes]))
         recorder = Recorder(env)
         for ply in range(len(actions)):
@@ -400,17 +401,26 @@ class Frame(NamedTuple):
     rewards: tuple[float, ...]
 
 
-def frames(episode: Episode, seat: int | None = None) -> Iterator[Frame]:
+def frames(episode: Episode, seat: int | None = None, drawn: Container[int] | None = None) -> Iterator[Frame]:
     """The episode position by position, from the start to the end, as `seat` may know it (None: everything).
+
+    Args:
+        drawn: at which plies the game is drawn, which takes longer than a step (None: at all); elsewhere the drawing
+            has no lines.
 
     Raises ArenaError where the record cannot be played (`verify` says more).
     """
+
+    def drawing(ply: int) -> Drawing:
+        return env.draw(0, seat) if drawn is None or ply in drawn else Drawing([])
+
     with contextlib.closing(make(episode.game, autoreset=False)) as env:
         problem = malformed(env.spec, episode)
         if problem:
             raise ArenaError(f"episode {episode.id}: {problem}")
+        env.attend("states")
         turn = env.reset(torch.tensor([episode.seed]))
-        yield Frame(0, env.draw(0, seat), seats_to_move(turn), {}, (0.0,) * env.spec.num_players)
+        yield Frame(0, drawing(0), seats_to_move(turn), {}, (0.0,) * env.spec.num_players)
         for ply, action in enumerate(decode_actions(env.spec, episode), 1):
             if turn.legal_action_mask is not None and not bool(check_legal(turn, action.unsqueeze(0)).all()):
                 raise IllegalActionError(
@@ -421,7 +431,7 @@ def frames(episode: Episode, seat: int | None = None) -> Iterator[Frame]:
             last = {s: names[a] if (names := env.names(s)) else str(a) for s, a in playing}
             step = env.step(action.unsqueeze(0))
             turn = step.turn
-            yield Frame(ply, env.draw(0, seat), seats_to_move(turn), last, tuple(step.rewards[0].tolist()))
+            yield Frame(ply, drawing(ply), seats_to_move(turn), last, tuple(step.rewards[0].tolist()))
 
 
 def seats_to_move(turn: Turn, index: int = 0) -> tuple[int, ...]:
@@ -433,7 +443,7 @@ def as_text(episode: Episode, names: Sequence[str]) -> str:
     """The episode for people: who, every move, the last position, the outcome. `names` are the agents' by seat."""
     moves: list[str] = []
     frame = None
-    for frame in frames(episode):
+    for frame in frames(episode, drawn=(episode.length,)):
         if frame.last:
             word = "+".join(frame.last.values())
             moves.append(f"({word})" if frame.ply <= episode.opening_plies else word)

@@ -152,6 +152,7 @@ def _resimulated(game: str, played: Sequence[PlayedGame], random_plies: int) -> 
     env = make(game, len(played), autoreset=False)
     seeds = torch.tensor([one.seed for one in played])
     openings = chance.below(seeds, -1, random_plies + 1).tolist()  # as `agents.selfplay.in_random_opening` has it
+    env.attend("states")
     env.reset(seeds)
     recorder = Recorder(env)
     actions = torch.nn.utils.rnn.pad_sequence([torch.stack(one.actions) for one in played])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,9 @@ from envs.errors import UsageError
 
 if TYPE_CHECKING:
     from arena.episodes import Frame
+
+DRAWN_AROUND = 50
+"""Positions before and after the one that is looked at which are drawn with it."""
 
 app = group("The games that were played: list, step through, verify, export.")
 
@@ -95,19 +98,15 @@ def show(
         (names,) = seat_names(store, [found])
     if ply is not None and ply > found.length:
         raise UsageError(f"episode {found.id} has {found.length} steps; --ply is at most that")
-    from arena.episodes import frames
-
-    positions = list(itertools.islice(frames(found), None if ply is None else ply + 1))
+    if ply is None and not json and sys.stdin.isatty() and sys.stdout.isatty():
+        _step_through(found, names)
+        return
+    plies = range(found.length + 1) if ply is None else range(ply, ply + 1)
     if json:
-        chosen = positions if ply is None else [positions[ply]]
-        print_json(summary(found, names) | {"positions": [_position(frame) for frame in chosen]})
-    elif ply is not None:
-        print(picture(found, names, positions[ply]))
-    elif sys.stdin.isatty() and sys.stdout.isatty():
-        _step_through(found, names, positions)
+        print_json(summary(found, names) | {"positions": [_position(frame) for frame in _positions(found, plies)]})
     else:
-        for frame in positions:
-            print(picture(found, names, frame), end="\n\n")
+        for frame in _positions(found, plies):
+            print(picture(found, names, frame), end="\n" if ply is not None else "\n\n")
 
 
 @app.command()
@@ -259,7 +258,7 @@ def _print_steps(episodes: Sequence[Episode], names: Sequence[Sequence[str]]) ->
     print_json(
         [
             summary(episode, seats)
-            | {"steps": [{"moves": frame.last, "rewards": frame.rewards} for frame in frames(episode)][1:]}
+            | {"steps": [{"moves": frame.last, "rewards": frame.rewards} for frame in frames(episode, drawn=())][1:]}
             for episode, seats in zip(episodes, names, strict=True)
         ]
     )
@@ -325,9 +324,20 @@ def _position(frame: Frame) -> dict[str, object]:
     }
 
 
-def _step_through(episode: Episode, names: Sequence[str], positions: Sequence[Frame]) -> None:
+def _positions(episode: Episode, plies: range) -> Iterator[Frame]:
+    """The positions after so many steps."""
+    from arena.episodes import frames
+
+    return itertools.islice(frames(episode, drawn=plies), plies.start, plies.stop)
+
+
+def _step_through(episode: Episode, names: Sequence[str]) -> None:
     ply = 0
+    positions: dict[int, Frame] = {}
     while True:
+        if ply not in positions:
+            around = range(max(0, ply - DRAWN_AROUND), ply + DRAWN_AROUND + 1)
+            positions = {frame.ply: frame for frame in _positions(episode, around)}
         print(f"\x1b[2J\x1b[H{picture(episode, names, positions[ply])}\n")
         print("→ or space: on · ←: back · g: start · G: end · q: leave")
         match typer.getchar():

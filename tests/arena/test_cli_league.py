@@ -223,6 +223,9 @@ def test_replay_shows_every_position(call: Call, ask_json: Any) -> None:
     assert text.count("episode 1 · step") == episode["length"] + 1
     one = call("replay", "show", "1", "--ply", "2").stdout
     assert one.count("episode 1 · step 2 of") == 1
+    assert one in text
+    (alone,) = ask_json("replay", "show", "1", "--ply", "2")["positions"]
+    assert alone == episode["positions"][2]
     assert "at most" in call("replay", "show", "1", "--ply", "99", code=2).stderr
 
 
