@@ -14,7 +14,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from arena import roster
+from arena.cli import replay
 from arena.cli.app import app
+from arena.episodes import frames
 from arena.locks import hold
 from arena.migrations import APPLICATION_ID
 from arena.records import Run
@@ -227,6 +229,21 @@ def test_replay_shows_every_position(call: Call, ask_json: Any) -> None:
     (alone,) = ask_json("replay", "show", "1", "--ply", "2")["positions"]
     assert alone == episode["positions"][2]
     assert "at most" in call("replay", "show", "1", "--ply", "99", code=2).stderr
+
+
+def test_keys_step_through_a_replay(
+    db: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(replay, "DRAWN_AROUND", 1)
+    keys = iter(["\x1b[C", " ", "G", "p", "g", "q"])
+    monkeypatch.setattr("typer.getchar", lambda: next(keys))
+    with Store(db, create=False) as store:
+        episode = store.episode(1)
+    replay._step_through(episode, ["Ann", "Bob"])
+    shown = capsys.readouterr().out
+    at = [int(line.split("step ")[1].split()[0]) for line in shown.splitlines() if "· step" in line]
+    assert at == [0, 1, 2, episode.length, episode.length - 1, 0]
+    assert all(replay.picture(episode, ["Ann", "Bob"], frame) in shown for frame in list(frames(episode))[:3])
 
 
 def test_verify_names_the_step_that_differs(db: Path, tmp_path: Path) -> None:
