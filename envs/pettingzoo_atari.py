@@ -1,9 +1,10 @@
 """PettingZoo's Atari games of two and more players: `pettingzoo/atari/pong_v3`, prepared as one-player Atari is.
 
 Every action is held for 4 frames (`?frame_skip=`), the brighter of the last two becomes a grey 84×84 picture, and the
-last four pictures (`?stack=`) are seen. All players share one screen: in games that look the same from both sides the
-second player sees it turned, so that each finds itself in the same place (`atari_sides.py`); in all others a plane for
-each player is added, full for the one who looks. The ROMs are those that ale-py brings.
+last four pictures (`?stack=`) are seen. All players share one screen: in games that look the same from both sides (or
+four corners) the others see it turned, so that each finds itself in the same place (`atari_sides.py`); where several
+would see the same, a plane for each of them is added, full for the one who looks. The ROMs are those that ale-py
+brings.
 
 PettingZoo makes the emulator and starts it from a seed; the frames in between are played on the emulator itself, since
 PettingZoo's wrappers take longer over a frame than the emulator does.
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from envs.adapter import AdapterEnv, Array, WrappedGame, backend
 from envs.atari import INSTALL_ROMS, SIZE, button_keys, shrink
-from envs.atari_sides import SIDES, Frames, turned_actions
+from envs.atari_sides import SIDES, Frames, Sides, turned_actions
 from envs.errors import ArenaError, MissingPackageError
 from envs.paddles import Aim
 from envs.pettingzoo_atari_learning import AtariPlayersEnv
@@ -66,11 +67,15 @@ class AtariPlayers(WrappedGame):
             raise MissingPackageError(f"{variant.id}: its ROM is missing; {INSTALL_ROMS}") from None
         self._ale = self._env.ale
         self._players = players = len(self._env.possible_agents)
-        self._side = SIDES.get(variant.id.rpartition("/")[2])
+        sides = SIDES.get(variant.id.rpartition("/")[2], Sides((), stick=False, revision=0))
+        self._views = sides.views
+        self._places = 1 + len(self._views)
+        self._mates = mates = players // self._places
         buttons = self._env.action_mapping
         names = tuple(ale_py.Action(int(button)).name.lower() for button in buttons)
-        turned = turned_actions(names) if self._side is not None and self._side.stick else range(len(names))
-        self._meant = [turned if seat % 2 else range(len(names)) for seat in range(players)]
+        across = [False, *(sides.stick and 2 in view.turned for view in self._views)]
+        meant = [turned_actions(names) if turned else range(len(names)) for turned in across]
+        self._meant = [meant[seat % self._places] for seat in range(players)]
         self._buttons = [buttons[list(meant)] for meant in self._meant]
         self._idle = int(buttons[0])
         width, height = self._ale.getScreenDims()
@@ -81,15 +86,15 @@ class AtariPlayers(WrappedGame):
         self._start()
         self.spec = GameSpec(
             game=str(variant),
-            version=variant.game.version + (0 if self._side is None else self._side.revision),
+            version=variant.game.version + sides.revision,
             num_players=players,
             num_slots=players,
             num_actions=len(names),
-            observation_shape=(self._depth + (players if self._side is None else 0), SIZE, SIZE),
+            observation_shape=(self._depth + (mates if mates > 1 else 0), SIZE, SIZE),
             observation_dtype="uint8",
             action_names=names,
             max_steps=-(-self._env.max_cycles // self._frame_skip),
-            frames=1 if self._side is None else self._depth,
+            frames=1 if mates > 1 else self._depth,
             scale=255.0,
             backend=backend("multi-agent-ale-py", self._env.rom_path),
         )
@@ -110,8 +115,7 @@ class AtariPlayers(WrappedGame):
         self._frame = 0
         self._alive = [True] * self._players
         self._over = False
-        views = 1 if self._side is None else 2
-        self._stack: NDArray[np.uint8] = np.zeros((views, self._depth, SIZE, SIZE), dtype=np.uint8)
+        self._stack: NDArray[np.uint8] = np.zeros((self._places, self._depth, SIZE, SIZE), dtype=np.uint8)
         self._look(0)
         self._see(self._raw[:1])
         self._shown: list[Picture] = []
@@ -156,9 +160,9 @@ class AtariPlayers(WrappedGame):
             if not self._over and not self._alive[seat]:
                 continue
             player[seat] = seat
-            observation[seat, : self._depth] = self._stack[seat % len(self._stack)]
-            if self._side is None:
-                observation[seat, self._depth + seat] = 255
+            observation[seat, : self._depth] = self._stack[seat % self._places]
+            if self._mates > 1:
+                observation[seat, self._depth + seat // self._places] = 255
 
     def names(self, seat: int) -> Mapping[int, str]:
         return {action: self.spec.action_names[meant] for action, meant in enumerate(self._meant[seat])}
@@ -219,8 +223,8 @@ class AtariPlayers(WrappedGame):
     def _see(self, screens: Frames) -> None:
         """Add the brightest of some screens, made smaller, to the stack of each view."""
         seen = [shrink(screens.max(0)).transpose(2, 0, 1)]
-        if self._side is not None:
-            other = self._side.prepare(screens)
+        for view in self._views:
+            other = view.prepare(screens)
             small = seen[0] if other is screens else shrink(other.max(0)).transpose(2, 0, 1)
-            seen.append(small[:, :, ::-1])
+            seen.append(np.flip(small, view.turned))
         self._stack = np.concatenate([self._stack[:, 1:], seen], 1)

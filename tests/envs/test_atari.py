@@ -95,6 +95,9 @@ def test_two_players_of_pong_see_themselves_on_the_same_side() -> None:
     assert rewards.tolist()[0][0] == -rewards.tolist()[0][1] != 0  # one serves, nobody returns
 
 
+WITH_A_MATE = ("volleyball_pong_v3", "foozpong_v3")
+
+
 def test_players_are_told_who_they_are() -> None:
     env = make("pettingzoo/atari/ice_hockey_v2?stack=2", 2)
     seen = env.reset(torch.tensor([1, 2])).observation
@@ -103,26 +106,43 @@ def test_players_are_told_who_they_are() -> None:
     assert seen[:, :, 2:].float().mean((0, 3, 4)).tolist() == [[255, 0], [0, 255]]
 
 
-@pytest.mark.parametrize(("game", "word"), [("combat_tank_v2", "upright"), ("basketball_pong_v3", "right")])
-def test_what_one_sees_of_its_own_moves_the_other_sees_of_its(game: str, word: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("game", "one", "another", "word"),
+    [
+        ("combat_tank_v2", 0, 1, "upright"),
+        ("basketball_pong_v3", 0, 1, "right"),
+        ("volleyball_pong_v3", 0, 1, "left"),
+        ("volleyball_pong_v3", 2, 3, "left"),
+        ("foozpong_v3", 0, 1, "right"),
+        ("foozpong_v3", 2, 3, "left"),
+        *(("warlords_v3", 0, seat, "right") for seat in (1, 2, 3)),
+    ],
+)
+def test_what_one_sees_of_its_own_moves_another_sees_of_its(game: str, one: int, another: int, word: str) -> None:
     """But for the score's digits and columns that the console puts nearer to one side."""
 
     def seen(seat: int, action: int) -> torch.Tensor:
         env = make(f"pettingzoo/atari/{game}", 1, autoreset=False)
         env.reset(torch.tensor([1]))
-        actions = torch.tensor([[action, 0] if seat == 0 else [0, action]])
+        actions = torch.zeros(1, env.spec.num_slots, dtype=torch.int64)
+        actions[0, seat] = action
         for _ in range(14):
             step = env.step(actions)
-        return step.turn.observation[0, seat, -1].float()
+        newest = env.spec.observation_shape[0] - (2 if game in WITH_A_MATE else 0) - 1
+        assert (step.turn.observation[0, seat, newest + 1 :] == 255).flatten(1).all(1).tolist() == (
+            [seat < 2, seat >= 2] if game in WITH_A_MATE else []
+        )
+        return step.turn.observation[0, seat, newest].float()
 
     env = make(f"pettingzoo/atari/{game}", 1)
-    own, turned_back = env.action(word, 0), env.action(word, 1)
+    own = env.action(word, one)
+    wrong = env.action({"left": "right", "right": "left", "upright": "upleft"}[word], one)
     idle, same, other = (
-        (seen(0, first) - seen(1, second)).abs().mean() for first, second in ((0, 0), (own, own), (own, turned_back))
+        (seen(one, first) - seen(another, second)).abs().mean() for first, second in ((0, 0), (own, own), (own, wrong))
     )
-    assert own != turned_back
-    assert same <= idle
-    assert other > same + 0.1
+    assert same <= idle + (0.2 if game == "warlords_v3" else 0.0)  # shields round a corner are some pixels larger above
+    assert other > same + 0.05
 
 
 def test_boxers_see_and_act_alike() -> None:

@@ -48,10 +48,13 @@ def test_plays_pettingzoos_own_frames(name: str, limit: int, steps: int) -> None
     ended = (False, False)
     for _ in range(steps):
         action = rng.integers(0, ours.spec.num_actions or 0, ours.spec.num_players)
+        pressed = [
+            ours.spec.action_names.index(ours.names(seat)[chosen]) for seat, chosen in enumerate(action.tolist())
+        ]
         expected, stopped = np.zeros(ours.spec.num_players), False
         for _ in range(4):
             if theirs.agents:
-                chosen = {agent: int(action[theirs.possible_agents.index(agent)]) for agent in theirs.agents}
+                chosen = {agent: pressed[theirs.possible_agents.index(agent)] for agent in theirs.agents}
                 _, gained, terminated, _, _ = theirs.step(chosen)
                 expected += [gained.get(agent, 0) for agent in theirs.possible_agents]
                 stopped = any(terminated.values())
