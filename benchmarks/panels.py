@@ -44,7 +44,7 @@ class Line:
 
 def draw(panels: Sequence[tuple[str, Sequence[Line]]]) -> str:
     """All panels in rows of `COLUMNS`."""
-    wide, tall = COLUMNS * WIDTH, -(-len(panels) // COLUMNS) * HEIGHT + 24
+    wide, tall = min(COLUMNS, len(panels)) * WIDTH + 20, -(-len(panels) // COLUMNS) * HEIGHT + 24
     svg = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {tall}" font-family="sans-serif" font-size="11">',
         f'<rect width="{wide}" height="{tall}" fill="white"/>',
