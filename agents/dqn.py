@@ -133,7 +133,8 @@ class Learner:
 
     Attributes:
         step: env steps so far, summed over games. gradient_steps: gradient steps so far.
-        turn: what is to be acted on now. action: [N, K], what was chosen on it last.
+        turn: what is to be acted on now.
+        action: [N, K], what was chosen on it last. seeds: [N], of the games in which it was.
         seen: sums over the gradient steps since the last report: loss, |target − q|, q; how many there were.
     """
 
@@ -159,6 +160,7 @@ class Learner:
         self.self_play = SelfPlay(spec, config, env.num_envs, device, self.as_policy, opponents, opponents_rng)
         self.tally = Tally(spec, self.self_play)
         self.action = torch.zeros(env.num_envs, spec.num_slots, dtype=torch.int64, device=device)
+        self.seeds = env.seeds
         self.step = self.previous_step = self.gradient_steps = 0
         self.seen, self.num_seen = torch.zeros(3, device=device), 0
 
@@ -179,6 +181,11 @@ class Learner:
         self.turn = self.env.reset(fresh_seeds(self.rng, self.env.num_envs).to(self.env.device))
         self.tally.restart()
         self.pending.waiting.zero_()
+
+    def forget_lost_pictures(self) -> None:
+        """Decisions whose pictures have been written over wait no longer: those of seats that have long been out."""
+        if self.buffer.frames is not None and self.env.spec.num_players > 1:
+            self.pending.forget(self.buffer.frames.lost(self.pending.oldest))
 
     def report(self) -> dict[str, float]:
         """The charts and losses since the last report."""
@@ -292,6 +299,7 @@ def act(learner: Learner, epsilon: float) -> None:
     config, env, turn, pending = learner.config, learner.env, learner.turn, learner.pending
     assert turn.legal_action_mask is not None
     kept = learner.buffer.keep(turn.observation)
+    learner.forget_lost_pictures()
     learner.buffer.add(pending.followed_by(turn, kept))
 
     q_values = learner.network(turn.observation.flatten(0, 1))
@@ -304,9 +312,12 @@ def act(learner: Learner, epsilon: float) -> None:
         logits.masked_fill_(opening.unsqueeze(2), 0.0)
         decides &= ~opening
     action = losses.sample_masked(logits, turn.legal_action_mask, learner.generator)
-    pending.decided(turn, kept, action, decides)
+    frames = learner.buffer.frames
+    oldest = None if frames is None else frames.oldest(kept.flatten(0, 1)).view_as(action)
+    pending.decided(turn, kept, action, decides, oldest)
     if config.normalise_observations:
         learner.network.take_in(turn.observation[decides])
+    learner.seeds = env.seeds
     env.send(action)
     learner.action = action
     learner.previous_step, learner.step = learner.step, learner.step + env.num_envs
@@ -325,14 +336,15 @@ def observe(learner: Learner) -> None:
     if config.reward_clip > 0:
         rewards = rewards.clamp(-config.reward_clip, config.reward_clip)
     pending.rewarded(rewards)
-    learner.buffer.add(pending.ended(step.terminated))
     kept_final = learner.buffer.keep(step.final.observation, step.truncated)
+    learner.forget_lost_pictures()
+    learner.buffer.add(pending.ended(step.terminated))
     learner.buffer.add(pending.followed_by(step.final, kept_final, step.truncated))
     if learner.env.spec.num_slots == learner.env.spec.num_players:  # who has no slot where all others have one is out
         learner.buffer.add(pending.ended(step.truncated))
     ended = step.terminated | step.truncated
     pending.waiting &= ~ended.view(-1, 1, 1)
-    learner.tally.count(step.rewards, ended)
+    learner.tally.count(step.rewards, learner.env.seeds != learner.seeds)
     learner.turn = step.turn
 
 

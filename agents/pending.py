@@ -22,6 +22,7 @@ class Pending:
         observation: [N, P, n, *kept]; action: [N, P, n]; waiting: [N, P, n] bool.
         age: [N, P, n] int64, the seat's decisions since.
         reward: [N, P, n], summed since, discounted by γ per own decision in between.
+        oldest: [N, P, n] int64, the number of the oldest picture that was seen, where pictures are kept once.
     """
 
     def __init__(self, spec: GameSpec, num_envs: int, num_steps: int, gamma: float, kept: Tensor) -> None:
@@ -34,10 +35,12 @@ class Pending:
         self.reward = torch.zeros(lead, device=device)
         self.age = torch.zeros(lead, dtype=torch.int64, device=device)
         self.waiting = torch.zeros(lead, dtype=torch.bool, device=device)
+        self.oldest = torch.zeros(lead, dtype=torch.int64, device=device)
         self.all_legal = torch.ones(spec.num_actions, dtype=torch.bool, device=device)
 
-    def decided(self, turn: Turn, kept: Tensor, action: Tensor, learner: Tensor) -> None:
-        """The slots where `learner` [N, K] chose action [N, K] start to wait; kept [N, K, *kept] is what they saw."""
+    def decided(self, turn: Turn, kept: Tensor, action: Tensor, learner: Tensor, oldest: Tensor | None = None) -> None:
+        """The slots where `learner` [N, K] chose action [N, K] start to wait; kept [N, K, *kept] is what they saw, with
+        pictures of which the oldest have these numbers [N, K]."""
         game, slot = learner.nonzero(as_tuple=True)
         seat = turn.player[game, slot]
         place = (game, seat, self.waiting[game, seat].int().argmin(-1))
@@ -46,6 +49,12 @@ class Pending:
         self.reward[place] = 0.0
         self.age[place] = 0
         self.waiting[place] = True
+        if oldest is not None:
+            self.oldest[place] = oldest[game, slot]
+
+    def forget(self, lost: Tensor) -> None:
+        """These decisions [N, P, n] bool wait no longer."""
+        self.waiting &= ~lost
 
     def rewarded(self, rewards: Tensor) -> None:
         """Every seat got rewards [N, P]."""
@@ -89,4 +98,4 @@ class Pending:
         return Transitions(observation, self.action[at], reward, observation, mask, torch.zeros_like(reward))
 
     def tensors(self) -> dict[str, Tensor]:
-        return {name: getattr(self, name) for name in ("observation", "action", "reward", "age", "waiting")}
+        return {name: getattr(self, name) for name in ("observation", "action", "reward", "age", "waiting", "oldest")}

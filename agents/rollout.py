@@ -96,11 +96,13 @@ class Group:
     Attributes:
         part: which of the N they are.
         turn: what is to be acted on now; while they go on, what was acted on.
+        seeds: theirs, while they go on.
     """
 
     part: slice
     env: VecEnv
     turn: Turn
+    seeds: Tensor
 
 
 class Games:
@@ -176,7 +178,7 @@ class Games:
 
     @turn.setter
     def turn(self, turn: Turn) -> None:
-        self.groups = [Group(part, env, split(turn, part)) for part, env in self.env.groups]
+        self.groups = [Group(part, env, split(turn, part), env.seeds) for part, env in self.env.groups]
 
     def begin_rollout(self, network: ActorCritic) -> None:
         """Start the clock and, where that is due, all games with newly drawn opponents."""
@@ -290,6 +292,7 @@ def _send(games: Games, group: Group, network: ActorCritic, t: int) -> None:
         learner &= ~opening
     action = sample(output, mask, games.generator)
     rollout.action[t, part], rollout.learner[t, part] = action, learner
+    group.seeds = env.seeds
     env.send(within_bounds(action, env.spec))
 
 
@@ -306,7 +309,7 @@ def _receive(games: Games, group: Group, t: int) -> None:
     if rollout.final_observation is not None:
         rollout.final_observation[t, part] = step.final.observation
     rollout.final_player[t, part] = step.final.player
-    games.tally.count(step.rewards, step.terminated | step.truncated, part)
+    games.tally.count(step.rewards, group.env.seeds != group.seeds, part)
     group.turn = step.turn
 
 

@@ -35,7 +35,8 @@ class Tally:
         self.ply.zero_()
 
     def count(self, rewards: Tensor, ended: Tensor, part: slice = slice(None)) -> None:
-        """Take in one step of this part of the games: its rewards [N, P] and which of them it ended [N]."""
+        """Take in one step of this part of the games: its rewards [N, P] and which of them it ended [N], so that others
+        have begun (where a life ends a game for the learner, the game goes on)."""
         return_so_far, ply, held = self.return_so_far[part], self.ply[part], self.held[part]
         return_so_far += rewards
         ply += 1

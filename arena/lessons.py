@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from agents.bc import Lessons
@@ -17,6 +19,7 @@ from arena.roster import game_spec
 from arena.store import Store
 from envs.errors import ArenaError, UsageError
 from envs.registry import make
+from envs.specs import GameSpec
 
 EPISODES = "episodes"
 HELD_OUT = 10
@@ -40,22 +43,36 @@ def read_lessons(store: Store, game: str, source: str) -> Lessons:
     else:
         agent = None
         episodes = [episode for played, episode in read_games(Path(source), game=game)]
-    if game_spec(game).num_actions is None:
+    spec = game_spec(game)
+    if spec.num_actions is None:
         raise UsageError(f"{game} has continuous actions, which are not cloned")
+    episodes = [episode for episode in episodes if episode.length > episode.opening_plies]
     if not episodes:
         raise UsageError(f"there are no games of {game} to learn from in {source}")
     parts, size = [], 0
-    for start in range(0, len(episodes), VERIFY_BATCH):
-        parts.append(_decisions(game, episodes[start : start + VERIFY_BATCH], start, agent))
+    for start, end in _batches(spec, episodes):
+        parts.append(_decisions(game, episodes[start:end], start, agent))
         size += sum(tensor.numel() * tensor.element_size() for tensor in parts[-1])
         if size > MAX_BYTES:
-            done = min(start + VERIFY_BATCH, len(episodes))
             fewer = "play fewer into a league of their own (--db)" if word == EPISODES else "split the file"
             raise ArenaError(
-                f"{source}: the decisions of {done:,} of its {len(episodes):,} games take {size / 2**20:,.0f} MiB; "
+                f"{source}: the decisions of {end:,} of its {len(episodes):,} games take {size / 2**20:,.0f} MiB; "
                 f"at most {MAX_BYTES / 2**20:,.0f} MiB are learnt from: {fewer}"
             )
     return Lessons(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def _batches(spec: GameSpec, episodes: Sequence[Episode]) -> Iterator[tuple[int, int]]:
+    """From where to where games are re-simulated side by side: as many as do not show too much at once."""
+    step_bytes = math.prod(spec.observation_shape) * np.dtype(spec.observation_dtype).itemsize * spec.num_slots
+    start = 0
+    while start < len(episodes):
+        end, room = start, MAX_BYTES // 4 // step_bytes
+        while end < min(start + VERIFY_BATCH, len(episodes)) and (end == start or room >= episodes[end].length):
+            room -= episodes[end].length
+            end += 1
+        yield start, end
+        start = end
 
 
 def digest(lessons: Lessons) -> str:

@@ -160,6 +160,8 @@ def start_run(store: Store, request: TrainRequest) -> Run:
     if request.reward:
         load_shaping(request.reward)
     if request.record:
+        if training_game(game, config) != game:
+            raise UsageError(f"--record keeps games of {game}, and this run trains on others (training_options)")
         _watched(spec, config)
         RecordingEnv(make(game), request.record, 1).close()
     taught = _lessons(store, request, game)

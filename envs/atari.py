@@ -26,7 +26,7 @@ from torch import Tensor
 
 from envs import chance
 from envs.adapter import AdapterEnv, Array, WrappedGame, backend
-from envs.errors import ArenaError, MissingPackageError, UnknownNameError
+from envs.errors import MissingPackageError, UnknownNameError
 from envs.paddles import Aim
 from envs.pictures import half_blocks
 from envs.protocol import Step, Turn, VecEnv
@@ -151,6 +151,7 @@ class AtariEnv(VecEnv):
         self._player = torch.zeros(slots, dtype=torch.int64, device=device)
         self._frame = np.zeros(num_envs, dtype=np.int64)
         self._final: NDArray[np.uint8] = np.zeros((num_envs, *spec.observation_shape), dtype=np.uint8)
+        self._lives_end, self._frame_skip = options["life_loss"], options["frame_skip"]
 
     def reset(self, seeds: Tensor) -> Turn:
         self.seeds = seeds.to(self.device, torch.int64)
@@ -169,7 +170,9 @@ class AtariEnv(VecEnv):
     def receive(self) -> Step:
         seen, rewards, terminated, truncated, info = self._games.recv()
         seen, frame = self._channels(seen), info["episode_frame_number"]
-        began = frame <= self._frame  # a life was lost where a game is terminated and goes on
+        began = terminated | truncated
+        if self._lives_end:  # a game that goes on after a lost life counts its frames on
+            began &= (frame <= self._frame) | (frame > self._frame + self._frame_skip)
         self._frame = frame
         self._final = final = seen
         turn = self._turn(seen)
@@ -193,7 +196,7 @@ class AtariEnv(VecEnv):
         return [blake2b(row.tobytes(), digest_size=16).digest() for row in self._final]
 
     def draw(self, index: int = 0, seat: int | None = None) -> Drawing:
-        newest = self._final[index][-3:] if self.spec.observation_shape[0] % 3 == 0 else self._final[index][-1:]
+        newest = self._final[index][-(self.spec.observation_shape[0] // self.spec.frames) :]
         return Drawing(half_blocks(np.broadcast_to(newest, (3, SIZE, SIZE)).transpose(1, 2, 0)))
 
     def close(self) -> None:
@@ -303,15 +306,8 @@ class AtariGame(WrappedGame):
         return _COUNTERS.pack(self._frames, self._lives, self._held) + state
 
     def unpack(self, packed: bytes) -> None:
-        try:
-            frames, lives, held = _COUNTERS.unpack_from(packed)
-            state = ale_py.ALEState(packed[_COUNTERS.size :])
-        except (struct.error, SystemError, RuntimeError) as error:  # what ale-py raises depends on where it stops
-            raise ArenaError(f"no state of {self.spec.game}: {error}") from None
-        if held >= len(self._action_set):
-            raise ArenaError(f"no state of {self.spec.game}: it has no action {held}")
-        self._frames, self._lives, self._held = frames, lives, held
-        self._restore(state)
+        self._frames, self._lives, self._held = _COUNTERS.unpack_from(packed)
+        self._restore(ale_py.ALEState(packed[_COUNTERS.size :]))
 
     def _film(self) -> None:
         """Keep the picture for people who watch."""

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from envs.adapter import AdapterEnv, Array, WrappedGame, backend
 from envs.atari import INSTALL_ROMS, SIZE, button_keys, shrink
 from envs.atari_sides import SIDES, Frames, Sides, turned_actions
-from envs.errors import ArenaError, MissingPackageError
+from envs.errors import MissingPackageError
 from envs.paddles import Aim
 from envs.pettingzoo_atari_learning import AtariPlayersEnv
 from envs.pettingzoo_env import SEEDS, open_env
@@ -157,7 +157,7 @@ class AtariPlayers(WrappedGame):
 
     def observe(self, observation: Array, mask: Array | None, player: Array) -> None:
         for seat in range(self._players):
-            if not self._over and not self._alive[seat]:
+            if not self._alive[seat] and any(self._alive):  # out, also where a limit cuts the game
                 continue
             player[seat] = seat
             observation[seat, : self._depth] = self._stack[seat % self._places]
@@ -193,10 +193,7 @@ class AtariPlayers(WrappedGame):
         )
 
     def unpack(self, packed: bytes) -> None:
-        try:
-            frame, over, alive = _COUNTERS.unpack_from(packed)
-        except struct.error as error:
-            raise ArenaError(f"no state of {self.spec.game}: {error}") from None
+        frame, over, alive = _COUNTERS.unpack_from(packed)
         state = np.frombuffer(packed, np.uint8, offset=_COUNTERS.size).copy()
         playing = [bool(alive >> seat & 1) for seat in range(self._players)]
         self.return_to((state, frame, playing, over, self._stack))

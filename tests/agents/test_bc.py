@@ -11,10 +11,13 @@ from typer.testing import CliRunner
 
 from agents.bc import Lessons, train
 from agents.configs import BCConfig
+from agents.policy import RESIGNED
 from agents.registry import load_policy
 from arena.cli.app import app
-from arena.lessons import digest, read_lessons
+from arena.episodes import Recorder
+from arena.lessons import _batches, digest, read_lessons
 from arena.match import play_match
+from arena.records import Match
 from arena.roster import resolve
 from arena.store import Store
 from arena.training import TrainRequest, train_agent
@@ -56,9 +59,37 @@ def test_lessons_are_what_was_seen_and_chosen(store: Store) -> None:
 
 def test_too_many_games_are_refused_before_all_are_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("arena.lessons.MAX_BYTES", 100)
-    monkeypatch.setattr("arena.lessons.VERIFY_BATCH", 5)
-    with pytest.raises(ArenaError, match=r"5 of its 20 games .* \(--db\)"):
+    with pytest.raises(ArenaError, match=r": the decisions of 1 of its 20 games .* \(--db\)"):
         read_lessons(store, GAME, "episodes")
+
+
+def test_games_are_read_a_few_at_a_time_whatever_they_show(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = read_lessons(store, GAME, "episodes")
+    spec, episodes = make(GAME).spec, store.episodes()
+    shown = torch.empty(spec.observation_shape, dtype=getattr(torch, spec.observation_dtype)).nbytes
+    monkeypatch.setattr("arena.lessons.MAX_BYTES", 4 * shown * 20)
+    batches = list(_batches(spec, episodes))
+    assert [end for _, end in batches[:-1]] == [start for start, _ in batches[1:]]
+    assert all(sum(e.length for e in episodes[a:b]) <= 20 for a, b in batches)
+    assert 2 <= len(batches) < 20
+    monkeypatch.undo()
+    monkeypatch.setattr("arena.lessons._batches", lambda spec, episodes: batches)
+    found = read_lessons(store, GAME, "episodes")
+    for mine, whole in zip(found, at_once, strict=True):  # the same decisions in another order
+        assert mine.shape == whole.shape
+        assert mine.float().sum() == whole.float().sum()
+
+
+def test_a_game_without_a_move_teaches_nothing(store: Store) -> None:
+    before = read_lessons(store, GAME, "episodes")
+    played = store.episodes()[0]
+    env = make(GAME)
+    env.reset(torch.tensor([1]))
+    recorder = Recorder(env)
+    recorder.give_up(0, 0, RESIGNED)
+    given_up = recorder.episode(0, [player.agent for player in played.players])
+    store.add_match(Match(GAME, "play", {}), [given_up])
+    assert all(map(torch.equal, read_lessons(store, GAME, "episodes"), before))
 
 
 @pytest.mark.slow

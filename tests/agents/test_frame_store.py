@@ -13,6 +13,7 @@ from agents import dqn
 from agents.buffers import PrioritisedReplay, ReplayBuffer
 from agents.configs import DQNConfig
 from agents.frame_store import FrameStore
+from agents.pending import Pending
 from agents.presets import PRESETS
 from envs.protocol import Step, Turn, VecEnv
 from envs.rendering import Drawing
@@ -43,6 +44,7 @@ class Catch(VecEnv):
     def __init__(self, num_envs: int, spec: GameSpec = SPEC, cuts: bool = True) -> None:
         self.spec, self.num_envs, self.device, self.cuts = spec, num_envs, torch.device("cpu"), cuts
         self.generator = torch.Generator()
+        self.seeds = torch.zeros(num_envs, dtype=torch.int64)
 
     def reset(self, seeds: Tensor) -> Turn:
         self.seeds = seeds
@@ -67,6 +69,7 @@ class Catch(VecEnv):
 
     def _begin(self, games: Tensor) -> None:
         self.games = torch.where(games, self.games + 7, self.games)
+        self.seeds = self.seeds + games
         count = int(games.sum())
         self.ball[games], self.paddle[games] = torch.randint(SIZE, (2, count), generator=self.generator)
         self.row[games] = 0
@@ -220,3 +223,25 @@ def test_dqn_learns_to_catch_from_pictures() -> None:
     returns = [m.values["charts/episodic_return"] for m in dqn.train(config, env, seed=1, total_steps=10_000)]
     assert returns[0] < -0.3
     assert returns[-1] > 0.7
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.6])
+def test_what_a_seat_saw_that_has_long_been_out_is_not_learnt_from(exponent: float) -> None:
+    """Its last decision waits for the game's end, and its pictures may have been written over by then."""
+    spec = dataclasses.replace(SPEC, num_players=2, num_slots=2, num_actions=2, observation_shape=(2, 2, 2), frames=2)
+    config = DQNConfig(num_envs=1, n_steps=1, buffer_size=20, priority_exponent=exponent)
+    memory = dqn.make_memory(spec, config, 1, torch.device("cpu"))
+    assert memory.frames is not None
+    pending = Pending(spec, 1, 1, 1.0, memory.rows.observation)
+    mask = torch.ones(1, 2, 2, dtype=torch.bool)
+    for ply in range(60):
+        observation, out = torch.zeros(1, 2, 2, 2, 2, dtype=torch.uint8), ply > 3
+        observation[0, 0], observation[0, 1] = 10 + ply, 0 if out else 100 + ply
+        turn = Turn(observation, mask, torch.tensor([[0, -1 if out else 1]]))
+        kept = memory.keep(observation)
+        pending.forget(memory.frames.lost(pending.oldest))
+        memory.add(pending.followed_by(turn, kept))
+        oldest = memory.frames.oldest(kept.flatten(0, 1)).view(1, 2)
+        pending.decided(turn, kept, torch.zeros(1, 2, dtype=torch.int64), turn.player >= 0, oldest)
+    rows = memory.at(memory.add(pending.ended(torch.tensor([True]))))
+    assert rows.observation[:, -1, 0, 0].tolist() == [69]

@@ -43,6 +43,7 @@ class Walk(VecEnv):
         self.ply += 1
         final, ended = self.turn(self.ply), torch.full((self.num_envs,), self.ply == 2)
         self.ply %= 2
+        self.seeds = self.seeds + ended
         return Step(torch.ones(self.num_envs, 1), torch.zeros_like(ended), ended, final, self.turn(self.ply))
 
     def state(self) -> dict[str, Tensor]:
@@ -321,3 +322,23 @@ def test_slots_to_seats() -> None:
     values, known = _by_seat(torch.tensor([[3.0, 4.0]]), torch.tensor([[0, 1]]), 2)
     assert values.tolist() == [[3, 4]]
     assert known.all()
+
+
+@pytest.mark.slow
+def test_a_game_is_counted_to_its_end_where_a_life_ends_it_for_the_learner() -> None:
+    """And the random moves that games begin with come at its beginning alone."""
+    config = PPOConfig(
+        num_envs=1, network="dqn2013", hidden_size=8, hidden_layers=1, num_steps=300, random_plies=20, reward_clip=0.0
+    )
+    env = make("ALE/Breakout-v5?life_loss=true&sticky=0", 1)
+    games = Games(config, env, named_seeds(0), None, None)
+    rollout = collect_rollout(games, ActorCritic(env.spec, config, torch.Generator().manual_seed(0)))
+    random_moves = (~rollout.learner[:, 0, 0]).nonzero().flatten().tolist()
+    ends = rollout.terminated[:, 0].nonzero().flatten().tolist()
+    charts = games.finish_rollout()
+    length = round(charts["charts/episodic_length"])
+    assert length - 1 == ends[4], "five lives"
+    assert charts["charts/episodic_return"] == rollout.rewards[:length].sum()
+    assert all(ply < 20 or ply >= length for ply in random_moves)
+    assert 0 in random_moves
+    env.close()

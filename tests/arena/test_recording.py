@@ -136,3 +136,11 @@ def test_what_cannot_be_recorded_is_refused(store: Store, monkeypatch: pytest.Mo
     with pytest.raises(UsageError, match="none can be recorded"):
         list(train_agent(store, request("ppo", "x")))
     assert store.runs() == []
+
+
+def test_games_of_other_options_than_the_runs_are_not_recorded(store: Store) -> None:
+    config = PPOConfig(num_steps=8, training_options="held_out=true", **SMALL)  # type: ignore[arg-type]
+    asked = TrainRequest(game="gridworld/maze", algorithm="ppo", config=config, steps=256, record=2, device="cpu")
+    with pytest.raises(UsageError, match="training_options"):
+        list(train_agent(store, asked))
+    assert store.runs() == []

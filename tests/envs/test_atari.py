@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from envs import chance
-from envs.atari import shrink
+from envs.atari import AtariEnv, shrink
 from envs.conformance import check_env
 from envs.errors import UnknownNameError, UsageError
+from envs.pettingzoo_atari import AtariPlayers
 from envs.registry import make
+from envs.specs import parse_variant
 
 SEEDS = torch.tensor([5, 2**62 + 1])
 
@@ -93,6 +95,44 @@ def test_two_players_of_pong_see_themselves_on_the_same_side() -> None:
     assert rows[1].min() > 50  # and who goes down at the bottom, on the right, too
     rewards = sum(env.step(torch.tensor([[fire, noop]])).rewards for _ in range(80))
     assert rewards.tolist()[0][0] == -rewards.tolist()[0][1] != 0  # one serves, nobody returns
+
+
+def test_a_game_that_begins_with_many_idle_frames_is_a_new_one_too() -> None:
+    """It may count more frames at its beginning than the one before had at its end."""
+    env = make("ALE/Breakout-v5?sticky=0", 8)
+    assert isinstance(env, AtariEnv)
+    env.reset(torch.arange(8))
+    ended = 0
+    while not ended:
+        seeds = env.seeds
+        env._frame = env._frame * 0 - 1
+        step = env.step(torch.ones(8, 1, dtype=torch.int64))
+        assert torch.equal(env.seeds != seeds, step.terminated | step.truncated)
+        ended += int(step.terminated.sum())
+    env.close()
+
+
+@pytest.mark.parametrize(("options", "colours"), [("stack=3", False), ("stack=3&color=true", True)])
+def test_a_learners_game_is_drawn_in_its_own_colours(options: str, colours: bool) -> None:
+    env = make(f"ALE/Breakout-v5?sticky=0&{options}", 1)
+    env.reset(torch.tensor([1]))
+    for _ in range(12):
+        env.step(torch.tensor([[2]]))
+    seen = {style[at : at + 7] for line in env.draw().lines for _, style in line for at in (0, 11)}
+    grey = all(colour[1:3] == colour[3:5] == colour[5:7] for colour in seen)
+    assert grey is not colours
+    env.close()
+
+
+def test_who_is_out_stays_out_where_a_limit_cuts_the_game() -> None:
+    game = AtariPlayers(parse_variant("pettingzoo/atari/warlords_v3"))
+    game.reset(1)
+    game._alive[2], game._over = False, True
+    for alive, shown in ((game._alive, [0, 1, -1, 3]), ([False] * 4, [0, 1, 2, 3])):
+        game._alive, player = alive, np.full(4, -1)
+        game.observe(np.zeros((4, *game.spec.observation_shape), np.uint8), None, player)
+        assert player.tolist() == shown
+    game.close()
 
 
 WITH_A_MATE = ("volleyball_pong_v3", "foozpong_v3")
