@@ -8,11 +8,14 @@ configuration folder.
 from __future__ import annotations
 
 import os
+import secrets
+from functools import cache
 from pathlib import Path
 
 from envs.errors import ArenaError
 
 MAX_BYTES = 10_000_000
+KEY_SIZE = 32
 
 
 def allowed_file() -> Path:
@@ -40,3 +43,28 @@ def allow(digest: str) -> None:
             file.write(f"{digest}\n".encode())
     except OSError as error:
         raise ArenaError(f"{path} cannot be written: {error.strerror}") from None
+
+
+@cache
+def own_key() -> bytes | None:
+    """This user's key on this machine, made when it is first wanted: what is signed with it was written here.
+
+    None where it can be neither read nor written.
+    """
+    path = allowed_file().with_name("key")
+    new = path.with_name(f"key.{os.getpid()}")
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(KEY_SIZE))
+            try:
+                os.link(new, path)  # whole or not at all, and only the first of several
+            except FileExistsError:
+                pass
+            finally:
+                new.unlink()
+        key = path.read_bytes()
+    except OSError:
+        return None
+    return key if len(key) == KEY_SIZE else None

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from agents.policy import RESIGNED
-from arena.episode_states import STATE_STEPS, deflate, inflate, usable
+from arena.episode_states import STATE_STEPS, Place, keep, usable
 from arena.records import EndReason, Episode, EpisodePlayer, EpisodeState
 from envs.errors import ArenaError, IllegalActionError
 from envs.protocol import Step, Turn, VecEnv, check_legal
@@ -135,7 +135,8 @@ class Recorder:
         beginning, state = self._beginnings[index], self._env.packed(index)
         if beginning is not None and state is not None:
             returns = [float(value) for value in self.returns[index]]
-            self._states[index].append(EpisodeState(self.lengths[index], returns, deflate(state, beginning)))
+            kept = keep(self.lengths[index], returns, state, beginning)
+            self._states[index] += [] if kept is None else [kept]
 
     def give_up(self, index: int, seat: int, why: str) -> None:
         """End game `index` as lost by `seat`: `why` is RESIGNED, or what it did in place of a move."""
@@ -154,13 +155,13 @@ class Recorder:
         """Game `index`'s states at intervals, but for one where it stands."""
         return tuple(state for state in self._states[index] if state.ply < self.lengths[index])
 
-    def same_state(self, index: int, *data: bytes) -> bool:
-        """Whether stored bytes are the same state of game `index`, however they were deflated."""
-        beginning = self._beginnings[index]
-        assert beginning is not None
-        with contextlib.suppress(ArenaError):
-            return len({inflate(one, beginning) for one in data}) == 1
-        return False
+    def places(self, index: int, episode: Episode) -> tuple[dict[int, Place], dict[int, Place]]:
+        """The states of game `index`, and those that are stored with the episode."""
+        beginning = self._beginnings[index] or b""
+        mine, stored = (
+            usable(self._env.spec, episode, states, beginning) for states in (self.states(index), episode.states)
+        )
+        return mine, stored
 
     def episode(
         self,
@@ -321,7 +322,7 @@ def _resimulate(episodes: Sequence[Episode]) -> list[Verification]:
             found[index]
             + _chain_problems(recorder.chain(index), episode)
             + _outcome_problems(recorder, index, episode)
-            + _state_problems(spec, recorder, index, episode)
+            + _state_problems(recorder, index, episode)
         )
         if problems:
             at, problem = min(problems, key=lambda p: p[0])
@@ -370,14 +371,11 @@ def _outcome_problems(recorder: Recorder, index: int, episode: Episode) -> list[
     return problems
 
 
-def _state_problems(spec: GameSpec, recorder: Recorder, index: int, episode: Episode) -> list[tuple[int, str]]:
+def _state_problems(recorder: Recorder, index: int, episode: Episode) -> list[tuple[int, str]]:
     """The first stored state that is not the re-simulated game's."""
-    played = {state.ply: state for state in recorder.states(index)}
-    for ply, state in usable(spec, episode, episode.states).items():
-        own = played.get(ply)
-        if own is None or own.returns != state.returns or not recorder.same_state(index, own.data, state.data):
-            return [(ply, "its stored state is not that of the game there")]
-    return []
+    played, stored = recorder.places(index, episode)
+    wrong = [ply for ply, place in stored.items() if played.get(ply) != place]
+    return [(min(wrong), "its stored state is not that of the game there")] if wrong else []
 
 
 def as_recorded(episode: Episode, ply: int, step: Step, fingerprint: bytes) -> bool:

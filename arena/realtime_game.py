@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from arena.episode_states import complete, inflate, usable
+from arena.episode_states import Place, complete, usable
 from arena.episodes import as_recorded, decode_actions, malformed, seats_to_move
 from arena.realtime_client import steps_a_second
-from arena.records import Episode, EpisodeState
+from arena.records import Episode
 from arena.session_client import Position, Result
 from arena.session_game import LiveGame
 from arena.store import Store
 from envs.errors import ArenaError, UsageError
-from envs.protocol import Step, VecEnv
+from envs.protocol import VecEnv
 from envs.registry import make
 from envs.rendering import Drawing
 from envs.scaling import Picture
@@ -28,6 +28,8 @@ IDLE = ("noop", "stay")
 BOOKMARK_STEPS = 20
 """Steps from one mark of a replay to the next."""
 PREPARED_AT_ONCE = 8
+WRONG_PLACES = 3
+"""So many places in a row from which a replay went astray, and it goes on from the beginning."""
 
 Pointer = tuple[float, float]
 
@@ -99,8 +101,8 @@ class LivePlay(LiveGame):
         self._play()
 
     def discount(self) -> None:
-        """The game does not count any more."""
-        self._rated = False
+        """The game does not count any more; one that is stored stays as it is."""
+        self._rated = self._rated and self.over
 
     def _action_for(self, seat: int, wanted: int | Pointer | None) -> int:
         legal = dict(self._legal(seat))
@@ -122,6 +124,7 @@ class LiveTable(Table):
 
     def __init__(self, store: Store, game: str, seats: Sequence[Any], seed: int, race: str | None = None) -> None:
         self._games = [LivePlay(store, game, seats, seed)]
+        self._still: list[LivePlay] = []  # over before the last step
         first = self._games[0]
         if race is not None:
             if first.spec.num_players != 1 or not first.people:
@@ -138,15 +141,16 @@ class LiveTable(Table):
         return all(game.over for game in self._games)
 
     def step(self) -> None:
+        self._still = [game for game in self._games if game.over]
         for game in self._games:
-            if not game.over:
+            if game not in self._still:
                 game.play(self._wanted)
 
     def positions(self) -> list[Position]:
         return [game.position() for game in self._games]
 
     def films(self) -> list[Sequence[Picture]]:
-        return [game.film() for game in self._games]
+        return [game.film()[-1:] if game in self._still else game.film() for game in self._games]
 
     def want(self, seat: int, wanted: int | Pointer | None) -> None:
         """From now on this is wanted of a person's seat, until something else is; None: nothing."""
@@ -178,12 +182,17 @@ class Mark(NamedTuple):
     bookmark: Any
 
 
+class Astray(ArenaError):
+    """From the place that a replay went on from the game does not go on as it was recorded."""
+
+
 class _Emulator:
     """An episode's game at some step, which leaves marks on its way.
 
     Attributes:
         ply: steps so far.
         returns: of each seat until here.
+        start: the place that it went on from; 0 is the beginning.
     """
 
     def __init__(self, env: VecEnv, episode: Episode, actions: Tensor, marks: dict[int, Mark]) -> None:
@@ -191,43 +200,43 @@ class _Emulator:
         self._episode = episode
         self._actions = actions
         self._marks = marks
+        self._comparable = episode.backend in (None, env.spec.backend)
         self.begin()
 
     def begin(self) -> None:
         self.env.reset(torch.tensor([self._episode.seed]))
-        self.ply, self.returns = 0, [0.0] * self.env.spec.num_players
+        self.start = self.ply = 0
+        self.returns = [0.0] * self.env.spec.num_players
         self._marks.setdefault(0, Mark(self.returns, self.env.bookmark()))
 
-    def step(self, pictures: bool = False) -> Step:
-        """The next step of the record; raises ArenaError where the game ends with it and the record does not."""
+    def step(self, pictures: bool = False) -> None:
+        """The next step of the record.
+
+        Raises Astray where it does not come out as recorded, and ArenaError where the game ends before its record.
+        """
         self.env.attend("pictures" if pictures else "states")
         step = self.env.step(self._actions[self.ply].unsqueeze(0))
         self.ply += 1
+        unsure = self.start > 0 and self._comparable  # an emulator's state may not hold all of a game
+        if unsure and not as_recorded(self._episode, self.ply, step, self.env.fingerprints()[0]):
+            raise Astray(f"episode {self._episode.id}: from step {self.start} it does not go on as recorded")
         self.returns = [a + b for a, b in zip(self.returns, step.rewards[0].tolist(), strict=True)]
         over = bool(step.terminated[0] | step.truncated[0])
         if over and self.ply < self._episode.length:
             raise ArenaError(f"episode {self._episode.id}: the game ends at step {self.ply}, before its record")
         if self.ply % BOOKMARK_STEPS == 0 and not over and self.ply not in self._marks:
             self._marks[self.ply] = Mark(self.returns, self.env.bookmark())
-        return step
 
-    def go_past(self, mark: Mark, ply: int, pictures: bool) -> None:
-        """One step past a mark at `ply`."""
-        self.env.return_to(mark.bookmark)
-        self._go_on(ply, mark.returns, pictures)
+    def go_to(self, ply: int) -> None:
+        """To a mark; what is shown comes with the next step."""
+        self.returns, bookmark = self._marks[ply]
+        self.env.return_to(bookmark)
+        self.start = self.ply = ply
 
-    def go_past_state(self, state: EpisodeState, beginning: bytes, pictures: bool) -> None:
-        """One step past a stored state."""
-        self.env.unpack(inflate(state.data, beginning), self._actions[: state.ply])
-        self._go_on(state.ply, state.returns, pictures)
-
-    def _go_on(self, ply: int, returns: list[float], pictures: bool) -> None:
-        """The step from `ply` on; raises ArenaError where it is not the recorded one, as far as that can be told."""
-        self.ply, self.returns = ply, returns
-        step = self.step(pictures)
-        known = self._episode.backend == self.env.spec.backend
-        if known and not as_recorded(self._episode, self.ply, step, self.env.fingerprints()[0]):
-            raise ArenaError(f"episode {self._episode.id}: from step {ply} the game does not go on as recorded")
+    def go_to_state(self, ply: int, state: Place) -> None:
+        """To a stored state."""
+        self.env.unpack(state.packed, self._actions[:ply])
+        self.start, self.ply, self.returns = ply, ply, state.returns
 
 
 class ReplayTable(Table):
@@ -249,8 +258,7 @@ class ReplayTable(Table):
         self.rate = steps_a_second(self.episode.game)
         self._marks: dict[int, Mark] = {}
         self._shown = _Emulator(env, self.episode, self._actions, self._marks)
-        self._beginning = env.packed() or b""
-        self._states = usable(spec, self.episode, self.episode.states)
+        self._states = usable(spec, self.episode, self.episode.states, env.packed() or b"")
         self._complete = complete(self.episode, self._states)
 
     @cached_property
@@ -273,7 +281,7 @@ class ReplayTable(Table):
 
     def step(self) -> None:
         if not self.over:
-            self._shown.step(pictures=True)
+            self.seek(self._shown.ply + 1)
 
     def seek(self, ply: int) -> None:
         """Show the position after `ply` steps; raises UsageError outside the episode."""
@@ -284,32 +292,37 @@ class ReplayTable(Table):
             self._shown.begin()
         if not self._complete:
             self._run_ahead(ply)
-        if ply != self._shown.ply:
-            self._approach(ply)
-        while self._shown.ply < ply:
-            self._shown.step(pictures=self._shown.ply == ply - 1)
+        wrong = 0
+        while self._shown.ply != ply:
+            try:
+                self._approach(ply)
+                while self._shown.ply < ply:
+                    self._shown.step(pictures=self._shown.ply == ply - 1)
+            except Astray:
+                wrong += 1
+                self._forget(self._shown.start, all_places=wrong == WRONG_PLACES)
+                self._shown.begin()
 
     def _approach(self, ply: int) -> None:
-        """Go to the nearest place before `ply`, or one step past it. Places from which the game does not go on as
-        recorded are forgotten."""
+        """Go to the nearest place before `ply`; it is shown only with the next step."""
         here = self._shown.ply if self._shown.ply < ply else -1
-        while True:
-            mark, state = (max((at for at in places if at < ply), default=0) for places in (self._marks, self._states))
-            start = max(mark, state)
-            if start <= here:
-                return
-            if start == 0:
-                self._shown.begin()
-                return
-            try:
-                if state > mark:
-                    self._shown.go_past_state(self._states[state], self._beginning, pictures=state == ply - 1)
-                else:
-                    self._shown.go_past(self._marks[mark], mark, pictures=mark == ply - 1)
-                return
-            except ArenaError:
-                (self._states if state > mark else self._marks).pop(start)
-                here = -1
+        mark, state = (max((at for at in places if at < ply), default=0) for places in (self._marks, self._states))
+        if max(mark, state) <= here:
+            return
+        if state > mark:
+            self._shown.go_to_state(state, self._states[state])
+        elif mark:
+            self._shown.go_to(mark)
+        else:
+            self._shown.begin()
+
+    def _forget(self, place: int, all_places: bool = False) -> None:
+        """Go on from this place no more, or from none but the beginning: this game's states do not hold all of it."""
+        for places in (self._marks, self._states):
+            if all_places:
+                places.clear()
+            else:
+                places.pop(place, None)
 
     def _run_ahead(self, ply: int) -> None:
         while self._ahead.ply < ply:

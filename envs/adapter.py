@@ -94,7 +94,7 @@ class WrappedGame(ABC):
         return None
 
     def unpack(self, packed: bytes) -> None:
-        """Put the game where it was packed; raises ArenaError for bytes that are no state of it."""
+        """Put the game where it was packed."""
         raise NotImplementedError
 
 

@@ -170,7 +170,7 @@ class VecEnv(ABC):
         """Put an env of one game, which has begun from the same seed, to where it was `packed`, after actions `played`
         [T, K]; observations and pictures come with the steps that follow.
 
-        Raises ArenaError for bytes that are no state of the game.
+        Bytes that `packed` has not made may crash the process.
         """
         raise NotImplementedError(f"{self.spec.game} is not packed")
 

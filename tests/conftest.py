@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 os.environ.pop("ARENA_DB", None)
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="arena-config-")
 
 
 @pytest.fixture
