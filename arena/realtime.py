@@ -109,6 +109,8 @@ class Server(StoreServer):
     def halt(self) -> None:
         """Let nothing go on by itself: a step could not be made."""
         self._clock.running = self._preparing = False
+        if self._table is not None:
+            self._tell()
 
     def until_due(self) -> float | None:
         """Seconds until there is something to do; None: only a request changes anything."""

@@ -164,8 +164,9 @@ class LiveGame:
         self._keep()
 
     def resign(self, seat: int) -> None:
-        """End the game as a loss of `seat`, a person."""
+        """End the game as a loss of `seat`, a person. Alone nobody wins; then it does not count."""
         self._check_person(seat)
+        self._rated = self._rated and self.spec.num_players > 1
         returns = [0.0] * self.spec.num_players
         returns[seat] = -1.0
         self._finish("resigned", scores_of(returns))
@@ -320,7 +321,8 @@ class LiveGame:
         rules: dict[str, Any] = {"greedy": self._greedy, "opening_plies": self._begins, "seed": self._seed}
         if self._temperature is not None:
             rules["temperature"] = self._temperature
-        forget_unfinished(self._store)
+        if self._keeps:
+            forget_unfinished(self._store)
         agents = [who.agent.id for who in self._seats]
         episode = self._recorder.episode(0, agents, reason=reason, scores=scores, rated=self._rated)
         match = self._store.add_match(Match(game=self.spec.game, kind="play", rules=rules), [episode])

@@ -212,8 +212,46 @@ def test_a_race_is_two_games_from_one_seed(session: Session) -> None:
     with Store(Path(session.db), create=False) as store:
         episodes = store.episodes()
         assert {episode.seed for episode in episodes} == {7}
-        assert {episode.rated for episode in episodes} == {True, False}
+        assert not any(episode.rated for episode in episodes), "one was given up, one is an agent's"
         assert all(verdict.ok for verdict in verify(store))
+
+
+def test_a_race_goes_on_when_the_persons_game_is_stored(session: Session) -> None:
+    scene = session.open("gridworld/tiny", [ANN], race="first-legal")
+    legal = {name: action for action, name in scene.positions[0].legal[0]}
+    session.ask("input", seat=0, action=legal["right"])
+    session.go(0.6)
+    session.ask("clock", speed=0.5)
+    session.ask("step")
+    mine, theirs = session.scene.positions
+    assert (mine.over, mine.rated, theirs.over) == (True, True, False), "a stored game counts for good"
+
+
+@pytest.mark.slow
+def test_a_race_shows_the_last_picture_of_what_is_over(session: Session) -> None:
+    session.open(BREAKOUT + "?sticky=0", [ANN], race="random")
+    session.ask("input", seat=0, action=2)
+    session.go(0.5)
+    session.ask("resign", seat=0)
+    last = session.scene.pictures[0]
+    del session.scenes[:-1]
+    session.go(0.5)
+    assert session.scene.positions[1].ply > 10
+    assert all((scene.pictures[0] == last).all() for scene in session.scenes)
+
+
+def test_after_a_failed_step_it_is_told_that_nothing_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ArenaError("no move")
+
+    session.open("gridworld/sumo", [ANN, BOB])
+    session.ask("input", seat=0, action=1)
+    session.go(0.1)
+    monkeypatch.setattr(session.server._table, "step", fail)
+    with pytest.raises(ArenaError):
+        session.go(1.0)
+    session.server.halt()
+    assert not session.scene.running
 
 
 def test_refused_requests_change_nothing(session: Session) -> None:

@@ -12,6 +12,8 @@ from arena import session_game
 from arena.records import Agent
 from arena.roster import Contender
 from arena.session_game import LiveGame, ReplayedGame
+from arena.session_start import read_unfinished
+from arena.standings import score_table
 from arena.store import Store
 from envs.errors import IllegalActionError, UsageError
 
@@ -121,6 +123,28 @@ def test_resigning_is_a_loss_whatever_the_board_says(store: Store) -> None:
     assert pair.wins == 1
     with pytest.raises(UsageError, match="over"):
         game.act(1, 0, None)
+
+
+def test_who_gives_up_alone_has_no_score(store: Store) -> None:
+    game = LiveGame(store, "gridworld/tiny", [ANN], seed=1)
+    drive(game, "up")
+    assert game.position().rated
+    game.resign(0)
+    assert not game.position().rated
+    assert [(e.reason, e.rated) for e in store.episodes()] == [("resigned", False)]
+    assert score_table(store, "gridworld/tiny") == [], "0 would be more than those have who fell"
+
+
+def test_a_game_that_is_watched_leaves_the_persons_own_alone(store: Store) -> None:
+    drive(LiveGame(store, "tic_tac_toe", [ANN, "random"], seed=1), "5")
+    kept = read_unfinished(store)
+    assert kept is not None
+    watched = LiveGame(store, "tic_tac_toe", ["random", "random"], seed=1)
+    while not watched.position().over:
+        watched.step()
+    drive(LiveGame(store, "gridworld/tiny", [ANN], seed=1), "right")
+    assert len(store.episodes()) == 2
+    assert read_unfinished(store) == kept
 
 
 def test_illegal_actions_are_refused_and_the_position_stands(store: Store) -> None:

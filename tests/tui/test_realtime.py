@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 from arena.frames import FrameMemory
 from arena.game_client import Kind
 from arena.realtime import Server, line_of
-from arena.realtime_client import SceneReader, decode_answer
-from arena.session_client import Refusal
+from arena.realtime_client import Done, Scene, SceneReader, decode_answer
+from arena.session_client import Position, Refusal, Result
 from arena.store import Store
 from envs.errors import ArenaError
 from tests.tui.conftest import LocalChild, ready, sees, shown, until
@@ -26,6 +26,7 @@ from tui.screens.realtime import RealtimePlayScreen
 from tui.screens.realtime_replay import RealtimeReplayScreen
 from tui.screens.realtime_screen import RealtimeScreen
 from tui.terminal_keys import KeyboardFlags, KeyUp
+from tui.widgets.board import EMPTY
 from tui.widgets.frame import FrameView
 
 SIZE = (80, 24)
@@ -203,6 +204,114 @@ async def test_a_race_shows_both_games(db: Path) -> None:
         assert all(view.display and view.cells[0] >= 28 for view in screen.query(FrameView))
 
 
+async def walk(pilot: Pilot[Any], race: str | None = None) -> tuple[RealtimePlayScreen, LocalSession]:
+    """Ann alone, where a step to the right ends the game at once."""
+    app = await ready(pilot)
+    screen = RealtimePlayScreen("gridworld/tiny", [{"human": "Ann"}], 1, race)
+    app.push_screen(screen)
+    await until(pilot, lambda: screen.scene is not None)
+    return screen, session_of(screen)
+
+
+async def test_in_a_race_the_persons_stored_game_stays_rated(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen, session = await walk(pilot, "first-legal")
+        await pilot.press("right")
+        await go(pilot, screen, 0.1)
+        assert screen.scene is not None
+        assert screen.scene.positions[0].over
+        assert not screen.scene.over
+        await pilot.press("minus")
+        await until(pilot, lambda: session.requests[-1] == {"do": "clock", "speed": 0.5})
+        assert app.screen is screen, "there is nothing to be asked"
+        await sees(pilot, " rated · step 1 ")
+
+
+@pytest.mark.parametrize(
+    ("mine", "reason", "theirs", "verdict"),
+    [
+        (0, "resigned", -21, "Given up: 0 against -21"),
+        (0, "terminated", -21, "You win: 0 against -21"),
+        (-3, "terminated", 2, "You lose: -3 against 2"),
+    ],
+)
+def test_who_gives_up_a_race_has_not_won_it(mine: float, reason: str, theirs: float, verdict: str) -> None:
+    ends = [("Ann", mine, reason), ("bot", theirs, "terminated")]
+    positions = [
+        Position("ALE/Pong-v5", 9, EMPTY, [n], over=True, result=Result([None], [r], why)) for n, r, why in ends
+    ]
+    screen = RealtimePlayScreen("ALE/Pong-v5", [{"human": "Ann"}], race="bot")
+    assert screen._headline(Scene(positions, running=False, speed=1.0, rate=15.0)) == verdict
+
+
+async def test_a_race_asks_before_it_throws_a_game_away(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen, session = await walk(pilot)
+        await pilot.press("up")
+        await go(pilot, screen, 0.1)
+        for answer in ("n", "y"):
+            assert screen.race is None
+            await pilot.press("c")
+            await sees(pilot, "Race which agent?")
+            await pilot.press("down", "enter")
+            await sees(pilot, "will not be kept")
+            await pilot.press(answer)
+            await until(pilot, lambda: app.screen is screen)
+        await until(pilot, lambda: screen.scene is not None and len(screen.scene.positions) == 2)
+        assert [request["do"] for request in session.requests].count("open") == 2
+
+
+async def test_a_step_that_failed_says_why_nothing_goes_on(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ArenaError("no move")
+
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen, session = await walk(pilot)
+        await pilot.press("up")
+        await go(pilot, screen, 0.1)
+        with monkeypatch.context() as patched:
+            patched.setattr(session._server._table, "step", fail)
+            with pytest.raises(ArenaError):
+                session.go(0.5)
+        session._server.halt()
+        session._said.put_nowait(Refusal("no move " * 12 + "to offer"))
+        await sees(pilot, "paused 1×", "to offer")
+        await pilot.press("p")
+        await until(pilot, lambda: "to offer" not in shown(app))
+        await go(pilot, screen, 0.3)
+        assert screen._ply > 1
+
+
+@pytest.mark.slow
+async def test_a_click_is_fire_for_a_moment(db: Path) -> None:
+    app = ArenaApp(db, "Ann")
+    async with app.run_test(size=SIZE) as pilot:
+        screen, session = await play(pilot, BREAKOUT, [])
+        fire = next(a for a, n in screen.scene.positions[0].legal[0] if n == "fire") if screen.scene else -1
+        for at in ((10, 15), (12, 15)):
+            await pilot.hover("#mine", offset=at)
+        await until(pilot, lambda: screen.mode == "mouse")
+        await go(pilot, screen, 0.2)
+        await pilot.click("#mine", offset=(12, 15))
+        assert session.wishes()[-2:] == ["pointer", fire]
+        await pilot.hover("#mine", offset=(14, 15))
+        assert session.wishes()[-1] == fire, "it is not taken back before the game has made a step"
+        await go(pilot, screen, 0.2)
+        await until(pilot, lambda: session.wishes()[-2:] == [fire, "pointer"])
+        x = session.requests[-1]["x"]
+        await pilot.hover("#mine", offset=(16, 15))
+        assert session.requests[-1]["x"] > x
+        asked = len(session.requests)
+        await pilot.click("#banner")
+        await pilot.press("p")
+        await until(pilot, lambda: screen.scene is not None and not screen.scene.running)
+        await pilot.click("#mine", offset=(12, 15))
+        assert fire not in [request.get("action") for request in session.requests[asked:]]
+
+
 @pytest.mark.slow
 async def test_keys_that_are_let_go_where_the_terminal_says_so(db: Path) -> None:
     app = ArenaApp(db, "Ann")
@@ -307,21 +416,84 @@ async def test_a_dead_session_is_told_and_begun_anew(db: Path) -> None:
         assert session_of(screen) is not session
 
 
-@pytest.mark.slow
-async def test_a_replay_runs_and_goes_anywhere(db: Path) -> None:
+async def replay(pilot: Pilot[Any], db: Path, seconds: float) -> RealtimeReplayScreen:
+    """Look at a game of so many seconds."""
     other = LocalSession()
     other.send({"do": "open", "db": str(db), "game": BREAKOUT, "seats": [{"human": "Ann"}], "seed": 1})
     other.send({"do": "input", "seat": 0, "action": 1})
-    other.go(4)
+    other.go(seconds)
     other.send({"do": "resign", "seat": 0})
     other.kill()
+    app = await ready(pilot)
+    app.open_replay(1)
+    await until(pilot, lambda: isinstance(app.screen, RealtimeReplayScreen) and app.screen.scene is not None)
+    assert isinstance(app.screen, RealtimeReplayScreen)
+    return app.screen
+
+
+@pytest.mark.slow
+async def test_a_refused_seek_leaves_the_keys_as_they_are(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(ply: int) -> None:
+        raise ArenaError("from step 2 the game does not go on as recorded, which is a long story to tell")
+
     app = ArenaApp(db)
     async with app.run_test(size=SIZE) as pilot:
-        await ready(pilot)
-        app.open_replay(1)
-        await until(pilot, lambda: isinstance(app.screen, RealtimeReplayScreen) and app.screen.scene is not None)
-        screen = app.screen
-        assert isinstance(screen, RealtimeReplayScreen)
+        screen = await replay(pilot, db, 1)
+        session = session_of(screen)
+        with monkeypatch.context() as patched:
+            patched.setattr(session._server._table, "seek", refuse)
+            await pilot.press("end")
+            await sees(pilot, "as recorded", "story to tell", "step 0 of")
+        session.busy = True
+        await pilot.press("right", "right", "right")
+        session._unheard.clear()
+        session._said.put_nowait(Refusal("not there", id=len(session.requests)))  # the first; 3 is wanted by now
+        session.busy = False
+        await sees(pilot, "step 3 of")
+        await until(pilot, lambda: screen.scene is not None and screen.scene.positions[0].ply == 3)
+
+
+@pytest.mark.slow
+async def test_keys_before_a_replay_has_opened_do_nothing(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = ArenaApp(db)
+    async with app.run_test(size=SIZE) as pilot:
+        first = await replay(pilot, db, 1)
+        screen = RealtimeReplayScreen(first.episode)
+        with monkeypatch.context() as patched:
+            patched.setattr(LocalSession, "hear", lambda self: None)
+            app.push_screen(screen)
+            await until(pilot, lambda: screen.session is not None and session_of(screen).requests)
+            await pilot.press("home", "end", "g")
+            assert app.screen is screen, "nobody is asked where to go"
+        session_of(screen).hear()
+        await sees(pilot, "step 0 of")
+        await pilot.press("space")
+        await go(pilot, screen, 0.5)
+        await sees(pilot, "step 8 of")
+
+
+@pytest.mark.slow
+async def test_a_replay_at_its_end_is_paused_whichever_comes_first(db: Path) -> None:
+    """The answer, or what the game looks like after it."""
+    app = ArenaApp(db)
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await replay(pilot, db, 1)
+        session = session_of(screen)
+        session.busy = True
+        await pilot.press("space")
+        list(session._server.handle(session.requests[-1]))
+        session.go(2)
+        await until(pilot, lambda: screen.scene is not None and screen.scene.over)
+        session._unheard.clear()
+        session._said.put_nowait(Done(len(session.requests)))
+        await sees(pilot, "paused 1×")
+
+
+@pytest.mark.slow
+async def test_a_replay_runs_and_goes_anywhere(db: Path) -> None:
+    app = ArenaApp(db)
+    async with app.run_test(size=SIZE) as pilot:
+        screen = await replay(pilot, db, 4)
         length = screen.length
         assert length in (60, 61)
         await pilot.press("end")

@@ -75,6 +75,7 @@ class RealtimePlayScreen(RealtimeScreen):
         self._pads = {seat: Pad(mode, 2 if has_pictures(game) else 1) for seat in self.people}
         self._asked: dict[int, object] = {}
         self._pointer: tuple[float, float] | None = None
+        self._fired: int | None = None  # the step at which a click was FIRE, until the next one
 
     @property
     def people(self) -> tuple[int, ...]:
@@ -199,6 +200,7 @@ class RealtimePlayScreen(RealtimeScreen):
 
     def _let_go(self) -> None:
         """Nothing is pressed: the keys may have been let go where nobody hears it."""
+        self._fired = None
         for seat, pad in self._pads.items():
             pad.clear()
             if self._asked.get(seat) is not None and self.send({"do": "input", "seat": seat, "action": None}):
@@ -210,30 +212,44 @@ class RealtimePlayScreen(RealtimeScreen):
         for seat, pad in self._pads.items():
             pad.stepped(scene.positions[0].ply)
             self._ask(seat)
+        if self._fired is not None and self._fired < self._ply:
+            self._fired = None
+            self._point()
 
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        """The paddle follows the pointer from the moment it is moved over the picture."""
+    def _points(self, event: events.MouseEvent) -> bool:
+        """Whether the mouse is over the picture of a game that follows it, which goes on or is about to."""
         scene = self.scene
         if scene is None or not scene.pointer or not self.people or not (scene.running or scene.waiting):
+            return False
+        return self.query_one("#mine", FrameView).region.contains(int(event.screen_x), int(event.screen_y))
+
+    def _point(self) -> None:
+        """Tell the session where the pointer is; not while a click is FIRE, which would be taken back."""
+        if self._pointer is None or self._fired is not None:
             return
-        view = self.query_one("#mine", FrameView)
-        before, self._pointer = self._pointer, (event.screen_x, event.screen_y)
-        if before in (None, self._pointer) or not view.region.contains(int(event.screen_x), int(event.screen_y)):
-            return
-        seat = self.people[0]
-        if self._pads[seat].mode != "mouse":
-            self._use("mouse")
-        x, y = view.share(event.screen_x - view.region.x, event.screen_y - view.region.y)
+        view, seat = self.query_one("#mine", FrameView), self.people[0]
+        x, y = view.share(self._pointer[0] - view.region.x, self._pointer[1] - view.region.y)
         self.send({"do": "pointer", "seat": seat, "x": round(x, 3), "y": round(y, 3)})
         self._asked[seat] = "pointer"
 
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """The paddle follows the pointer from the moment it is moved over the picture."""
+        before, self._pointer = self._pointer, (event.screen_x, event.screen_y)
+        if before in (None, self._pointer) or not self._points(event):
+            return
+        if self.mode != "mouse":
+            self._use("mouse")
+        self._point()
+
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """A click is FIRE while the paddle follows the pointer."""
-        if self.mode == "mouse" and self.scene is not None:
-            seat = self.people[0]
-            fire = action_of(["fire"], dict(self.scene.positions[0].legal.get(seat, ())))
-            if fire is not None:
-                self.send({"do": "input", "seat": seat, "action": fire})
+        """A click on the picture is FIRE for a step while the paddle follows the pointer."""
+        if self.mode != "mouse" or self.scene is None or not self._points(event):
+            return
+        seat = self.people[0]
+        fire = action_of(["fire"], dict(self.scene.positions[0].legal.get(seat, ())))
+        if fire is not None and self.send({"do": "input", "seat": seat, "action": fire}):
+            self._pointer, self._fired = (event.screen_x, event.screen_y), self._ply
+            self._asked[seat] = fire
 
     def _usual(self) -> Mode:
         if self._releases:
@@ -256,6 +272,7 @@ class RealtimePlayScreen(RealtimeScreen):
     def answered(self, event: Event | Done) -> None:
         if event.id == self._opening:
             self._asked.clear()
+            self._fired = None
             for pad in self._pads.values():
                 pad.clear()
 
@@ -325,7 +342,8 @@ class RealtimePlayScreen(RealtimeScreen):
             self.say(" · ".join(words for words in ("a direction begins", self.size_words()) if words))
         elif not scene.running:
             pause, step, faster, slower = (key_of(self, word) for word in ("pause", "step", "faster(1)", "faster(-1)"))
-            self.say(f"paused · {pause} goes on · {step} one step · {faster} {slower} speed")
+            if self._said[1] != "$error":  # which says why
+                self.say(f"paused · {pause} goes on · {step} one step · {faster} {slower} speed")
         elif scene.positions[0].over:
             said, faster = panels.headline(scene.positions[0], self.people), key_of(self, "faster(1)")
             self.say(f"{said} · the agent plays on; {faster} is faster", "bold")
@@ -336,7 +354,13 @@ class RealtimePlayScreen(RealtimeScreen):
         if len(scene.positions) == 1:
             return panels.headline(scene.positions[0], self.people)
         mine, theirs = (_score(position) for position in scene.positions)
-        verdict = "You win" if mine > theirs else "You lose" if mine < theirs else "A tie"
+        gave_up, rival_did = (bool(p.result and p.result.reason == "resigned") for p in scene.positions)
+        if gave_up:
+            verdict = "Given up"
+        elif rival_did or mine > theirs:
+            verdict = "You win"
+        else:
+            verdict = "You lose" if mine < theirs else "A tie"
         return f"{verdict}: {mine:g} against {theirs:g}"
 
     def action_pause(self) -> None:
@@ -362,7 +386,8 @@ class RealtimePlayScreen(RealtimeScreen):
 
     def action_faster(self, change: int) -> None:
         scene = self.scene
-        if scene is None or not (self.people and scene.positions[0].rated and change < 0 and scene.speed <= 1):
+        counts = scene is not None and bool(self.people) and scene.positions[0].rated and not scene.positions[0].over
+        if scene is None or not (counts and change < 0 and scene.speed <= 1):
             super().action_faster(change)
             return
 
@@ -382,7 +407,7 @@ class RealtimePlayScreen(RealtimeScreen):
                 if self.race is not None:
                     self.set_clock(running=True)
 
-        end = "The game is stored as a loss." if len(self.seats) > 1 else "The game is stored as given up."
+        end = "The game is stored as a loss." if len(self.seats) > 1 else "The game is stored as given up, unrated."
         self.app.push_screen(ConfirmScreen(f"Give up? {end}"), resign)
 
     def action_race(self) -> None:
@@ -400,8 +425,11 @@ class RealtimePlayScreen(RealtimeScreen):
     def _choose_rival(self, names: Sequence[str]) -> None:
         def chosen(index: int | None) -> None:
             if index is not None:
-                self.race = names[index - 1] if index else None
-                self._begin_anew()
+                self._ask_to_abandon("Begin anew?", lambda yes: begin(index) if yes else None)
+
+        def begin(index: int) -> None:
+            self.race = names[index - 1] if index else None
+            self._begin_anew()
 
         self.app.push_screen(ChooseScreen("Race which agent? The same game side by side.", ["nobody", *names]), chosen)
 

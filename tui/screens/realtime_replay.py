@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from arena.realtime_client import Done, Scene, replay_request
-from arena.session_client import Event, Verified
+from arena.session_client import Event, Refusal, Verified
 from tui.screens.dialogs import AskScreen
 from tui.screens.realtime_screen import COMMON, RealtimeScreen
 from tui.text import shorten
@@ -84,13 +84,24 @@ class RealtimeReplayScreen(RealtimeScreen):
                 event.message if event.ok else f"NOT as recorded: {event.message}", "bold" if event.ok else "$error"
             )
         elif event.id == self._seeking:
-            self._seeking = 0
-            if self._wanted is None:
-                self._aim = None
-            self._catch_up()
+            self._sought()
+
+    def refused(self, event: Refusal) -> None:
+        if event.id == self._seeking:
+            self._sought()
+            self._refresh_side()
+
+    def _sought(self) -> None:
+        """What was awaited is answered; go on to the newest wish, if there is one."""
+        self._seeking = 0
+        if self._wanted is None:
+            self._aim = None
+        self._catch_up()
 
     def _seek(self, ply: int) -> None:
         """Go to a ply, which is named at once; while an answer is awaited the newest wish counts."""
+        if self.scene is None or self.session is None:
+            return
         self._wanted = self._aim = max(0, min(self.length, ply))
         self._refresh_side()
         self._catch_up()
@@ -118,6 +129,9 @@ class RealtimeReplayScreen(RealtimeScreen):
             super().action_pause()
 
     def action_go(self) -> None:
+        if self.scene is None:
+            return
+
         def go(text: str | None) -> None:
             if text is None:
                 return

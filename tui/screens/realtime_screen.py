@@ -52,6 +52,7 @@ class RealtimeScreen(Screen[None]):
         super().__init__()
         self.session: GameSession | None = None
         self.scene: Scene | None = None
+        self._newest: Scene | None = None  # the scene without what is asked of the clock
         self._opened = False
         self._opening = 0
         self._clock: dict[str, Any] = {}
@@ -78,6 +79,9 @@ class RealtimeScreen(Screen[None]):
 
     def answered(self, event: Event | Done) -> None:
         """An answer that is no refusal."""
+
+    def refused(self, event: Refusal) -> None:
+        """An answer that is one; it has been said."""
 
     def compose(self) -> ComposeResult:
         yield Note(id="banner")
@@ -119,7 +123,8 @@ class RealtimeScreen(Screen[None]):
 
     def open(self) -> None:
         """Start (or start anew) what this screen shows; after the child's death in a new one."""
-        self.scene, self._opened, self._shown, self._clock = None, False, {}, {}
+        self.scene = self._newest = None
+        self._opened, self._shown, self._clock = False, {}, {}
         if self.session is None:
             self._follow()
             return
@@ -150,6 +155,8 @@ class RealtimeScreen(Screen[None]):
         if "running" in clock:
             self._clock["waiting"] = False
         self.scene = dataclasses.replace(self.scene, **self._clock)
+        if self._said[1] == "$error":
+            self.say("")
         self._refresh_side()
 
     def _hear(self, event: Event | Done) -> None:
@@ -157,8 +164,12 @@ class RealtimeScreen(Screen[None]):
             return  # of the game before
         if event.id == self._clock_asked:
             self._clock = {}
+            self._look()
+            self.scene = self._newest  # what was looked at before this answer has the clock that was asked for
+            self._refresh_side()
         if isinstance(event, Refusal):
             self.say(event.message, "$error")
+            self.refused(event)
             return
         self._opened = self._opened or event.id == self._opening
         self.answered(event)
@@ -175,6 +186,7 @@ class RealtimeScreen(Screen[None]):
             return
         if scene is None:
             return
+        self._newest = scene
         known, self.scene = self.scene, dataclasses.replace(scene, **self._clock) if self._clock else scene
         self.set_class(len(scene.positions) > 1, "-race")
         self.set_class(not scene.pictures, "-cells")
@@ -201,10 +213,12 @@ class RealtimeScreen(Screen[None]):
         self.say(f"{message.problem} · {key_of(self, 'new', 'reopen')} starts again", "$error")
 
     def say(self, text: str, style: str = "") -> None:
-        """The line below the picture; drawn where it differs."""
+        """The line below the picture; drawn where it differs. Errors take as many lines as they need."""
         if self._said != (text, style):
             self._said = (text, style)
-            self.query_one("#status", Static).update(Content.styled(inert(text), style))
+            line = self.query_one("#status", Static)
+            line.styles.height = "auto" if style == "$error" else 1
+            line.update(Content.styled(inert(text), style))
 
     def put(self, **panels: Content) -> None:
         """Show these beside the picture, by the names of their places; drawn where they differ."""
