@@ -182,6 +182,12 @@ class Learner:
         self.tally.restart()
         self.pending.waiting.zero_()
 
+    def oldest_pictures(self, kept: Tensor) -> Tensor | None:
+        """[N, K], their numbers among those kept [N, K, D], where a seat that is out may wait until they are lost."""
+        if self.buffer.frames is None or self.env.spec.num_players == 1:
+            return None
+        return self.buffer.frames.oldest(kept.flatten(0, 1)).view(kept.shape[:2])
+
     def forget_lost_pictures(self) -> None:
         """Decisions whose pictures have been written over wait no longer: those of seats that have long been out."""
         if self.buffer.frames is not None and self.env.spec.num_players > 1:
@@ -312,9 +318,7 @@ def act(learner: Learner, epsilon: float) -> None:
         logits.masked_fill_(opening.unsqueeze(2), 0.0)
         decides &= ~opening
     action = losses.sample_masked(logits, turn.legal_action_mask, learner.generator)
-    frames = learner.buffer.frames
-    oldest = None if frames is None else frames.oldest(kept.flatten(0, 1)).view_as(action)
-    pending.decided(turn, kept, action, decides, oldest)
+    pending.decided(turn, kept, action, decides, learner.oldest_pictures(kept))
     if config.normalise_observations:
         learner.network.take_in(turn.observation[decides])
     learner.seeds = env.seeds
