@@ -115,7 +115,7 @@ def db(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def league(db: Path) -> Path:
-    """A league in which Ann has beaten first-legal at tic-tac-toe and walked the cliff."""
+    """A league in which Ann has beaten first-legal at tic-tac-toe and given up a walk, which is unrated."""
     server = Server()
     for game, opponents, moves in (
         ("tic_tac_toe", ["first-legal"], ["5", "3", "7"]),

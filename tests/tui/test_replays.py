@@ -37,7 +37,7 @@ async def test_episodes_are_searched(app: ArenaApp) -> None:
         await until(pilot, lambda: isinstance(app.screen, ReplaysScreen) and app.screen.table.row_count == 2)
         screen = app.screen
         assert isinstance(screen, ReplaysScreen)
-        for words, count in (("ann won", 1), ("first-legal lost", 1), (">3", 1), ("unrated", 0), ("#1", 1)):
+        for words, count in (("ann won", 1), ("first-legal lost", 1), (">3", 1), ("unrated", 1), ("#1", 1)):
             await pilot.press("slash")
             await until(pilot, lambda: app.screen.query(Input))
             app.screen.query_one(Input).value = words

@@ -12,6 +12,7 @@ from textual.widgets import DataTable, Input, OptionList, Static
 from agents.scripted import scripted_policies
 from arena.records import Agent
 from arena.roster import game_spec
+from arena.session import Server
 from arena.store import Store
 from tests.tui.conftest import ready, sees, shown, until
 from tui.app import ArenaApp, run
@@ -26,11 +27,16 @@ from tui.text import shorten, versus
 from tui.widgets.tables import outcome
 
 SIZE = (80, 24)
+TINY = "gridworld/tiny"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 @pytest.mark.slow
 async def test_the_leaderboard_shows_the_table(league: Path, size: tuple[int, int]) -> None:
+    server = Server()
+    list(server.handle({"do": "open", "db": str(league), "game": TINY, "seats": [{"human": "Ann"}], "seed": 2}))
+    list(server.handle({"do": "act", "seat": 0, "move": "right"}))
+    server.close()
     app = ArenaApp(league)
     async with app.run_test(size=size) as pilot:
         await ready(pilot)
@@ -40,7 +46,7 @@ async def test_the_leaderboard_shows_the_table(league: Path, size: tuple[int, in
         assert ("person" in row) == (size[0] > 80)
         assert "1/0/0" in row
         assert "100%" in row
-        app.screen.show_game("gridworld/tiny")  # type: ignore[attr-defined]
+        app.screen.show_game(TINY)  # type: ignore[attr-defined]
         await until(pilot, lambda: "mean ± sd" in shown(app) and "Ann" in shown(app))
         await pilot.press("full_stop")
         await until(pilot, lambda: "gridworld/trap" in shown(app) and "No rated game yet" in shown(app))
