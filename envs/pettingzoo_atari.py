@@ -188,9 +188,8 @@ class AtariPlayers(WrappedGame):
 
     def packed(self) -> bytes:
         state, frame, alive, over, _ = self.bookmark()
-        return _COUNTERS.pack(frame, over, sum(1 << seat for seat in range(self._players) if alive[seat])) + bytes(
-            state
-        )
+        playing = sum(1 << seat for seat in range(self._players) if alive[seat])
+        return _COUNTERS.pack(frame, over, playing) + bytes(state)
 
     def unpack(self, packed: bytes) -> None:
         frame, over, alive = _COUNTERS.unpack_from(packed)
